@@ -1,0 +1,83 @@
+"""A content-addressed store for Zarr hierarchies: one root CID names, verifies and carries all.
+
+Examples
+--------
+>>> import ipldstore
+>>> store = ipldstore.IPLDStore()
+>>> store["a/0"] = b"chunk"
+>>> print(store.freeze())
+bafyreihgbpbm4qyjskktkz4bvp2jqhjpbycmb2fbl7b6eazfquatmwmzre
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ipldstore.backends.directory import DirectoryCAStore
+    from ipldstore.backends.mapping import MappingCAStore
+    from ipldstore.contentstore import ContentAddressableStore
+    from ipldstore.errors import (
+        BackendError,
+        BlockNotFoundError,
+        CarFormatError,
+        CodecError,
+        CorruptBlockError,
+        InvalidCIDError,
+        InvalidKeyError,
+        InvalidNodeError,
+        IPLDStoreError,
+        ReadOnlyStoreError,
+    )
+    from ipldstore.store import IPLDStore
+
+_ERRORS = (
+    "BackendError",
+    "BlockNotFoundError",
+    "CarFormatError",
+    "CodecError",
+    "CorruptBlockError",
+    "IPLDStoreError",
+    "InvalidCIDError",
+    "InvalidKeyError",
+    "InvalidNodeError",
+    "ReadOnlyStoreError",
+)
+_HOMES = {
+    "ContentAddressableStore": "ipldstore.contentstore",
+    "DirectoryCAStore": "ipldstore.backends.directory",
+    "IPLDStore": "ipldstore.store",
+    "MappingCAStore": "ipldstore.backends.mapping",
+    **dict.fromkeys(_ERRORS, "ipldstore.errors"),
+}
+
+__all__ = [
+    "BackendError",
+    "BlockNotFoundError",
+    "CarFormatError",
+    "CodecError",
+    "ContentAddressableStore",
+    "CorruptBlockError",
+    "DirectoryCAStore",
+    "IPLDStore",
+    "IPLDStoreError",
+    "InvalidCIDError",
+    "InvalidKeyError",
+    "InvalidNodeError",
+    "MappingCAStore",
+    "ReadOnlyStoreError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: zarr alone costs most of a second."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

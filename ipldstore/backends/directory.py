@@ -1,0 +1,206 @@
+"""Blocks in a folder, one file a block, in the layout of Kubo's flatfs datastore."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from ipldstore.cid import Link, identity_data, multihash_of, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import BackendError, BlockNotFoundError
+
+SHARDING_NAME = "SHARDING"
+SHARDING = b"/repo/flatfs/shard/v1/next-to-last/2\n"
+
+_RETRYABLE = (errno.EAGAIN, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT)
+
+
+class DirectoryCAStore(ContentAddressableStore):
+    """Keeps blocks in a folder, as files named by their multihash.
+
+    The layout is that of Kubo's flatfs datastore with two-character shards, so a node can serve
+    the folder as it is. A block appears under its name whole or not at all, also when several
+    processes write at once or one of them dies. Files that are not blocks are left alone.
+
+    Parameters
+    ----------
+    path
+        The folder. It is made when it does not exist.
+    default_hash
+        The hash function that names new blocks.
+    fsync
+        Whether each block is forced to the disk before it counts as kept. Without, blocks of the
+        last seconds may be lost when the machine (not the process) goes down.
+
+    Raises
+    ------
+    BackendError
+        If the folder cannot be used, or holds something else than blocks in this layout.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = DirectoryCAStore(folder)
+    ...     cid = store.put(b"hello")
+    ...     store.get(cid)
+    b'hello'
+    """
+
+    inline_limit = 64 << 10
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        default_hash: str = "sha2-256",
+        fsync: bool = False,
+    ) -> None:
+        super().__init__(default_hash=default_hash)
+        self.path = Path(path).absolute()
+        self.fsync = fsync
+        self._prefix = f"{self.path}{os.sep}"
+        try:
+            self._claim()
+        except OSError as error:
+            raise _backend_error("cannot use the folder", self.path, error) from error
+
+    def __repr__(self) -> str:
+        return f"DirectoryCAStore({str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DirectoryCAStore) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash((DirectoryCAStore, self.path))
+
+    def get_raw(self, cid: Link) -> bytes:
+        name = self._file_name(cid)
+        try:
+            with open(name, "rb", buffering=0) as file:
+                return file.readall()
+        except FileNotFoundError:
+            raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}") from None
+        except OSError as error:
+            raise _backend_error(f"cannot read block {to_text(cid)}", name, error) from error
+
+    def put_raw(self, data: bytes, codec: str) -> Link:
+        cid = self.make_cid(data, codec)
+        self.put_block(cid, data)
+        return cid
+
+    def put_block(self, cid: Link, data: bytes) -> None:
+        if identity_data(cid) is not None:
+            return
+        name = self._file_name(cid)
+        try:
+            if not _holds(name, data):
+                self._write(name, data)
+        except OSError as error:
+            raise _backend_error(f"cannot keep block {to_text(cid)}", name, error) from error
+
+    def has_raw(self, cid: Link) -> bool:
+        return self.size_of(cid) is not None
+
+    def size_of(self, cid: Link) -> int | None:
+        if (data := identity_data(cid)) is not None:
+            return len(data)
+        name = self._file_name(cid)
+        try:
+            return os.stat(name).st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _backend_error(f"cannot look for block {to_text(cid)}", name, error) from error
+
+    def _file_name(self, cid: Link) -> str:
+        key = base64.b32encode(multihash_of(cid)).decode().rstrip("=")
+        return f"{self._prefix}{key[-3:-1]}{os.sep}{key}.data"
+
+    def _claim(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        marker = self.path / SHARDING_NAME
+        names = os.listdir(self.path)
+        try:
+            sharding = marker.read_bytes()
+        except FileNotFoundError:
+            if any(not name.startswith(".") for name in names):
+                raise BackendError(
+                    f"{str(self.path)!r} is not empty and holds no {SHARDING_NAME} file: "
+                    "expected a folder of blocks, or none"
+                ) from None
+            self._write(str(marker), SHARDING)
+            return
+        if sharding.strip() != SHARDING.strip():
+            raise BackendError(
+                f"{str(marker)!r} says {sharding[:80]!r}, expected {SHARDING.decode().strip()!r}"
+            )
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Write a file under a temporary name beside its own, then rename it."""
+        folder = os.path.dirname(name)
+        temporary = f"{folder}{os.sep}.put-{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            descriptor = _create(temporary)
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+            if self.fsync:
+                _sync_folder(str(self.path))
+            descriptor = _create(temporary)
+        try:
+            try:
+                _write_all(descriptor, data)
+                if self.fsync:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, name)
+        except BaseException:
+            _remove(temporary)
+            raise
+        if self.fsync:
+            _sync_folder(folder)
+
+
+def _create(name: str) -> int:
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _holds(name: str, data: bytes) -> bool:
+    """Whether a file holds exactly the data; a damaged one does not, and is written again."""
+    try:
+        if os.stat(name).st_size != len(data):
+            return False
+        with open(name, "rb", buffering=0) as file:
+            return file.readall() == data
+    except FileNotFoundError:
+        return False
+
+
+def _remove(name: str) -> None:
+    with suppress(OSError):
+        os.unlink(name)
+
+
+def _sync_folder(name: str) -> None:
+    descriptor = os.open(name, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _backend_error(what: str, name: str | Path, error: OSError) -> BackendError:
+    return BackendError(
+        f"{what}: {error.strerror}: {str(name)!r}", retryable=error.errno in _RETRYABLE
+    )

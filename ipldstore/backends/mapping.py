@@ -1,0 +1,75 @@
+"""Blocks in a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+
+from ipldstore.cid import Link, identity_data, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import BlockNotFoundError
+
+
+class MappingCAStore(ContentAddressableStore):
+    """Keeps blocks in a mapping from CIDs, as CIDv1 text in base32, to bytes.
+
+    Parameters
+    ----------
+    mapping
+        Where the blocks are kept; a new ``dict`` if none is given. It is not copied.
+    default_hash
+        The hash function that names new blocks.
+
+    Examples
+    --------
+    >>> blocks = {}
+    >>> store = MappingCAStore(blocks)
+    >>> print(store.put(b"hello"))
+    bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq
+    >>> list(blocks.values())
+    [b'hello']
+    """
+
+    def __init__(
+        self,
+        mapping: MutableMapping[str, bytes] | None = None,
+        *,
+        default_hash: str = "sha2-256",
+    ) -> None:
+        super().__init__(default_hash=default_hash)
+        self.mapping: MutableMapping[str, bytes] = {} if mapping is None else mapping
+        if isinstance(self.mapping, dict):
+            self.inline_limit = 64 << 10
+
+    def __repr__(self) -> str:
+        return f"MappingCAStore({type(self.mapping).__name__})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MappingCAStore) and self.mapping is other.mapping
+
+    def __hash__(self) -> int:
+        return hash((MappingCAStore, id(self.mapping)))
+
+    def get_raw(self, cid: Link) -> bytes:
+        try:
+            return self.mapping[to_text(cid)]
+        except KeyError:
+            raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}") from None
+
+    def put_raw(self, data: bytes, codec: str) -> Link:
+        cid = self.make_cid(data, codec)
+        self.put_block(cid, data)
+        return cid
+
+    def put_block(self, cid: Link, data: bytes) -> None:
+        self.mapping[to_text(cid)] = bytes(data)
+
+    def has_raw(self, cid: Link) -> bool:
+        return to_text(cid) in self.mapping
+
+    def size_of(self, cid: Link) -> int | None:
+        if (data := identity_data(cid)) is not None:
+            return len(data)
+        if not isinstance(self.mapping, dict):
+            return None
+        data = self.mapping.get(to_text(cid))
+        return None if data is None else len(data)

@@ -1,0 +1,204 @@
+"""CAR archives: write CARv1, read CARv1 and the CARv1 payload of CARv2.
+
+An archive is a header that names the roots, then sections: a length, a CID and a block's bytes.
+Both directions are streams that hold one block at a time. The forms are those of the CARv1 and
+CARv2 specifications of IPLD.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from ipldstore import dagcbor
+from ipldstore.cid import Link, canonical, encode_varint, read_link, verify_block
+from ipldstore.errors import CarFormatError, CodecError, CorruptBlockError, InvalidCIDError
+
+MAX_HEADER_BYTES = 1 << 20
+MAX_SECTION_BYTES = 1 << 32
+MAX_VARINT_BYTES = 9
+
+_PIECE_BYTES = 1 << 20
+_V2_HEADER = struct.Struct("<16xQQQ")
+_V2_PRAGMA_BYTES = 11
+_V2_PAYLOAD_START = _V2_PRAGMA_BYTES + _V2_HEADER.size
+
+
+def write_car(stream: BinaryIO, root: Link, blocks: Iterable[tuple[Link, bytes]]) -> int:
+    """Write a CARv1 archive with one root.
+
+    Parameters
+    ----------
+    stream
+        Where the archive goes.
+    root
+        The root that its header names.
+    blocks
+        CIDs and bytes, in the order in which they are written.
+
+    Returns
+    -------
+    int
+        The number of bytes written.
+    """
+    header = dagcbor.encode({"roots": [root], "version": 1})
+    written = _write(stream, encode_varint(len(header)) + header)
+    for link, data in blocks:
+        written += _write(stream, encode_varint(len(link) + len(data)) + link)
+        written += _write(stream, data)
+    return written
+
+
+def _write(stream: BinaryIO, data: bytes) -> int:
+    view = memoryview(data)
+    while view:
+        count = stream.write(view)
+        if count is None:
+            raise BlockingIOError("cannot write an archive to a stream in non-blocking mode")
+        view = view[count:]
+    return len(data)
+
+
+class CarReader:
+    """A CAR archive, read from its beginning to its end, once.
+
+    Iterating it gives pairs of CID and bytes, each block verified against the CID that the
+    archive declares for it.
+
+    Parameters
+    ----------
+    stream
+        The archive; it need not be seekable.
+
+    Attributes
+    ----------
+    roots : list of Link
+        What the header names as roots, as CIDv1.
+    version : int
+        1 or 2.
+
+    Raises
+    ------
+    CarFormatError
+        Here and while iterating: if the archive is malformed or truncated, or a block does not
+        hash to its CID.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._input = _Input(stream)
+        self.version, self.roots = self._read_header(allow_v2=True)
+
+    def __iter__(self) -> Iterator[tuple[Link, bytes]]:
+        while (size := self._read_length(MAX_SECTION_BYTES, "section")) is not None:
+            start = self._input.offset
+            section = self._input.read(size)
+            try:
+                link, end = read_link(section)
+                link, data = canonical(link), section[end:]
+                verify_block(link, data)
+            except (InvalidCIDError, CorruptBlockError) as error:
+                raise CarFormatError(f"section at byte {start}: {error}", offset=start) from error
+            yield link, data
+
+    def _read_header(self, *, allow_v2: bool) -> tuple[int, list[Link]]:
+        size = self._read_length(MAX_HEADER_BYTES, "header")
+        if size is None:
+            raise CarFormatError("empty, expected a CAR archive", offset=self._input.offset)
+        start = self._input.offset
+        try:
+            header = dagcbor.decode(self._input.read(size))
+        except CodecError as error:
+            raise CarFormatError(f"not a CAR archive: header: {error}", offset=start) from error
+        if allow_v2 and _is_v2(header):
+            self._enter_payload()
+            _, roots = self._read_header(allow_v2=False)
+            return 2, roots
+        if not isinstance(header, dict) or header.keys() != {"roots", "version"}:
+            raise CarFormatError("CAR header is not a map of roots and version", offset=start)
+        version, roots = header["version"], header["roots"]
+        if type(version) is not int or version != 1:
+            raise CarFormatError(f"CAR version {version!r}, expected 1", offset=start)
+        if not isinstance(roots, list) or any(type(root) is not Link for root in roots):
+            raise CarFormatError("CAR roots are not a list of links", offset=start)
+        return 1, [canonical(root) for root in roots]
+
+    def _enter_payload(self) -> None:
+        start = self._input.offset
+        data_offset, data_size, _ = _V2_HEADER.unpack(self._input.read(_V2_HEADER.size))
+        if data_offset < _V2_PAYLOAD_START:
+            raise CarFormatError(
+                f"CARv2 payload at byte {data_offset}, within the header", offset=start
+            )
+        self._input.skip(data_offset - self._input.offset)
+        self._input.end = data_offset + data_size
+
+    def _read_length(self, limit: int, what: str) -> int | None:
+        """Read the varint before a header or section; None at the clean end of the archive."""
+        start = self._input.offset
+        number = shift = 0
+        while byte := self._input.read_some(1):
+            number |= (byte[0] & 0x7F) << shift
+            shift += 7
+            if byte[0] < 0x80:
+                break
+            if shift >= 7 * MAX_VARINT_BYTES:
+                raise CarFormatError(f"length at byte {start} is no varint", offset=start)
+        if not shift:
+            if self._input.end not in (None, start):
+                raise CarFormatError(f"archive ends at byte {start} of its payload", offset=start)
+            return None
+        if not byte:
+            raise CarFormatError(f"archive ends within the length at byte {start}", offset=start)
+        if byte == b"\0":
+            raise CarFormatError(f"length at byte {start} is zero or not minimal", offset=start)
+        if number > limit:
+            raise CarFormatError(
+                f"{what} of {number} bytes at byte {start}, at most {limit}", offset=start
+            )
+        return number
+
+
+def _is_v2(header: object) -> bool:
+    return (
+        isinstance(header, dict) and type(header.get("version")) is int and header == {"version": 2}
+    )
+
+
+class _Input:
+    """A stream read forward, with its offset and, for CARv2, the end of the payload."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.offset = 0
+        self.end: int | None = None
+
+    def read_some(self, size: int) -> bytes:
+        if self.end is not None:
+            size = min(size, self.end - self.offset)
+        data = self._stream.read(size)
+        if data is None:
+            raise BlockingIOError("cannot read an archive from a stream in non-blocking mode")
+        self.offset += len(data)
+        return data
+
+    def read(self, size: int) -> bytes:
+        """Read exactly so many bytes, in pieces, so that a lying length allocates nothing."""
+        pieces = []
+        left = size
+        while left:
+            piece = self.read_some(min(left, _PIECE_BYTES))
+            if not piece:
+                raise CarFormatError(
+                    f"archive ends at byte {self.offset}, {left} bytes missing", offset=self.offset
+                )
+            pieces.append(piece)
+            left -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def skip(self, size: int) -> None:
+        while size:
+            piece = self.read_some(min(size, _PIECE_BYTES))
+            if not piece:
+                raise CarFormatError(f"archive ends at byte {self.offset}", offset=self.offset)
+            size -= len(piece)

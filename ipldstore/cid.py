@@ -1,0 +1,404 @@
+"""CIDs as bytes: parse, write, make and verify.
+
+Inside the package a CID is a `Link`, the binary CIDv1 itself; ``multiformats.CID`` objects cost
+about 100 µs each and are built only at the public edge (`to_cid`). Every CID has one spelling
+here: CIDv0 and every multibase text become the same bytes.
+
+The forms are those of the CID, multihash and unsigned-varint specifications of multiformats.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from ipldstore.errors import CorruptBlockError, InvalidCIDError
+
+if TYPE_CHECKING:
+    from multiformats import CID
+
+CODECS = {"raw": 0x55, "dag-pb": 0x70, "dag-cbor": 0x71}
+RAW, DAG_PB, DAG_CBOR = CODECS.values()
+
+IDENTITY = 0x00
+MAX_IDENTITY_BYTES = 128
+MAX_DIGEST_BYTES = 128
+MAX_TEXT_LENGTH = 512
+MAX_VARINT_BYTES = 9
+
+SHA2_256_MULTIHASH = b"\x12\x20"
+
+
+class Link(bytes):
+    """A binary CID: a ``bytes`` whose text is the CIDv1 in base32.
+
+    The type tells links from byte strings in decoded DAG-CBOR. It checks nothing by itself;
+    `as_link` does. Only in decoded blocks that hold one does it spell a CIDv0.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return to_text(self)
+
+    def __repr__(self) -> str:
+        return f"Link('{to_text(self)}')"
+
+
+CIDLike: TypeAlias = "str | bytes | CID"
+
+
+class Parts(NamedTuple):
+    """What a CID is made of, the codec and the hash function by their multicodec code."""
+
+    codec: int
+    hash_code: int
+    digest: bytes
+
+
+class HashFunction(NamedTuple):
+    """A multihash function: its code, the size of its digests in bytes, and itself."""
+
+    code: int
+    size: int
+    digest: Callable[[bytes], bytes]
+
+
+def _hashlib(name: str) -> Callable[[bytes], bytes]:
+    def digest(data: bytes) -> bytes:
+        return hashlib.new(name, data).digest()
+
+    return digest
+
+
+def _blake2b(size: int) -> Callable[[bytes], bytes]:
+    return lambda data: hashlib.blake2b(data, digest_size=size).digest()
+
+
+def _blake3(data: bytes) -> bytes:
+    try:
+        from blake3 import blake3
+    except ImportError:
+        raise InvalidCIDError(
+            "blake3 needs the package of that name: pip install 'ipldstore[blake3]'"
+        ) from None
+    return blake3(data).digest()
+
+
+# Codes and names as in the multicodec table.
+HASHES = {
+    "sha2-256": HashFunction(0x12, 32, _hashlib("sha256")),
+    "sha2-384": HashFunction(0x20, 48, _hashlib("sha384")),
+    "sha2-512": HashFunction(0x13, 64, _hashlib("sha512")),
+    "sha3-224": HashFunction(0x17, 28, _hashlib("sha3_224")),
+    "sha3-256": HashFunction(0x16, 32, _hashlib("sha3_256")),
+    "sha3-384": HashFunction(0x15, 48, _hashlib("sha3_384")),
+    "sha3-512": HashFunction(0x14, 64, _hashlib("sha3_512")),
+    "blake2b-256": HashFunction(0xB220, 32, _blake2b(32)),
+    "blake2b-512": HashFunction(0xB240, 64, _blake2b(64)),
+    "blake2s-256": HashFunction(0xB260, 32, _hashlib("blake2s")),
+    "blake3": HashFunction(0x1E, 32, _blake3),
+}
+_HASH_BY_CODE = {function.code: function for function in HASHES.values()}
+
+
+def encode_varint(number: int) -> bytes:
+    """Write a non-negative integer as an unsigned varint."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def decode_varint(data: bytes, offset: int = 0) -> tuple[int, int]:
+    """Read an unsigned varint and say where it ends.
+
+    Raises
+    ------
+    InvalidCIDError
+        If it is cut short, not minimal, or longer than 9 bytes.
+    """
+    number = 0
+    for index, byte in enumerate(data[offset : offset + MAX_VARINT_BYTES]):
+        number |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            if byte == 0 and index:
+                raise InvalidCIDError(f"varint at byte {offset} is not minimal")
+            return number, offset + index + 1
+    if len(data) - offset >= MAX_VARINT_BYTES:
+        raise InvalidCIDError(f"varint at byte {offset} is longer than {MAX_VARINT_BYTES} bytes")
+    raise InvalidCIDError(f"varint at byte {offset} is cut short")
+
+
+def read_link(data: bytes, offset: int = 0) -> tuple[Link, int]:
+    """Read the binary CID (v0 or v1) at an offset, spelled as it stands, and say where it ends.
+
+    Raises
+    ------
+    InvalidCIDError
+        If no well-formed CID stands there.
+    """
+    position = offset
+    if data[offset : offset + 2] != SHA2_256_MULTIHASH:
+        version, position = decode_varint(data, offset)
+        if version != 1:
+            raise InvalidCIDError(f"CID version {version} at byte {offset}, expected 0 or 1")
+        _, position = decode_varint(data, position)
+    hash_code, position = decode_varint(data, position)
+    size, position = decode_varint(data, position)
+    _check_digest_size(hash_code, size)
+    end = position + size
+    if end > len(data):
+        raise InvalidCIDError(
+            f"CID digest cut short: {size} bytes announced, {len(data) - position} left"
+        )
+    return Link(data[offset:end]), end
+
+
+def _check_digest_size(hash_code: int, size: int) -> None:
+    if hash_code == IDENTITY:
+        if size > MAX_IDENTITY_BYTES:
+            raise InvalidCIDError(f"identity CID of {size} bytes, at most {MAX_IDENTITY_BYTES}")
+    elif (function := _HASH_BY_CODE.get(hash_code)) is not None:
+        if size != function.size:
+            raise InvalidCIDError(
+                f"digest of {size} bytes for hash function {hash_code:#x}, expected {function.size}"
+            )
+    elif size > MAX_DIGEST_BYTES:
+        raise InvalidCIDError(f"digest of {size} bytes, at most {MAX_DIGEST_BYTES}")
+
+
+def parse_link(data: bytes) -> Link:
+    """Read bytes that are one binary CID and nothing else, spelled as it stands.
+
+    Raises
+    ------
+    InvalidCIDError
+        If they are not.
+    """
+    if (
+        len(data) == 36
+        and data[:1] == b"\x01"
+        and data[1] < 0x80
+        and data[2:4] == SHA2_256_MULTIHASH
+    ):
+        return Link(data)
+    link, end = read_link(data)
+    if end != len(data):
+        raise InvalidCIDError(f"{len(data) - end} trailing bytes after a CID of {end} bytes")
+    return link
+
+
+def canonical(link: Link) -> Link:
+    """Return the CIDv1 of a link in either version."""
+    return Link(b"\x01\x70" + link) if link[0] == 0x12 else link
+
+
+def parse_text(text: str) -> Link:
+    """Read a CID from its text: CIDv0, or CIDv1 in any multibase.
+
+    Raises
+    ------
+    InvalidCIDError
+        If the text is not a CID or longer than 512 characters; it is not decoded then.
+    """
+    if len(text) > MAX_TEXT_LENGTH:
+        raise InvalidCIDError(f"CID text of {len(text)} characters, at most {MAX_TEXT_LENGTH}")
+    try:
+        if len(text) == 46 and text.startswith("Qm"):
+            data = _decode_multibase("z" + text)
+        else:
+            data = _decode_base32(text) if text.startswith("b") else _decode_multibase(text)
+            if data[:1] == b"\x12":
+                raise InvalidCIDError("a CIDv0 has no multibase prefix")
+        return canonical(parse_link(data))
+    except InvalidCIDError as error:
+        raise InvalidCIDError(f"not a CID: {text!r}: {error}") from None
+
+
+def _decode_base32(text: str) -> bytes:
+    body = text[1:]
+    try:
+        data = base64.b32decode(body.upper() + "=" * (-len(body) % 8))
+    except ValueError:
+        raise InvalidCIDError("not base32") from None
+    if _encode_base32(data) != text:
+        raise InvalidCIDError("not canonical lower-case base32")
+    return data
+
+
+def _decode_multibase(text: str) -> bytes:
+    from multiformats import multibase
+
+    try:
+        base = multibase.from_str(text)
+        data: bytes = base.decode(text)
+        canonical = base.encode(data)
+    except Exception as error:
+        raise InvalidCIDError(f"not multibase: {error}") from None
+    if canonical.rstrip("=") != text.rstrip("="):
+        raise InvalidCIDError(f"not canonical {base.name}")
+    return data
+
+
+def _encode_base32(data: bytes) -> str:
+    return "b" + base64.b32encode(data).decode().lower().rstrip("=")
+
+
+def to_text(cid: bytes) -> str:
+    """Write a binary CID as CIDv1 text in base32."""
+    return _encode_base32(canonical(Link(cid)) if cid[:1] == b"\x12" else cid)
+
+
+def as_link(cid: CIDLike) -> Link:
+    """Accept a CID in any of its forms: text, bytes, ``multiformats.CID``, or a `Link` already.
+
+    Raises
+    ------
+    InvalidCIDError
+        If it is malformed.
+    TypeError
+        If it is of another type.
+    """
+    if type(cid) is Link:
+        return canonical(cid)
+    if isinstance(cid, str):
+        return parse_text(cid)
+    if isinstance(cid, bytes):
+        return canonical(parse_link(cid))
+    if type(cid).__name__ == "CID":
+        return canonical(parse_link(bytes(cid)))
+    raise TypeError(f"expected a CID as str, bytes or multiformats.CID, not {type(cid).__name__}")
+
+
+def to_cid(link: bytes) -> CID:
+    """Build the ``multiformats.CID`` of a binary CID.
+
+    Raises
+    ------
+    InvalidCIDError
+        If its codec or hash function is not in the multicodec table of that package.
+    """
+    from multiformats import CID
+
+    try:
+        return CID.decode(bytes(link)).set(base="base32")
+    except (KeyError, ValueError) as error:
+        raise InvalidCIDError(f"multiformats cannot express {to_text(link)}: {error}") from None
+
+
+def split(link: bytes) -> Parts:
+    """Take a well-formed binary CIDv1 apart."""
+    codec, position = decode_varint(link, 1)
+    hash_code, position = decode_varint(link, position)
+    _, position = decode_varint(link, position)
+    return Parts(codec, hash_code, bytes(link[position:]))
+
+
+def codec_of(link: bytes) -> int:
+    """Return the multicodec code of a binary CIDv1's codec."""
+    code = link[1]
+    return code if code < 0x80 else decode_varint(link, 1)[0]
+
+
+def multihash_of(link: bytes) -> bytes:
+    """Return the multihash in a binary CIDv1: hash function, size and digest."""
+    return bytes(link[decode_varint(link, 1)[1] :])
+
+
+def with_codec(link: bytes, codec: int) -> Link:
+    """Return the CID of the same multihash under another codec."""
+    return Link(b"\x01" + encode_varint(codec) + multihash_of(link))
+
+
+def make_link(data: bytes, codec: str | int = "raw", hash_name: str = "sha2-256") -> Link:
+    """Make the CIDv1 of a block.
+
+    Parameters
+    ----------
+    data
+        The block's bytes, or any C-contiguous buffer of them.
+    codec
+        Name of a codec in `CODECS`, or any multicodec code.
+    hash_name
+        A name in `HASHES`.
+
+    Raises
+    ------
+    InvalidCIDError
+        If the codec or the hash function is not known.
+    """
+    code = codec if isinstance(codec, int) else codec_code(codec)
+    if hash_name == "sha2-256" and code < 0x80:
+        return Link(bytes((1, code, 0x12, 0x20)) + hashlib.sha256(data).digest())
+    function = hash_function(hash_name)
+    head = encode_varint(code) + encode_varint(function.code) + bytes((function.size,))
+    return Link(b"\x01" + head + function.digest(data))
+
+
+def codec_code(name: str) -> int:
+    """Return the multicodec code of a codec in `CODECS`.
+
+    Raises
+    ------
+    InvalidCIDError
+        If it is none of them.
+    """
+    try:
+        return CODECS[name]
+    except KeyError:
+        raise InvalidCIDError(f"codec {name!r} is not one of {', '.join(CODECS)}") from None
+
+
+def hash_function(name: str) -> HashFunction:
+    """Return a hash function by its multicodec name.
+
+    Raises
+    ------
+    InvalidCIDError
+        If it is none of `HASHES`.
+    """
+    try:
+        return HASHES[name]
+    except KeyError:
+        raise InvalidCIDError(f"hash function {name!r} is not one of {', '.join(HASHES)}") from None
+
+
+def identity_data(link: bytes) -> bytes | None:
+    """Return the data that an identity CID carries in itself, None for any other CID."""
+    if link[2] != IDENTITY and link[1] < 0x80:
+        return None
+    parts = split(link)
+    return parts.digest if parts.hash_code == IDENTITY else None
+
+
+def verify_block(link: bytes, data: bytes) -> None:
+    """Check that a block hashes to its CID.
+
+    Raises
+    ------
+    CorruptBlockError
+        If it does not.
+    InvalidCIDError
+        If the hash function is not one of `HASHES`.
+    """
+    if link[2:4] == SHA2_256_MULTIHASH and link[1] < 0x80:
+        if hashlib.sha256(data).digest() == link[4:]:
+            return
+    else:
+        _, hash_code, digest = split(link)
+        if hash_code == IDENTITY:
+            actual = bytes(data)
+        elif (function := _HASH_BY_CODE.get(hash_code)) is not None:
+            actual = function.digest(data)
+        else:
+            raise InvalidCIDError(
+                f"cannot verify {to_text(link)}: unknown hash function {hash_code:#x}"
+            )
+        if actual == digest:
+            return
+    raise CorruptBlockError(f"block {to_text(link)}: its {len(data)} bytes hash to another CID")

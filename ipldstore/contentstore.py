@@ -1,0 +1,234 @@
+"""The contract of a content-addressed block store."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ipldstore.cid import (
+    CODECS,
+    DAG_CBOR,
+    RAW,
+    CIDLike,
+    Link,
+    as_link,
+    codec_of,
+    hash_function,
+    identity_data,
+    make_link,
+    to_cid,
+    to_text,
+    verify_block,
+)
+from ipldstore.errors import BackendError, BlockNotFoundError, CodecError
+
+if TYPE_CHECKING:
+    from multiformats import CID
+
+
+class ContentAddressableStore(ABC):
+    """Keeps blocks of bytes and finds them by their CID.
+
+    A backend has to write `get_raw` and `put_raw`; all else has a default that works, and is there
+    to be overridden where a backend can do better. Backends must be safe under threads. They
+    return bytes as they find them: `get_block` is the one place where bytes are verified.
+
+    Parameters
+    ----------
+    default_hash
+        The hash function that names new blocks, such as ``"sha2-256"`` or ``"blake3"``.
+
+    Raises
+    ------
+    InvalidCIDError
+        If the hash function is not known.
+    """
+
+    inline_limit: int = 0
+    """Largest block, in bytes, that an event loop may read or write itself, without a thread."""
+
+    def __init__(self, *, default_hash: str = "sha2-256") -> None:
+        hash_function(default_hash)
+        self.default_hash = default_hash
+
+    @abstractmethod
+    def get_raw(self, cid: Link) -> bytes:
+        """Return the bytes kept under a CID, as they are.
+
+        Parameters
+        ----------
+        cid
+            A binary CIDv1; ``str(cid)`` is its text. Never an identity CID.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If there is no such block; never anything else for that (a bare ``KeyError`` is
+            forgiven).
+        BackendError
+            If it cannot be told or read.
+        """
+
+    @abstractmethod
+    def put_raw(self, data: bytes, codec: str) -> Link:
+        """Keep a block under a CID of the store's own hash function.
+
+        Idempotent and atomic: when it returns, the whole block is there.
+
+        Parameters
+        ----------
+        data
+            The bytes, which may be none, or a C-contiguous buffer of them.
+        codec
+            ``"raw"``, ``"dag-cbor"`` or ``"dag-pb"``.
+
+        Returns
+        -------
+        Link
+            The CID that the store will answer to; `make_cid` makes it.
+
+        Raises
+        ------
+        BackendError
+            If the block cannot be kept; nothing of it is visible then.
+        """
+
+    def make_cid(self, data: bytes, codec: str) -> Link:
+        """Return the CID that a block has in this store, without keeping it."""
+        return make_link(data, codec, self.default_hash)
+
+    def get_block(self, cid: CIDLike) -> bytes:
+        """Return the verified bytes of a block.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If there is no such block.
+        CorruptBlockError
+            If the bytes that are kept do not hash to the CID.
+        """
+        link = as_link(cid)
+        data = identity_data(link)
+        if data is not None:
+            return data
+        try:
+            data = self.get_raw(link)
+        except KeyError as error:
+            raise BlockNotFoundError(f"no block {to_text(link)}") from error
+        verify_block(link, data)
+        return data
+
+    def put_block(self, cid: Link, data: bytes) -> None:
+        """Keep a block whose CID is known and verified, whatever its hash function or codec.
+
+        Raises
+        ------
+        BackendError
+            If the store names blocks by another hash function and cannot keep it under this CID.
+        """
+        names = {code: name for name, code in CODECS.items()}
+        codec = names.get(codec_of(cid))
+        if codec is None or self.make_cid(data, codec) != cid:
+            raise BackendError(f"{self!r} cannot keep a block under the foreign CID {to_text(cid)}")
+        self.put_raw(data, codec)
+
+    def get_many(self, cids: Iterable[CIDLike]) -> Iterator[tuple[Link, bytes]]:
+        """Iterate the verified bytes of several blocks, in any order; errors as in `get_block`."""
+        for cid in cids:
+            link = as_link(cid)
+            yield link, self.get_block(link)
+
+    def put_many(self, blocks: Iterable[tuple[Link, bytes]]) -> None:
+        """Keep several blocks whose CIDs are known and verified; errors as in `put_block`."""
+        for link, data in blocks:
+            self.put_block(link, data)
+
+    def has(self, cid: CIDLike) -> bool:
+        """Whether a block is there, as far as the store can tell without verifying it."""
+        link = as_link(cid)
+        return identity_data(link) is not None or self.has_raw(link)
+
+    def has_raw(self, cid: Link) -> bool:
+        """Whether `get_raw` would find a block; the default asks it."""
+        try:
+            self.get_raw(cid)
+        except (BlockNotFoundError, KeyError):
+            return False
+        return True
+
+    def __contains__(self, cid: object) -> bool:
+        try:
+            return self.has(cid)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            return False
+
+    def size_of(self, cid: Link) -> int | None:
+        """Return a block's size in bytes where that is cheap to learn, else None."""
+        data = identity_data(cid)
+        return None if data is None else len(data)
+
+    def get(self, cid: CIDLike) -> Any:
+        """Return the IPLD value of a block.
+
+        Parameters
+        ----------
+        cid
+            A CID of codec raw or dag-cbor, in any form.
+
+        Returns
+        -------
+        object
+            The bytes of a raw block, else the value as the ``dag-cbor`` package decodes it, links
+            as ``multiformats.CID``.
+
+        Raises
+        ------
+        BlockNotFoundError, CorruptBlockError
+            As `get_block`.
+        CodecError
+            If the block is not canonical DAG-CBOR, or of another codec.
+        """
+        link = as_link(cid)
+        codec = codec_of(link)
+        if codec not in (RAW, DAG_CBOR):
+            raise CodecError(f"block {to_text(link)}: cannot decode codec {codec:#x}")
+        data = self.get_block(link)
+        if codec == RAW:
+            return data
+        import dag_cbor
+        from dag_cbor.encoding.err import CBORError
+
+        try:
+            return dag_cbor.decode(data)
+        except (CBORError, ValueError, KeyError, RecursionError) as error:
+            raise CodecError(f"block {to_text(link)} is not DAG-CBOR: {error}") from error
+
+    def put(self, value: Any) -> CID:
+        """Keep an IPLD value as a block.
+
+        Parameters
+        ----------
+        value
+            ``bytes``, kept as a raw block, or anything that the ``dag-cbor`` package encodes.
+
+        Returns
+        -------
+        multiformats.CID
+            The block's CID.
+
+        Raises
+        ------
+        CodecError
+            If DAG-CBOR has no form for the value.
+        """
+        if isinstance(value, bytes | bytearray | memoryview):
+            return to_cid(as_link(self.put_raw(bytes(value), "raw")))
+        import dag_cbor
+        from dag_cbor.encoding.err import CBORError
+
+        try:
+            data = dag_cbor.encode(value)
+        except (CBORError, TypeError, ValueError, RecursionError) as error:
+            raise CodecError(f"cannot encode the value as DAG-CBOR: {error}") from error
+        return to_cid(as_link(self.put_raw(data, "dag-cbor")))

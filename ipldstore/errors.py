@@ -1,0 +1,83 @@
+"""Every error the package raises on purpose.
+
+Messages say what was expected and what came, and name the CID, the key or the byte offset.
+"""
+
+from __future__ import annotations
+
+
+class IPLDStoreError(Exception):
+    """Root of the errors of this package."""
+
+
+class BlockNotFoundError(IPLDStoreError, LookupError):
+    """A block is not in the block store.
+
+    It is deliberately no ``KeyError``: Zarr reads a ``KeyError`` as "this chunk was never
+    written" and would fill in zeros for data that exists and is merely out of reach.
+    """
+
+
+class CorruptBlockError(IPLDStoreError):
+    """The bytes that a block store returned do not hash to the CID they were asked by."""
+
+
+class InvalidCIDError(IPLDStoreError, ValueError):
+    """Text or bytes are not a CID, or its hash function is not one that can be verified."""
+
+
+class CodecError(IPLDStoreError, ValueError):
+    """Bytes are not canonical in their codec, or a value has no form in it.
+
+    Attributes
+    ----------
+    offset : int or None
+        Where in the block the fault is, in bytes; None when a value was being encoded.
+    """
+
+    def __init__(self, message: str, *, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+class InvalidNodeError(IPLDStoreError):
+    """A block is sound, but it is no part of a hierarchy in the format of this package."""
+
+
+class CarFormatError(IPLDStoreError, ValueError):
+    """A CAR archive is malformed, truncated or lies about its blocks.
+
+    Attributes
+    ----------
+    offset : int or None
+        Where in the archive the fault is, in bytes from its start, as far as it is known.
+    """
+
+    def __init__(self, message: str, *, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+class InvalidKeyError(IPLDStoreError, ValueError):
+    """A key is malformed, or stands in the way of a key that is already there."""
+
+
+class ReadOnlyStoreError(IPLDStoreError, ValueError):
+    """A write to a store, or through a view of one, that only reads.
+
+    It is a ``ValueError`` because zarr-python raises and expects one for this.
+    """
+
+
+class BackendError(IPLDStoreError):
+    """A block store cannot do its work: disk, network or server.
+
+    Attributes
+    ----------
+    retryable : bool
+        Whether the same call may succeed later.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable

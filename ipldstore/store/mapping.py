@@ -1,0 +1,360 @@
+"""The mapping face of a store: keys to bytes, freezing, roots and CAR archives."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.cid import DAG_CBOR, RAW, CIDLike, Link, as_link, codec_of, to_cid, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import (
+    BlockNotFoundError,
+    CorruptBlockError,
+    InvalidKeyError,
+    InvalidNodeError,
+    ReadOnlyStoreError,
+)
+from ipldstore.store import archive
+from ipldstore.store.state import State, restore, share
+from ipldstore.tree.directory import decode_document
+from ipldstore.tree.documents import Document, parse_json
+from ipldstore.tree.keys import METADATA_NAMES, split_key, split_path
+
+if TYPE_CHECKING:
+    from multiformats import CID
+
+
+class HierarchyMapping(MutableMapping[str, bytes]):
+    """A hierarchy of keys and values on a content-addressed block store.
+
+    It needs no zarr; `ipldstore.IPLDStore` is this and a Zarr store.
+
+    Parameters
+    ----------
+    backend
+        Where the blocks are kept; a `MappingCAStore` over a new ``dict`` if none is given.
+    root
+        CID of the hierarchy to open; an empty one if none is given.
+    read_only
+        Whether the store refuses to be written through.
+
+    Raises
+    ------
+    BlockNotFoundError, CorruptBlockError, InvalidNodeError, InvalidCIDError
+        If the root cannot be opened.
+    """
+
+    _state: State
+    _read_only: bool
+
+    def __init__(
+        self,
+        backend: ContentAddressableStore | None = None,
+        *,
+        root: CIDLike | None = None,
+        read_only: bool = False,
+    ) -> None:
+        if backend is None:
+            backend = MappingCAStore()
+        if not isinstance(backend, ContentAddressableStore):
+            raise TypeError(
+                f"expected a ContentAddressableStore, not {type(backend).__name__}; "
+                "a mapping goes into MappingCAStore(mapping)"
+            )
+        state = State(backend)
+        if root is not None:
+            state.open_root(as_link(root))
+        self._attach(state, read_only)
+
+    def _attach(self, state: State, read_only: bool) -> None:
+        self._state = state
+        self._read_only = read_only
+
+    @classmethod
+    def _view(cls, state: State, read_only: bool) -> Self:
+        store = cls.__new__(cls)
+        store._attach(state, read_only)
+        return store
+
+    @property
+    def backend(self) -> ContentAddressableStore:
+        """The block store."""
+        return self._state.backend
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writing is refused: in a read-only view, and in a copy in another process."""
+        return self._read_only or self._state.is_detached
+
+    def with_read_only(self, read_only: bool = False) -> Self:
+        """Return another view of the same hierarchy.
+
+        Parameters
+        ----------
+        read_only
+            Whether the view refuses to be written through.
+
+        Raises
+        ------
+        ReadOnlyStoreError
+            If a writable view is asked for in another process than that which made the store.
+        """
+        if not read_only:
+            self._state.check_attached()
+        return self._view(self._state, read_only)
+
+    @property
+    def root_cid(self) -> CID | None:
+        """The CID of the whole hierarchy; None while changes are not frozen."""
+        root = self._state.tree.root
+        return None if root is None else to_cid(root)
+
+    def freeze(self) -> CID:
+        """Put the blocks of all that changed and return the root CID of the hierarchy.
+
+        Raises
+        ------
+        BackendError
+            If a block cannot be kept; the changes are still there, and not frozen.
+        """
+        return to_cid(self._state.freeze())
+
+    def set_root(self, root: CIDLike) -> None:
+        """Open another hierarchy on the same block store; changes that are not frozen are gone.
+
+        Parameters
+        ----------
+        root
+            Its root CID, in any form.
+
+        Raises
+        ------
+        InvalidCIDError
+            If the CID is malformed.
+        BlockNotFoundError, CorruptBlockError
+            If the root block cannot be had.
+        InvalidNodeError
+            If it is not a directory. In all these cases the store is as it was.
+        """
+        self._check_writable()
+        self._state.open_root(as_link(root))
+
+    def normalize(self) -> CID:
+        """Rewrite every part of the hierarchy that is not in the canonical form, and freeze.
+
+        Roots written by older software then get the CID that writing the same content anew
+        would give. Loads every directory and every metadata document.
+        """
+        self._check_writable()
+        with self._state.lock:
+            for key, entry in list(self._state.tree.iter_entries()):
+                name = key.rpartition("/")[2]
+                if name in METADATA_NAMES and isinstance(entry, Link):
+                    self[key] = self._read(key, entry)
+            self._state.tree.touch_all()
+            return self.freeze()
+
+    def __getitem__(self, key: str) -> bytes:
+        entry = self._find(key)
+        if entry is None:
+            raise KeyError(key)
+        return self._read(key, entry)
+
+    def __setitem__(self, key: str, value: bytes) -> None:
+        self._check_writable()
+        segments = split_key(key)
+        data = value if isinstance(value, bytes) else memoryview(value).tobytes()
+        self._insert(segments, self._make_entry(segments[-1], data))
+
+    def __delitem__(self, key: str) -> None:
+        self._check_writable()
+        segments = split_key(key)
+        with self._state.lock:
+            if not self._state.tree.remove(segments):
+                raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            return isinstance(key, str) and self._find(key) is not None
+        except InvalidKeyError:
+            return False
+
+    def __iter__(self) -> Iterator[str]:
+        return self._iter_keys([])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        with self._state.lock:
+            return bool(self._state.tree.top.entries)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, HierarchyMapping):
+            return NotImplemented
+        if self._state is other._state:
+            return True
+        if self.backend != other.backend:
+            return False
+        roots = self._state.tree.root, other._state.tree.root
+        if None not in roots:
+            return roots[0] == roots[1]
+        return self._entries() == other._entries()
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        root = self._state.tree.root
+        what = "not frozen" if root is None else to_text(root)
+        return f"<IPLDStore {what} on {self.backend!r}{', read-only' * self.read_only}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (type(self), self._read_only, *share(self._state))
+
+    def __dask_tokenize__(self) -> tuple[str, str, str]:
+        root = self._state.tree.root
+        content = uuid.uuid4().hex if root is None else to_text(root)
+        return "ipldstore.IPLDStore", repr(self.backend), content
+
+    def clear(self) -> None:
+        """Remove every key, at once."""
+        self._check_writable()
+        self._remove_directory("")
+
+    def to_car(self, destination: str | os.PathLike[str] | BinaryIO | None = None) -> bytes | int:
+        """Freeze, and write the whole hierarchy as a CARv1 archive.
+
+        Its blocks come depth first from the root, each once.
+
+        Parameters
+        ----------
+        destination
+            A path, which appears once the archive is complete, or a binary stream.
+
+        Returns
+        -------
+        bytes or int
+            The archive, or the number of bytes written where a destination is given.
+
+        Raises
+        ------
+        BlockNotFoundError, CorruptBlockError
+            If a block of the hierarchy cannot be had.
+        """
+        return archive.export(self.backend, self._state.freeze(), destination)
+
+    def import_car(self, source: archive.Source) -> CID:
+        """Read a CAR archive, keep its blocks and open its root.
+
+        Parameters
+        ----------
+        source
+            A CARv1 or CARv2 archive with one root: its bytes, its path, or a binary stream.
+
+        Returns
+        -------
+        multiformats.CID
+            The root.
+
+        Raises
+        ------
+        CarFormatError
+            If the archive is malformed, truncated, or holds a block that does not match its CID.
+        BlockNotFoundError
+            If blocks under the root are missing, in the archive and in the block store.
+        InvalidNodeError
+            If the root is not a directory. In all these cases the store's content is as it was;
+            blocks that arrived may stay in the block store.
+        """
+        self._check_writable()
+        root = archive.load(self.backend, source)
+        self._state.open_root(root)
+        return to_cid(root)
+
+    @classmethod
+    def from_car(
+        cls, source: archive.Source, backend: ContentAddressableStore | None = None
+    ) -> Self:
+        """Make a store of a CAR archive; see `import_car`."""
+        store = cls(backend)
+        store.import_car(source)
+        return store
+
+    def _check_writable(self) -> None:
+        self._state.check_attached()
+        if self._read_only:
+            raise ReadOnlyStoreError(
+                "store was opened in read-only mode and does not support writing"
+            )
+
+    def _find(self, key: str) -> Link | Document | None:
+        segments = split_key(key)
+        with self._state.lock:
+            return self._state.tree.find(segments)
+
+    def _insert(self, segments: list[str], entry: Link | Document) -> None:
+        with self._state.lock:
+            self._state.tree.insert(segments, entry)
+
+    def _make_entry(self, name: str, data: bytes) -> Link | Document:
+        if name in METADATA_NAMES and (document := parse_json(bytes(data))) is not None:
+            return document
+        return as_link(self.backend.put_raw(data, "raw"))
+
+    def _read(self, key: str, entry: Link | Document) -> bytes:
+        if isinstance(entry, Document):
+            return entry.to_json()
+        try:
+            data = self.backend.get_block(entry)
+        except (BlockNotFoundError, CorruptBlockError) as error:
+            error.add_note(f"while reading key {key!r}")
+            raise
+        codec = codec_of(entry)
+        if codec == RAW:
+            return data
+        if codec == DAG_CBOR:
+            return decode_document(entry, data).to_json()
+        raise InvalidNodeError(f"key {key!r}: cannot read a value of codec {codec:#x} yet")
+
+    def _iter_keys(self, segments: list[str]) -> Iterator[str]:
+        tree = self._state.tree
+        entries = tree.iter_entries(segments)
+        while True:
+            with self._state.lock:
+                key = next(entries, (None, None))[0]
+            if key is None:
+                return
+            yield key
+
+    def _entries(self) -> dict[str, Link]:
+        with self._state.lock:
+            return {
+                key: self.backend.make_cid(entry.encoded, "dag-cbor")
+                if isinstance(entry, Document)
+                else entry
+                for key, entry in self._state.tree.iter_entries()
+            }
+
+    def _list_directory(self, path: str) -> list[str]:
+        segments = split_path(path)
+        with self._state.lock:
+            directory = self._state.tree.find_directory(segments)
+            return [] if directory is None else list(directory.entries)
+
+    def _remove_directory(self, path: str) -> None:
+        segments = split_path(path)
+        with self._state.lock:
+            self._state.tree.remove_directory(segments)
+
+
+def _unpickle(
+    cls: type[HierarchyMapping],
+    read_only: bool,
+    token: str,
+    backend: ContentAddressableStore,
+    root: Link | None,
+) -> HierarchyMapping:
+    return cls._view(restore(token, backend, root), read_only)

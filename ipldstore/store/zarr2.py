@@ -1,0 +1,60 @@
+"""The store for zarr-python 2.18: a mapping that is also a ``zarr.storage.Store``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numcodecs.compat import ensure_bytes
+from zarr.storage import Store
+
+from ipldstore.cid import RAW, Link, codec_of
+from ipldstore.store.mapping import HierarchyMapping
+
+
+class IPLDStore(HierarchyMapping, Store):
+    """A Zarr store and a mapping on content-addressed blocks.
+
+    The same object goes into ``ds.to_zarr(store)``, ``xarray.open_zarr(store)`` and
+    ``zarr.open(store)``, and takes and gives ``store[key]``. Parameters and methods are those of
+    `HierarchyMapping`.
+    """
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, ensure_bytes(value))
+
+    def getitems(self, keys: Sequence[str], *, contexts: Mapping[str, Any]) -> dict[str, bytes]:
+        """Return the values of those keys that are there."""
+        missing = object()
+        found = ((key, self.get(key, missing)) for key in keys)
+        return {key: value for key, value in found if value is not missing}
+
+    def is_writeable(self) -> bool:
+        return not self.read_only
+
+    def is_erasable(self) -> bool:
+        return not self.read_only
+
+    def listdir(self, path: str = "") -> list[str]:
+        """List the names in a directory."""
+        return sorted(self._list_directory(path))
+
+    def rmdir(self, path: str = "") -> None:
+        """Remove a directory and all in it."""
+        self._check_writable()
+        self._remove_directory(path)
+
+    def getsize(self, path: str = "") -> int:
+        """Return the size of a value, or of the values right in a directory, in bytes."""
+        if path and path in self:
+            return self._size(path)
+        names = self._list_directory(path)
+        keys = [f"{path}/{name}" if path else name for name in names]
+        return sum(self._size(key) for key in keys if key in self)
+
+    def _size(self, key: str) -> int:
+        entry = self._find(key)
+        size = None
+        if isinstance(entry, Link) and codec_of(entry) == RAW:
+            size = self.backend.size_of(entry)
+        return len(self[key]) if size is None else size

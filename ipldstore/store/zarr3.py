@@ -1,0 +1,233 @@
+"""The store for zarr-python 3: a mapping that is also a ``zarr.abc.store.Store``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterable
+from typing import Any, TypeVar, overload
+
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+)
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+
+from ipldstore.cid import RAW, Link, codec_of
+from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.tree.documents import Document
+from ipldstore.tree.keys import split_key
+
+Default = TypeVar("Default")
+
+
+class _Done:
+    """Awaitable result of work that is done already."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+class IPLDStore(HierarchyMapping, Store):
+    """A Zarr store and a mapping on content-addressed blocks.
+
+    The same object goes into ``ds.to_zarr(store)``, ``xarray.open_zarr(store)`` and
+    ``zarr.open(store)``, and takes and gives ``store[key]``. Parameters and methods are those of
+    `HierarchyMapping`.
+    """
+
+    _is_open = False
+
+    @overload  # type: ignore[override]
+    def get(self, key: str) -> bytes | None: ...
+    @overload
+    def get(
+        self,
+        key: str,
+        default: BufferPrototype,
+        byte_range: ByteRequest | None = None,
+    ) -> Awaitable[Buffer | None]: ...
+    @overload
+    def get(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype,
+        byte_range: ByteRequest | None = None,
+    ) -> Awaitable[Buffer | None]: ...
+    @overload
+    def get(self, key: str, default: Default) -> bytes | Default: ...
+
+    def get(
+        self,
+        key: str,
+        default: Any = None,
+        byte_range: ByteRequest | None = None,
+        *,
+        prototype: BufferPrototype | None = None,
+    ) -> Any:
+        """Return a value: of the mapping at once, or for zarr to be awaited.
+
+        ``get(key, default=None)`` is the mapping's and returns ``bytes``; ``get(key, prototype,
+        byte_range=None)`` is zarr's.
+        """
+        if isinstance(default, BufferPrototype):
+            prototype = default
+        if prototype is not None:
+            return self._get(key, prototype, byte_range)
+        return HierarchyMapping.get(self, key, default)
+
+    def clear(self) -> Awaitable[None]:  # type: ignore[override]
+        """Remove every key, at once; the result may be awaited, as zarr does."""
+        HierarchyMapping.clear(self)
+        return _Done()
+
+    @property
+    def supports_writes(self) -> bool:
+        return True
+
+    @property
+    def supports_deletes(self) -> bool:
+        return True
+
+    @property
+    def supports_listing(self) -> bool:
+        return True
+
+    @property
+    def _supports_sync_io(self) -> bool:
+        return self.backend.inline_limit > 0
+
+    async def _get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None
+    ) -> Buffer | None:
+        await self._ensure_open()
+        entry = self._find(key)
+        if entry is None:
+            return None
+        if self._is_quick(entry):
+            data = self._read(key, entry)
+        else:
+            data = await asyncio.to_thread(self._read, key, entry)
+        return _to_buffer(prototype, data, byte_range)
+
+    def _is_quick(self, entry: Link | Document) -> bool:
+        """Whether reading a value is so quick that the event loop may do it itself."""
+        limit = self.backend.inline_limit
+        if isinstance(entry, Document) or not limit:
+            return isinstance(entry, Document)
+        size = self.backend.size_of(entry)
+        return size is not None and size <= limit
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        return await asyncio.gather(
+            *(self._get(key, prototype, byte_range) for key, byte_range in key_ranges)
+        )
+
+    async def exists(self, key: str) -> bool:
+        return key in self
+
+    async def set(self, key: str, value: Buffer) -> None:
+        await self._ensure_open()
+        segments, data = self._prepare(key, value)
+        if len(data) <= self.backend.inline_limit:
+            entry = self._make_entry(segments[-1], data)
+        else:
+            entry = await asyncio.to_thread(self._make_entry, segments[-1], data)
+        self._insert(segments, entry)
+
+    def _prepare(self, key: str, value: Buffer) -> tuple[list[str], bytes]:
+        self._check_writable()
+        if not isinstance(value, Buffer):
+            raise TypeError(f"expected a zarr Buffer for key {key!r}, not {type(value).__name__}")
+        return split_key(key), value.as_buffer_like()  # type: ignore[return-value]
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        self._check_writable()
+        if key not in self:
+            await self.set(key, value)
+
+    async def delete(self, key: str) -> None:
+        self.delete_sync(key)
+
+    async def delete_dir(self, prefix: str) -> None:
+        self._check_writable()
+        self._remove_directory(prefix)
+
+    async def is_empty(self, prefix: str) -> bool:
+        return not self._list_directory(prefix)
+
+    async def list(self) -> AsyncIterator[str]:
+        for key in self._iter_keys([]):
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        folder, slash, start = prefix.rpartition("/")
+        for name in self._list_directory(folder):
+            if name.startswith(start):
+                path = f"{folder}{slash}{name}"
+                if path in self:
+                    yield path
+                else:
+                    for key in self._iter_keys(split_key(path)):
+                        yield f"{path}/{key}"
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        for name in self._list_directory(prefix):
+            yield name
+
+    async def getsize(self, key: str) -> int:
+        entry = self._find(key)
+        if entry is None:
+            raise FileNotFoundError(key)
+        if isinstance(entry, Link) and codec_of(entry) == RAW:
+            size = self.backend.size_of(entry)
+            if size is not None:
+                return size
+        return len(await asyncio.to_thread(self._read, key, entry))
+
+    def get_sync(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """Return a value to zarr without an event loop."""
+        entry = self._find(key)
+        if entry is None:
+            return None
+        prototype = prototype or default_buffer_prototype()
+        return _to_buffer(prototype, self._read(key, entry), byte_range)
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """Set a value for zarr without an event loop."""
+        segments, data = self._prepare(key, value)
+        self._insert(segments, self._make_entry(segments[-1], data))
+
+    def delete_sync(self, key: str) -> None:
+        """Delete a value, if it is there, for zarr without an event loop."""
+        self._check_writable()
+        self.pop(key, None)
+
+
+def _to_buffer(prototype: BufferPrototype, data: bytes, byte_range: ByteRequest | None) -> Buffer:
+    if byte_range is None:
+        return prototype.buffer.from_bytes(data)
+    size = len(data)
+    if isinstance(byte_range, RangeByteRequest):
+        start, stop = byte_range.start, byte_range.end
+    elif isinstance(byte_range, OffsetByteRequest):
+        start, stop = byte_range.offset, size
+    elif isinstance(byte_range, SuffixByteRequest):
+        start, stop = max(0, size - byte_range.suffix), size
+    else:
+        raise TypeError(f"Unexpected byte_range, got {byte_range!r}")
+    return prototype.buffer.from_bytes(memoryview(data)[start:stop])

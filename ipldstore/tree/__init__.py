@@ -1,0 +1,1 @@
+"""The hierarchy of directories, documents and values that a root CID names."""

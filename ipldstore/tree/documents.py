@@ -1,0 +1,131 @@
+"""JSON documents as IPLD data: which are held so, and how they read back."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+from typing import Any, NoReturn
+
+from ipldstore import dagcbor
+from ipldstore.cid import Link
+from ipldstore.errors import CodecError, InvalidNodeError
+
+MAX_DOCUMENT_BYTES = 1 << 20
+MAX_DOCUMENT_DEPTH = 31
+MIN_INTEGER = -(2**63)
+MAX_INTEGER = 2**64 - 1
+
+_MAX_INTEGER_DIGITS = 21
+
+
+class Document:
+    """A JSON document, held as its DAG-CBOR encoding.
+
+    Attributes
+    ----------
+    encoded : bytes
+        The map, in canonical DAG-CBOR.
+    depth : int
+        Its levels of nesting, at least 1.
+    """
+
+    __slots__ = ("depth", "encoded")
+
+    def __init__(self, encoded: bytes, depth: int) -> None:
+        self.encoded = encoded
+        self.depth = depth
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Document) and self.encoded == other.encoded
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def to_json(self) -> bytes:
+        """Write the document as compact UTF-8 JSON, its keys in DAG-CBOR order."""
+        value = dagcbor.decode(self.encoded)
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class _InexactError(Exception):
+    """JSON that IPLD data cannot hold exactly."""
+
+
+def parse_json(data: bytes) -> Document | None:
+    """Read JSON text as a document.
+
+    Returns
+    -------
+    Document or None
+        None if IPLD data cannot hold the text exactly: it is not a JSON object in UTF-8, holds
+        NaN, infinities, integers outside -2^63..2^64-1, lone surrogates or duplicate keys, nests
+        more than 31 levels deep, or would pass 1 MiB as DAG-CBOR.
+    """
+    try:
+        value = json.loads(
+            data.decode(),
+            object_pairs_hook=_unique_keys,
+            parse_int=_parse_int,
+            parse_float=_parse_float,
+            parse_constant=_refuse_constant,
+        )
+        if not isinstance(value, dict) or (depth := dagcbor.nesting(value)) > MAX_DOCUMENT_DEPTH:
+            return None
+        encoded = dagcbor.encode(value)
+    except (ValueError, RecursionError, CodecError, _InexactError):
+        return None
+    return Document(encoded, depth) if len(encoded) <= MAX_DOCUMENT_BYTES else None
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise _InexactError
+    return value
+
+
+def _parse_int(text: str) -> int:
+    if len(text) > _MAX_INTEGER_DIGITS or not MIN_INTEGER <= (number := int(text)) <= MAX_INTEGER:
+        raise _InexactError
+    return number
+
+
+def _parse_float(text: str) -> float:
+    if not isfinite(number := float(text)):
+        raise _InexactError
+    return number
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise _InexactError
+
+
+def make_document(value: dict[str, Any]) -> Document:
+    """Make a document of a decoded map.
+
+    Raises
+    ------
+    InvalidNodeError
+        If the map is not JSON data within the limits of a document.
+    """
+    depth = dagcbor.nesting(value)
+    if depth > MAX_DOCUMENT_DEPTH:
+        raise InvalidNodeError(f"document nests {depth} levels, at most {MAX_DOCUMENT_DEPTH}")
+    _check_json(value)
+    encoded = dagcbor.encode(value)
+    if len(encoded) > MAX_DOCUMENT_BYTES:
+        raise InvalidNodeError(f"document of {len(encoded)} bytes, at most {MAX_DOCUMENT_BYTES}")
+    return Document(encoded, depth)
+
+
+def _check_json(value: Any) -> None:
+    if isinstance(value, dict):
+        for item in value.values():
+            _check_json(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_json(item)
+    elif isinstance(value, bytes):
+        kind = "a link" if isinstance(value, Link) else "a byte string"
+        raise InvalidNodeError(f"document holds {kind}, which JSON cannot")
+    elif isinstance(value, int) and value < MIN_INTEGER:
+        raise InvalidNodeError(f"document holds the integer {value}, below -2^63")
