@@ -6,7 +6,7 @@ Examples
 >>> store = ipldstore.IPLDStore()
 >>> store["a/0"] = b"chunk"
 >>> print(store.freeze())
-bafyreihgbpbm4qyjskktkz4bvp2jqhjpbycmb2fbl7b6eazfquatmwmzre
+bafyreieyzoqqgs3l3tinb3llbqke53v2i52plrc67tdqih2ddciwjaqrh4
 """
 
 from __future__ import annotations

@@ -122,11 +122,15 @@ class ContentAddressableStore(ABC):
     def put_block(self, cid: Link, data: bytes) -> None:
         """Keep a block whose CID is known and verified, whatever its hash function or codec.
 
+        An identity CID carries its block itself, so there is nothing to keep.
+
         Raises
         ------
         BackendError
             If the store names blocks by another hash function and cannot keep it under this CID.
         """
+        if identity_data(cid) is not None:
+            return
         names = {code: name for name, code in CODECS.items()}
         codec = names.get(codec_of(cid))
         if codec is None or self.make_cid(data, codec) != cid:

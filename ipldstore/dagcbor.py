@@ -278,6 +278,11 @@ def encode_map_head(size: int) -> bytes:
     return encode_head(_MAP, size)
 
 
+def encode_list_head(size: int) -> bytes:
+    """Write the head of a list of ``size`` items."""
+    return encode_head(_ARRAY, size)
+
+
 def encode_text(text: str) -> bytes:
     """Write a text string; as a map key, such bytes sort in DAG-CBOR order."""
     try:

@@ -61,7 +61,8 @@ class MappingCAStore(ContentAddressableStore):
         return cid
 
     def put_block(self, cid: Link, data: bytes) -> None:
-        self.mapping[to_text(cid)] = bytes(data)
+        if identity_data(cid) is None:
+            self.mapping[to_text(cid)] = bytes(data)
 
     def has_raw(self, cid: Link) -> bool:
         return to_text(cid) in self.mapping

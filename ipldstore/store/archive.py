@@ -15,7 +15,7 @@ from ipldstore.cid import Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag
 from ipldstore.errors import BlockNotFoundError, CarFormatError
-from ipldstore.tree.directory import decode_directory
+from ipldstore.tree.decode import decode_directory
 
 Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO"
 

@@ -8,19 +8,13 @@ from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from ipldstore.backends.mapping import MappingCAStore
-from ipldstore.cid import DAG_CBOR, RAW, CIDLike, Link, as_link, codec_of, to_cid, to_text
+from ipldstore.cid import CIDLike, Link, as_link, to_cid, to_text
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import (
-    BlockNotFoundError,
-    CorruptBlockError,
-    InvalidKeyError,
-    InvalidNodeError,
-    ReadOnlyStoreError,
-)
+from ipldstore.errors import InvalidKeyError, IPLDStoreError, ReadOnlyStoreError
 from ipldstore.store import archive
 from ipldstore.store.state import State, restore, share
-from ipldstore.tree.directory import decode_document
-from ipldstore.tree.documents import Document, parse_json
+from ipldstore.store.values import Cut, make_entry, read_value
+from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_key, split_path
 
 if TYPE_CHECKING:
@@ -153,7 +147,7 @@ class HierarchyMapping(MutableMapping[str, bytes]):
             for key, entry in list(self._state.tree.iter_entries()):
                 name = key.rpartition("/")[2]
                 if name in METADATA_NAMES and isinstance(entry, Link):
-                    self[key] = self._read(key, entry)
+                    self[key] = bytes(self._read(key, entry))
             self._state.tree.touch_all()
             return self.freeze()
 
@@ -161,13 +155,13 @@ class HierarchyMapping(MutableMapping[str, bytes]):
         entry = self._find(key)
         if entry is None:
             raise KeyError(key)
-        return self._read(key, entry)
+        return bytes(self._read(key, entry))
 
     def __setitem__(self, key: str, value: bytes) -> None:
         self._check_writable()
         segments = split_key(key)
         data = value if isinstance(value, bytes) else memoryview(value).tobytes()
-        self._insert(segments, self._make_entry(segments[-1], data))
+        self._insert(segments, make_entry(self.backend, segments[-1], data))
 
     def __delitem__(self, key: str) -> None:
         self._check_writable()
@@ -190,7 +184,7 @@ class HierarchyMapping(MutableMapping[str, bytes]):
 
     def __bool__(self) -> bool:
         with self._state.lock:
-            return bool(self._state.tree.top.entries)
+            return not self._state.tree.is_empty
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, HierarchyMapping):
@@ -299,25 +293,12 @@ class HierarchyMapping(MutableMapping[str, bytes]):
         with self._state.lock:
             self._state.tree.insert(segments, entry)
 
-    def _make_entry(self, name: str, data: bytes) -> Link | Document:
-        if name in METADATA_NAMES and (document := parse_json(bytes(data))) is not None:
-            return document
-        return as_link(self.backend.put_raw(data, "raw"))
-
-    def _read(self, key: str, entry: Link | Document) -> bytes:
-        if isinstance(entry, Document):
-            return entry.to_json()
+    def _read(self, key: str, entry: Link | Document, cut: Cut | None = None) -> bytes | memoryview:
         try:
-            data = self.backend.get_block(entry)
-        except (BlockNotFoundError, CorruptBlockError) as error:
+            return read_value(self.backend, entry, cut)
+        except IPLDStoreError as error:
             error.add_note(f"while reading key {key!r}")
             raise
-        codec = codec_of(entry)
-        if codec == RAW:
-            return data
-        if codec == DAG_CBOR:
-            return decode_document(entry, data).to_json()
-        raise InvalidNodeError(f"key {key!r}: cannot read a value of codec {codec:#x} yet")
 
     def _iter_keys(self, segments: list[str]) -> Iterator[str]:
         tree = self._state.tree
@@ -341,8 +322,7 @@ class HierarchyMapping(MutableMapping[str, bytes]):
     def _list_directory(self, path: str) -> list[str]:
         segments = split_path(path)
         with self._state.lock:
-            directory = self._state.tree.find_directory(segments)
-            return [] if directory is None else list(directory.entries)
+            return self._state.tree.list_directory(segments)
 
     def _remove_directory(self, path: str) -> None:
         segments = split_path(path)

@@ -59,18 +59,21 @@ class State:
         if self.is_detached:
             raise ReadOnlyStoreError(_DETACHED)
 
-    def put_node(self, data: bytes) -> Link:
+    def _put_node(self, data: bytes) -> Link:
         return as_link(self.backend.put_raw(data, "dag-cbor"))
+
+    def _name_node(self, data: bytes) -> Link:
+        return self.backend.make_cid(data, "dag-cbor")
 
     def freeze(self) -> Link:
         """Put the blocks of what changed and return the root."""
         with self.lock:
-            return self.tree.freeze(self.put_node)
+            return self.tree.freeze(self._put_node, self._name_node)
 
     def snapshot(self) -> Link | None:
         """Return the root of what is there now, None if there is nothing."""
         with self.lock:
-            return self.freeze() if self.tree.root or self.tree.top.entries else None
+            return self.freeze() if self.tree.root or not self.tree.is_empty else None
 
     def open_root(self, root: Link) -> None:
         """Replace the hierarchy by another one, once its root directory is loaded."""

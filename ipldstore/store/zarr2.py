@@ -7,9 +7,12 @@ from typing import Any
 
 from numcodecs.compat import ensure_bytes
 from zarr.storage import Store
+from zarr.util import normalize_storage_path
 
-from ipldstore.cid import RAW, Link, codec_of
+from ipldstore.errors import InvalidKeyError
 from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.values import value_size
+from ipldstore.tree.keys import split_key, split_path
 
 
 class IPLDStore(HierarchyMapping, Store):
@@ -44,17 +47,31 @@ class IPLDStore(HierarchyMapping, Store):
         self._check_writable()
         self._remove_directory(path)
 
+    def rename(self, src_path: str, dst_path: str) -> None:
+        """Move a directory and all in it to where nothing is yet, without reading the values."""
+        self._check_writable()
+        source, destination = normalize_storage_path(src_path), normalize_storage_path(dst_path)
+        with self._state.lock:
+            if self._list_directory(destination):
+                raise InvalidKeyError(f"cannot rename {source!r}: {destination!r} exists")
+            moved = list(self._state.tree.iter_entries(split_path(source)))
+            if not moved:
+                raise KeyError(source)
+            old_keys = [split_key(f"{source}/{key}") for key, _ in moved]
+            new_keys = [split_key(f"{destination}/{key}") for key, _ in moved]
+            for new_key, (_, entry) in zip(new_keys, moved, strict=True):
+                self._insert(new_key, entry)
+            for old_key in old_keys:
+                self._state.tree.remove(old_key)
+
     def getsize(self, path: str = "") -> int:
         """Return the size of a value, or of the values right in a directory, in bytes."""
         if path and path in self:
             return self._size(path)
         names = self._list_directory(path)
         keys = [f"{path}/{name}" if path else name for name in names]
-        return sum(self._size(key) for key in keys if key in self)
+        return sum(self._size(key) for key in keys)
 
     def _size(self, key: str) -> int:
         entry = self._find(key)
-        size = None
-        if isinstance(entry, Link) and codec_of(entry) == RAW:
-            size = self.backend.size_of(entry)
-        return len(self[key]) if size is None else size
+        return 0 if entry is None else value_size(self.backend, entry)

@@ -15,8 +15,9 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
-from ipldstore.cid import RAW, Link, codec_of
+from ipldstore.cid import DAG_PB, Link, codec_of
 from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.values import Cut, make_entry, value_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import split_key
 
@@ -108,17 +109,20 @@ class IPLDStore(HierarchyMapping, Store):
         entry = self._find(key)
         if entry is None:
             return None
+        cut = _cut(byte_range)
         if self._is_quick(entry):
-            data = self._read(key, entry)
+            data = self._read(key, entry, cut)
         else:
-            data = await asyncio.to_thread(self._read, key, entry)
-        return _to_buffer(prototype, data, byte_range)
+            data = await asyncio.to_thread(self._read, key, entry, cut)
+        return prototype.buffer.from_bytes(data)
 
     def _is_quick(self, entry: Link | Document) -> bool:
         """Whether reading a value is so quick that the event loop may do it itself."""
+        if isinstance(entry, Document):
+            return True
         limit = self.backend.inline_limit
-        if isinstance(entry, Document) or not limit:
-            return isinstance(entry, Document)
+        if not limit or codec_of(entry) == DAG_PB:
+            return False
         size = self.backend.size_of(entry)
         return size is not None and size <= limit
 
@@ -138,9 +142,9 @@ class IPLDStore(HierarchyMapping, Store):
         await self._ensure_open()
         segments, data = self._prepare(key, value)
         if len(data) <= self.backend.inline_limit:
-            entry = self._make_entry(segments[-1], data)
+            entry = make_entry(self.backend, segments[-1], data)
         else:
-            entry = await asyncio.to_thread(self._make_entry, segments[-1], data)
+            entry = await asyncio.to_thread(make_entry, self.backend, segments[-1], data)
         self._insert(segments, entry)
 
     def _prepare(self, key: str, value: Buffer) -> tuple[list[str], bytes]:
@@ -187,11 +191,7 @@ class IPLDStore(HierarchyMapping, Store):
         entry = self._find(key)
         if entry is None:
             raise FileNotFoundError(key)
-        if isinstance(entry, Link) and codec_of(entry) == RAW:
-            size = self.backend.size_of(entry)
-            if size is not None:
-                return size
-        return len(await asyncio.to_thread(self._read, key, entry))
+        return await asyncio.to_thread(value_size, self.backend, entry)
 
     def get_sync(
         self,
@@ -205,12 +205,12 @@ class IPLDStore(HierarchyMapping, Store):
         if entry is None:
             return None
         prototype = prototype or default_buffer_prototype()
-        return _to_buffer(prototype, self._read(key, entry), byte_range)
+        return prototype.buffer.from_bytes(self._read(key, entry, _cut(byte_range)))
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Set a value for zarr without an event loop."""
         segments, data = self._prepare(key, value)
-        self._insert(segments, self._make_entry(segments[-1], data))
+        self._insert(segments, make_entry(self.backend, segments[-1], data))
 
     def delete_sync(self, key: str) -> None:
         """Delete a value, if it is there, for zarr without an event loop."""
@@ -218,16 +218,13 @@ class IPLDStore(HierarchyMapping, Store):
         self.pop(key, None)
 
 
-def _to_buffer(prototype: BufferPrototype, data: bytes, byte_range: ByteRequest | None) -> Buffer:
+def _cut(byte_range: ByteRequest | None) -> Cut | None:
     if byte_range is None:
-        return prototype.buffer.from_bytes(data)
-    size = len(data)
+        return None
     if isinstance(byte_range, RangeByteRequest):
-        start, stop = byte_range.start, byte_range.end
-    elif isinstance(byte_range, OffsetByteRequest):
-        start, stop = byte_range.offset, size
-    elif isinstance(byte_range, SuffixByteRequest):
-        start, stop = max(0, size - byte_range.suffix), size
-    else:
-        raise TypeError(f"Unexpected byte_range, got {byte_range!r}")
-    return prototype.buffer.from_bytes(memoryview(data)[start:stop])
+        return lambda size: (byte_range.start, min(byte_range.end, size))
+    if isinstance(byte_range, OffsetByteRequest):
+        return lambda size: (byte_range.offset, size)
+    if isinstance(byte_range, SuffixByteRequest):
+        return lambda size: (max(0, size - byte_range.suffix), size)
+    raise TypeError(f"Unexpected byte_range, got {byte_range!r}")

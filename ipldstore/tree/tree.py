@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError, InvalidNodeError
-from ipldstore.tree.directory import (
-    Directory,
-    Put,
-    decode_directory,
-    encode_directory,
-    is_value,
-)
+from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import Document
+from ipldstore.tree.encode import Encoder, Put
 from ipldstore.tree.keys import MAX_SEGMENTS
+from ipldstore.tree.nodes import Directory, Entry, is_value
+from ipldstore.tree.pages import Load, is_empty, iter_entries, room_of, touch, unpage
 
 
 class Tree:
@@ -35,8 +32,9 @@ class Tree:
         The root of the hierarchy as it stands; None while changes are not frozen.
     """
 
-    def __init__(self, load: Callable[[Link], bytes], root: Link | None = None) -> None:
-        self._load = load
+    def __init__(self, load: Load, root: Link | None = None) -> None:
+        self._load_block = load
+        self._kept: set[Link] = set()
         self.root = root
         self._top = Directory() if root is None else None
 
@@ -56,16 +54,28 @@ class Tree:
 
     def find(self, segments: Sequence[str]) -> Link | Document | None:
         """Return the entry of a value, None where there is no value."""
-        path = self._walk(segments[:-1])
-        if path is None:
+        directory = self.find_directory(segments[:-1])
+        if directory is None:
             return None
-        entry = path[-1].entries.get(segments[-1])
+        entry = room_of(directory, segments[-1], self._load).get(segments[-1])
         return entry if is_value(entry, segments[-1]) else None
 
     def find_directory(self, segments: Sequence[str]) -> Directory | None:
         """Return a directory, None where there is none."""
-        path = self._walk(segments)
-        return None if path is None else path[-1]
+        path = self._existing(segments)
+        return path[-1] if len(path) == len(segments) + 1 else None
+
+    def list_directory(self, segments: Sequence[str]) -> list[str]:
+        """Return the segments in a directory in natural order, none where there is none."""
+        directory = self.find_directory(segments)
+        if directory is None:
+            return []
+        return [segment for segment, _ in iter_entries(directory, self._load)]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no key at all."""
+        return is_empty(self.top)
 
     def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
         """Set the entry of a value.
@@ -77,134 +87,170 @@ class Tree:
             changed then.
         """
         path = self._existing(segments[:-1])
-        missing = segments[len(path) - 1 : -1]
-        if missing and missing[0] in path[-1].entries:
+        known = len(path) - 1
+        present = room_of(path[-1], segments[known], self._load).get(segments[known])
+        if present is not None and known < len(segments) - 1:
             raise InvalidKeyError(
                 f"key {'/'.join(segments)!r}: "
-                f"{'/'.join(segments[: len(path)])!r} is a value, not a directory"
+                f"{'/'.join(segments[: known + 1])!r} is a value, not a directory"
             )
-        present = None if missing else path[-1].entries.get(segments[-1])
         if present is not None and not is_value(present, segments[-1]):
             raise InvalidKeyError(f"key {'/'.join(segments)!r} is a directory, not a value")
         if present == entry:
             return
-        self._touch(path)
-        directory = path[-1]
-        for segment in missing:
-            child = Directory()
-            directory.entries[segment] = child
-            directory = child
-        directory.entries[segments[-1]] = entry
+        rooms = self._touch(path, segments)
+        added: Entry = entry
+        for segment in reversed(segments[known + 1 :]):
+            added = Directory({segment: added})
+        rooms[-1][segments[known]] = added
 
     def remove(self, segments: Sequence[str]) -> bool:
         """Remove a value, and the directories that this leaves empty; False if there is none."""
-        path = self._walk(segments[:-1])
-        if path is None or not is_value(path[-1].entries.get(segments[-1]), segments[-1]):
+        if self.find(segments) is None:
             return False
-        self._remove(path, segments)
+        self._remove(segments)
         return True
 
     def remove_directory(self, segments: Sequence[str]) -> bool:
         """Remove a directory and all in it; False if there is none."""
-        path = self._walk(segments)
-        if path is None:
+        if self.find_directory(segments) is None:
             return False
         if segments:
-            self._remove(path[:-1], segments)
+            self._remove(segments)
         else:
-            self._touch(path)
-            path[0].entries.clear()
+            self.root = None
+            self._top = Directory()
         return True
 
     def iter_entries(self, segments: Sequence[str] = ()) -> Iterator[tuple[str, Link | Document]]:
-        """Iterate the values below a directory, loading each directory when it is reached.
+        """Iterate the values below a directory, loading what holds them when it is reached.
 
         Yields
         ------
         tuple of str and Link or Document
-            Keys relative to the directory, and their entries. Of a directory that is changed
-            meanwhile, the state when it was reached.
+            Keys relative to the directory, and their entries, in natural order. Of what is
+            changed meanwhile, the state when it was reached.
 
         Raises
         ------
         InvalidNodeError
             If the hierarchy is nested deeper than a key can be.
         """
-        start = self._walk(segments)
-        if start is None:
+        path = self._existing(segments)
+        if len(path) <= len(segments):
             return
-        stack = [("", start, iter(list(start[-1].entries.items())))]
+        names = list(segments)
+        stack = [iter_entries(path[-1], self._load)]
         while stack:
-            prefix, path, items = stack[-1]
-            segment, entry = next(items, (None, None))
+            segment, entry = next(stack[-1], (None, None))
             if segment is None:
                 stack.pop()
-            elif is_value(entry, segment):
-                yield prefix + segment, entry
-            elif (child := self._child(path, segment)) is not None:
-                if len(path) > MAX_SEGMENTS:
-                    raise InvalidNodeError(f"nested more than {MAX_SEGMENTS} levels: {prefix!r}")
-                children = iter(list(child.entries.items()))
-                stack.append((f"{prefix}{segment}/", [*path, child], children))
+                path.pop()
+                if stack:
+                    names.pop()
+                continue
+            names.append(segment)
+            if is_value(entry, segment):
+                yield "/".join(names[len(segments) :]), entry
+                names.pop()
+                continue
+            if len(names) >= MAX_SEGMENTS:
+                raise InvalidNodeError(f"nested more than {MAX_SEGMENTS} levels at {segment!r}")
+            child = self._child(path, names)
+            if child is None:
+                names.pop()
+            else:
+                path.append(child)
+                stack.append(iter_entries(child, self._load))
 
-    def freeze(self, put: Put) -> Link:
+    def freeze(self, put: Put, name: Put) -> Link:
         """Encode what changed and return the root.
 
         Parameters
         ----------
         put
             Keeps a dag-cbor block and returns its CID; called for children before their
-            parents, last for the root.
+            parents, last for the root, and not for blocks that were loaded or put before.
+        name
+            Returns the CID that a dag-cbor block will have.
         """
+
+        def keep(data: bytes) -> Link:
+            link = name(data)
+            if link not in self._kept:
+                link = put(data)
+                self._kept.add(link)
+            return link
+
         if self.root is None:
-            self.root = put(encode_directory(self.top, put)[0])
+            self.root = keep(Encoder(self._load, keep).encode(self.top)[0])
         return self.root
 
     def touch_all(self) -> None:
-        """Load every directory and have the next freeze encode them all."""
-        stack = [[self.top]]
+        """Load every directory and have the next freeze encode and cut them all."""
+        self.root = None
+        stack = [self.top]
         while stack:
-            path = stack.pop()
-            self._touch(path)
-            for segment, entry in list(path[-1].entries.items()):
-                if not is_value(entry, segment) and (child := self._child(path, segment)):
-                    stack.append([*path, child])
+            directory = stack.pop()
+            directory.stub = None
+            unpage(directory, self._load)
+            for segment, entry in directory.entries.items():
+                if not is_value(entry, segment):
+                    child = self._load_directory(entry)
+                    directory.entries[segment] = child
+                    stack.append(child)
 
-    def _walk(self, segments: Sequence[str]) -> list[Directory] | None:
-        path = self._existing(segments)
-        return path if len(path) == len(segments) + 1 else None
+    def _load(self, link: Link) -> bytes:
+        data = self._load_block(link)
+        self._kept.add(link)
+        return data
+
+    def _load_directory(self, entry: Entry) -> Directory:
+        if isinstance(entry, Directory):
+            return entry
+        assert isinstance(entry, Link)
+        return decode_directory(entry, self._load(entry))
 
     def _existing(self, segments: Sequence[str]) -> list[Directory]:
         """Return the root directory and those below it on a path, as far as they exist."""
         path = [self.top]
-        for segment in segments:
-            child = self._child(path, segment)
+        for depth in range(1, len(segments) + 1):
+            child = self._child(path, segments[:depth])
             if child is None:
                 break
             path.append(child)
         return path
 
-    def _child(self, path: list[Directory], segment: str) -> Directory | None:
-        entry = path[-1].entries.get(segment)
+    def _child(self, path: Sequence[Directory], segments: Sequence[str]) -> Directory | None:
+        """Return the directory that the last segment names in the last directory of a path."""
+        segment = segments[-1]
+        room = room_of(path[-1], segment, self._load)
+        entry = room.get(segment)
         if isinstance(entry, Directory):
             return entry
-        if not isinstance(entry, Link) or is_value(entry, segment):
+        if entry is None or is_value(entry, segment):
             return None
-        child = decode_directory(entry, self._load(entry))
-        path[-1].entries[segment] = child
+        room[segment] = child = self._load_directory(entry)
         if child.stub is None:
-            for directory in path:
-                directory.stub = None
+            for directory, name in zip(path, segments, strict=True):
+                touch(directory, name, self._load)
         return child
 
-    def _touch(self, path: list[Directory]) -> None:
+    def _touch(self, path: Sequence[Directory], segments: Sequence[str]) -> list[dict[str, Entry]]:
+        """Mark a path as changed and return the maps in which its segments stand."""
+        rooms = [
+            touch(directory, segment, self._load)
+            for directory, segment in zip(path, segments, strict=False)
+        ]
         self.root = None
-        for directory in path:
-            directory.stub = None
+        return rooms
 
-    def _remove(self, path: list[Directory], segments: Sequence[str]) -> None:
-        self._touch(path)
-        for directory, segment in zip(reversed(path), reversed(segments), strict=True):
-            del directory.entries[segment]
-            if directory.entries:
+    def _remove(self, segments: Sequence[str]) -> None:
+        path = self._existing(segments[:-1])
+        rooms = self._touch(path, segments)
+        for directory, room, segment in zip(
+            reversed(path), reversed(rooms), reversed(segments), strict=True
+        ):
+            del room[segment]
+            if not is_empty(directory):
                 break

@@ -1,0 +1,78 @@
+"""Values as entries of the tree: kept in blocks or as documents, and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from ipldstore.cid import DAG_CBOR, RAW, Link, as_link, codec_of
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.tree.decode import decode_document
+from ipldstore.tree.documents import Document, parse_json
+from ipldstore.tree.keys import METADATA_NAMES
+from ipldstore.unixfs import CHUNK_BYTES, decode_file, read_content, write_file
+
+Cut: TypeAlias = Callable[[int], tuple[int, int]]
+"""Which bytes of a value are wanted, given its size: from the first to before the second."""
+
+
+def make_entry(
+    backend: ContentAddressableStore, name: str, data: bytes | memoryview
+) -> Link | Document:
+    """Make the entry of a value, keeping its blocks.
+
+    Parameters
+    ----------
+    backend
+        Where the blocks go.
+    name
+        The last segment of the key.
+    data
+        The value.
+    """
+    if name in METADATA_NAMES and (document := parse_json(bytes(data))) is not None:
+        return document
+
+    def put(block: bytes, codec: str) -> Link:
+        return as_link(backend.put_raw(block, codec))
+
+    return put(data, "raw") if len(data) <= CHUNK_BYTES else write_file(data, put)  # type: ignore[arg-type]
+
+
+def read_value(
+    backend: ContentAddressableStore, entry: Link | Document, cut: Cut | None = None
+) -> bytes | memoryview:
+    """Return a value, or a part of it, loading only the blocks that hold it.
+
+    Raises
+    ------
+    BlockNotFoundError, CorruptBlockError
+        If a block cannot be had.
+    InvalidNodeError
+        If a block is not what its entry says.
+    """
+    if isinstance(entry, Document):
+        data = entry.to_json()
+    else:
+        block = backend.get_block(entry)
+        codec = codec_of(entry)
+        if codec not in (RAW, DAG_CBOR):
+            node = decode_file(entry, block)
+            start, stop = (0, node.size) if cut is None else cut(node.size)
+            return read_content(node, backend.get_block, start, stop)
+        data = block if codec == RAW else decode_document(entry, block).to_json()
+    if cut is None:
+        return data
+    start, stop = cut(len(data))
+    return memoryview(data)[start:stop]
+
+
+def value_size(backend: ContentAddressableStore, entry: Link | Document) -> int:
+    """Return the size of a value in bytes, loading what that needs; errors as `read_value`."""
+    if isinstance(entry, Link):
+        codec = codec_of(entry)
+        if codec == RAW and (size := backend.size_of(entry)) is not None:
+            return size
+        if codec not in (RAW, DAG_CBOR):
+            return decode_file(entry, backend.get_block(entry)).size
+    return len(read_value(backend, entry))

@@ -1,0 +1,85 @@
+"""Where a long directory, or a long list of its pages, is cut: by content alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from ipldstore.dagcbor import encode_head
+
+MAX_PAGE_BYTES = 256 << 10
+
+_HASH_SCALE = 65536
+_MAP = 5
+
+
+class Item(NamedTuple):
+    """An encoded entry, ready to be placed in a page.
+
+    Attributes
+    ----------
+    segment : str
+        The segment by which it is cut.
+    data : bytes
+        Its encoding: key and value of a map, or the pair in a list.
+    """
+
+    segment: str
+    data: bytes
+
+
+class Cutter:
+    """Collects items in natural order into pages.
+
+    Attributes
+    ----------
+    page : list of Item
+        The items of the page that is not complete yet.
+    """
+
+    def __init__(self) -> None:
+        self.page: list[Item] = []
+        self._size = 0
+
+    def overflows(self, item: Item) -> bool:
+        """Whether an item has to begin another page."""
+        size = self._size + len(item.data)
+        # heads of maps and of lists have the same size
+        return bool(self.page) and size + head_size(len(self.page) + 1) > MAX_PAGE_BYTES
+
+    def add(self, item: Item) -> bool:
+        """Place an item in the page and say whether it is the page's last."""
+        self.page.append(item)
+        self._size += len(item.data)
+        if len(self.page) == 1:
+            return False
+        digest = hashlib.sha256(item.segment.encode()).digest()
+        return int.from_bytes(digest[:4], "big") < _HASH_SCALE * len(item.data)
+
+    def take(self) -> list[Item]:
+        """Return the page and begin another one."""
+        page, self.page, self._size = self.page, [], 0
+        return page
+
+
+def head_size(count: int) -> int:
+    """Return the size of the head of a map or list of so many items, in bytes."""
+    return len(encode_head(_MAP, count))
+
+
+def total_size(items: Sequence[Item]) -> int:
+    """Return the size of a map or list of items, in bytes."""
+    return head_size(len(items)) + sum(len(item.data) for item in items)
+
+
+def cut(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Cut items in natural order into pages."""
+    cutter = Cutter()
+    for item in items:
+        if cutter.overflows(item):
+            yield cutter.take()
+        if cutter.add(item):
+            yield cutter.take()
+    if cutter.page:
+        yield cutter.take()

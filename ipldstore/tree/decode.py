@@ -1,0 +1,186 @@
+"""Blocks to nodes of the tree, refusing what the format does not allow."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from ipldstore import dagcbor
+from ipldstore.cid import DAG_CBOR, DAG_PB, RAW, Link, codec_of, to_text
+from ipldstore.errors import CodecError, InvalidNodeError
+from ipldstore.tree.cut import MAX_PAGE_BYTES, head_size
+from ipldstore.tree.documents import Document, make_document
+from ipldstore.tree.keys import METADATA_NAMES, segments_fault
+from ipldstore.tree.nodes import (
+    MAX_INLINE_BYTES,
+    Directory,
+    Entry,
+    Page,
+    PageList,
+    is_inlined,
+)
+from ipldstore.tree.order import natural_key
+
+
+def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Directory:
+    """Read the directory that a block holds.
+
+    Parameters
+    ----------
+    link
+        The block's CID.
+    data
+        Its verified bytes.
+    root
+        Whether it is the root, which may be small and may be empty.
+
+    Returns
+    -------
+    Directory
+        Without a stub where the block, or a directory in it, is not in the canonical form.
+
+    Raises
+    ------
+    InvalidNodeError
+        If the block holds no directory.
+    """
+    try:
+        value = _decode_node(link, data)
+        directory = _directory(value, root=root)
+    except (CodecError, InvalidNodeError) as error:
+        raise InvalidNodeError(f"block {to_text(link)} holds no directory: {error}") from error
+    is_placed = root or not is_inlined(data, dagcbor.nesting(value))
+    if is_placed and len(data) <= MAX_PAGE_BYTES and _has_stubs(directory.entries):
+        directory.stub = dagcbor.encode_link(link)
+    return directory
+
+
+def _decode_node(link: Link, data: bytes) -> Any:
+    if codec_of(link) != DAG_CBOR:
+        raise InvalidNodeError("codec is not dag-cbor")
+    return dagcbor.decode(data)
+
+
+def _directory(value: Any, *, root: bool = False) -> Directory:
+    if isinstance(value, list):
+        return Directory(pages=_page_list(value))
+    if not isinstance(value, dict):
+        raise InvalidNodeError(f"expected a map or a list, not {type(value).__name__}")
+    if not value and not root:
+        raise InvalidNodeError("empty directory")
+    return Directory(_entries(value))
+
+
+def _entries(value: dict[str, Any]) -> dict[str, Entry]:
+    fault = segments_fault(value) or ("segment holds a slash" if "/" in "".join(value) else None)
+    if fault is not None:
+        raise InvalidNodeError(fault)
+    for segment, item in value.items():
+        if type(item) is Link:
+            if codec_of(item) not in (RAW, DAG_CBOR, DAG_PB):
+                raise InvalidNodeError(f"entry {segment!r} links to codec {codec_of(item):#x}")
+        elif segment in METADATA_NAMES:
+            value[segment] = _document(segment, item)
+        else:
+            value[segment] = _inlined(item)
+    return value
+
+
+def _document(segment: str, value: Any) -> Document:
+    if not isinstance(value, dict):
+        raise InvalidNodeError(f"entry {segment!r} is neither a map nor a link")
+    return make_document(value)
+
+
+def _inlined(value: Any) -> Directory:
+    depth = dagcbor.nesting(value)
+    encoded = dagcbor.encode(value)
+    directory = _directory(value)
+    if _has_stubs(directory.entries) and is_inlined(encoded, depth):
+        directory.stub, directory.depth = encoded, depth
+    return directory
+
+
+def _has_stubs(entries: dict[str, Entry]) -> bool:
+    return all(
+        len(entry.encoded) <= MAX_INLINE_BYTES
+        if isinstance(entry, Document)
+        else isinstance(entry, Link) or entry.stub is not None
+        for entry in entries.values()
+    )
+
+
+def _page_list(value: list[Any]) -> PageList:
+    if not value:
+        raise InvalidNodeError("empty list of pages")
+    for pair in value:
+        if not (
+            isinstance(pair, list)
+            and len(pair) == 2
+            and isinstance(pair[0], str)
+            and type(pair[1]) is Link
+            and codec_of(pair[1]) == DAG_CBOR
+        ):
+            raise InvalidNodeError("list of pages holds something else than [segment, link]")
+    pages = PageList([pair[0] for pair in value], [pair[1] for pair in value])
+    for before, after in pairwise(pages.keys):
+        if before >= after:
+            raise InvalidNodeError("pages repeated or out of order")
+    return pages
+
+
+def decode_pages(link: Link, data: bytes, first: str, end: str | None) -> Page | PageList:
+    """Read a page, or a list of pages, and check that it is what its list says.
+
+    Parameters
+    ----------
+    link
+        The block's CID.
+    data
+        Its verified bytes.
+    first
+        The first segment that the list announces.
+    end
+        The natural key that all in it come before; None at the end of the directory.
+
+    Raises
+    ------
+    InvalidNodeError
+        If the block is neither a page nor a list of pages, or holds other segments.
+    """
+    try:
+        value = _decode_node(link, data)
+        if isinstance(value, list):
+            pages = _page_list(value)
+            keys = pages.keys
+        elif isinstance(value, dict) and value:
+            keys = sorted(map(natural_key, value))
+        else:
+            raise InvalidNodeError("neither a page nor a list of pages")
+        if keys[0] != natural_key(first):
+            raise InvalidNodeError(f"does not begin with segment {first!r}")
+        if end is not None and keys[-1] >= end:
+            raise InvalidNodeError("holds segments of the next page")
+        if isinstance(value, list):
+            return pages
+        entries = _entries(value)
+    except (CodecError, InvalidNodeError) as error:
+        raise InvalidNodeError(f"block {to_text(link)} is no such page: {error}") from error
+    return Page(entries, link if _has_stubs(entries) else None, len(data) - head_size(len(entries)))
+
+
+def decode_document(link: Link, data: bytes) -> Document:
+    """Read the JSON document that a block holds.
+
+    Raises
+    ------
+    InvalidNodeError
+        If the block holds none.
+    """
+    try:
+        value = dagcbor.decode(data)
+        if not isinstance(value, dict):
+            raise InvalidNodeError(f"expected a map, not {type(value).__name__}")
+        return make_document(value)
+    except (CodecError, InvalidNodeError) as error:
+        raise InvalidNodeError(f"block {to_text(link)} holds no document: {error}") from error

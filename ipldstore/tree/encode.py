@@ -1,0 +1,208 @@
+"""Nodes of the tree to blocks: what changed is encoded, cut into pages and put."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from ipldstore import dagcbor
+from ipldstore.cid import Link
+from ipldstore.tree.cut import MAX_PAGE_BYTES, Cutter, Item, cut, head_size, total_size
+from ipldstore.tree.documents import Document
+from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_inlined
+from ipldstore.tree.order import natural_key
+from ipldstore.tree.pages import Load, flatten, load_page, unpage
+
+Put: TypeAlias = Callable[[bytes], Link]
+
+_PAIR_HEAD = dagcbor.encode_list_head(2)
+
+
+class Encoder:
+    """Encodes directories, children before their parents.
+
+    Parameters
+    ----------
+    load
+        Returns the verified bytes of a block.
+    put
+        Keeps a dag-cbor block and returns its CID.
+    """
+
+    def __init__(self, load: Load, put: Put) -> None:
+        self._load = load
+        self._put = put
+
+    def encode(self, directory: Directory) -> tuple[bytes, int]:
+        """Encode a directory as a map or a list of pages, after what changed below it.
+
+        Afterwards every directory below it has its stub, and its pages are in their blocks.
+
+        Returns
+        -------
+        tuple of bytes and int
+            The map or list, and its levels of nesting.
+        """
+        if directory.pages is not None:
+            self._recut(directory, flatten(directory.pages, self._load))
+        if directory.pages is None:
+            items, depth = self._items(directory.entries)
+            if total_size(items) <= MAX_PAGE_BYTES:
+                return _encode_map(items), depth + 1
+            self._cut(directory, items)
+        assert directory.pages is not None
+        return self._encode_list(directory.pages), 2
+
+    def _items(self, entries: dict[str, Entry]) -> tuple[list[Item], int]:
+        items = []
+        deepest = 0
+        for segment, entry in entries.items():
+            if isinstance(entry, Link):
+                encoded = dagcbor.encode_link(entry)
+            else:
+                encoded, depth = self._stub(entry)
+                deepest = max(deepest, depth)
+            items.append(Item(segment, dagcbor.encode_text(segment) + encoded))
+        return items, deepest
+
+    def _stub(self, entry: Document | Directory) -> tuple[bytes, int]:
+        if isinstance(entry, Document):
+            return self._inline_or_link(entry.encoded, entry.depth)
+        if entry.stub is None:
+            entry.stub, entry.depth = self._inline_or_link(*self.encode(entry))
+        return entry.stub, entry.depth
+
+    def _inline_or_link(self, encoded: bytes, depth: int) -> tuple[bytes, int]:
+        if is_inlined(encoded, depth):
+            return encoded, depth
+        return dagcbor.encode_link(self._put(encoded)), 0
+
+    def _cut(self, directory: Directory, items: list[Item]) -> None:
+        """Move the entries of a directory into pages."""
+        items.sort(key=lambda item: natural_key(item.segment))
+        pages = list(cut(items))
+        links = [self._put(_encode_map(page)) for page in pages]
+        directory.pages = PageList([page[0].segment for page in pages], links)
+        directory.entries = {}
+
+    def _recut(self, directory: Directory, pages: PageList) -> None:
+        """Put the pages that changed, or one map in their place if that is what is left."""
+        recut = _Recut(pages, self._load, self._items, self._put)
+        recut.run()
+        directory.pages = PageList(recut.firsts, recut.children)
+        if len(recut.children) < 2 or not (recut.has_grown or self._is_long(directory.pages)):
+            unpage(directory, self._load)
+
+    def _is_long(self, pages: PageList) -> bool:
+        """Whether a directory is still too long for one map, loading pages until that is known."""
+        size = count = 0
+        for index in range(len(pages.children)):
+            page = load_page(pages, index, self._load)
+            size += page.size
+            count += page.count
+            if head_size(count) + size > MAX_PAGE_BYTES:
+                return True
+        return False
+
+    def _encode_list(self, pages: PageList) -> bytes:
+        items = [
+            _pair(first, child.link if isinstance(child, Page) else child)
+            for first, child in zip(pages.firsts, pages.children, strict=True)
+        ]
+        while total_size(items) > MAX_PAGE_BYTES:
+            items = [_pair(part[0].segment, self._put(_encode_items(part))) for part in cut(items)]
+        return _encode_items(items)
+
+
+class _Recut:
+    """Cuts a paged directory anew where it changed, from the page before each change on.
+
+    A cut depends on nothing before the page it ends. So the pages before a change stay, but for
+    the last of them, which may have ended because of the size of what came next; and once a cut
+    falls where an unchanged page begins, that page and those after it stay too.
+
+    Attributes
+    ----------
+    firsts, children
+        The first segments of the pages and the pages, after `run`.
+    has_grown : bool
+        Whether the directory has surely not become shorter.
+    """
+
+    def __init__(
+        self,
+        pages: PageList,
+        load: Load,
+        encode_items: Callable[[dict[str, Entry]], tuple[list[Item], int]],
+        put: Put,
+    ) -> None:
+        self._pages = pages
+        self._load = load
+        self._encode_items = encode_items
+        self._put = put
+        self._size = self._count = 0
+        self.firsts: list[str] = []
+        self.children: list[Link | Page | PageList] = []
+
+    @property
+    def has_grown(self) -> bool:
+        return self._size >= 0 and self._count >= 0
+
+    def run(self) -> None:
+        index, count = 0, len(self._pages.children)
+        while index < count:
+            if self._is_changed(index) or (index + 1 < count and self._is_changed(index + 1)):
+                index = self._recut_from(index)
+            else:
+                self.firsts.append(self._pages.firsts[index])
+                self.children.append(self._pages.children[index])
+                index += 1
+
+    def _is_changed(self, index: int) -> bool:
+        page = self._pages.children[index]
+        return isinstance(page, Page) and page.link is None
+
+    def _recut_from(self, start: int) -> int:
+        """Cut anew from a page on, and return the first page from which all stays."""
+        cutter = Cutter()
+        for index in range(start, len(self._pages.children)):
+            may_stop = index > start and not self._is_changed(index)
+            if may_stop and not cutter.page:
+                return index
+            page = load_page(self._pages, index, self._load)
+            items, _ = self._encode_items(page.entries)
+            items.sort(key=lambda item: natural_key(item.segment))
+            if items and cutter.overflows(items[0]):
+                self._place(cutter.take())
+                if may_stop:
+                    return index
+            self._size -= page.size
+            self._count -= page.count
+            for item in items:
+                if cutter.overflows(item):
+                    self._place(cutter.take())
+                if cutter.add(item):
+                    self._place(cutter.take())
+        if cutter.page:
+            self._place(cutter.take())
+        return len(self._pages.children)
+
+    def _place(self, items: list[Item]) -> None:
+        self._size += sum(len(item.data) for item in items)
+        self._count += len(items)
+        self.firsts.append(items[0].segment)
+        self.children.append(self._put(_encode_map(items)))
+
+
+def _pair(segment: str, link: Link | PageList | None) -> Item:
+    assert isinstance(link, Link)
+    return Item(segment, _PAIR_HEAD + dagcbor.encode_text(segment) + dagcbor.encode_link(link))
+
+
+def _encode_map(items: Sequence[Item]) -> bytes:
+    data = sorted(item.data for item in items)
+    return dagcbor.encode_map_head(len(data)) + b"".join(data)
+
+
+def _encode_items(items: Sequence[Item]) -> bytes:
+    return dagcbor.encode_list_head(len(items)) + b"".join(item.data for item in items)

@@ -1,0 +1,103 @@
+"""The nodes of the tree in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias, TypeGuard
+
+from ipldstore.cid import DAG_CBOR, Link, codec_of
+from ipldstore.tree.documents import Document
+from ipldstore.tree.keys import METADATA_NAMES
+from ipldstore.tree.order import natural_key
+
+MAX_INLINE_BYTES = 8 << 10
+MAX_INLINE_DEPTH = 32
+
+
+class Directory:
+    """A directory that is loaded: a map of entries or, when it is long, a list of pages.
+
+    Attributes
+    ----------
+    entries : dict of str to Link, Document or Directory
+        By segment. A link of codec dag-cbor stands for a subdirectory that is not loaded or,
+        under a metadata name, for a document in a block of its own; any other for a value.
+        Empty where there are pages.
+    pages : PageList or None
+        The pages of a paged directory.
+    stub : bytes or None
+        How the parent encodes this directory: the map or list itself, or the link to it. None
+        when it has to be encoded anew.
+    depth : int
+        Levels of nesting in the stub.
+    """
+
+    __slots__ = ("depth", "entries", "pages", "stub")
+
+    def __init__(
+        self, entries: dict[str, Entry] | None = None, pages: PageList | None = None
+    ) -> None:
+        self.entries: dict[str, Entry] = {} if entries is None else entries
+        self.pages = pages
+        self.stub: bytes | None = None
+        self.depth = 0
+
+
+class Page:
+    """A run of the entries of a paged directory, loaded.
+
+    Attributes
+    ----------
+    entries : dict of str to Link, Document or Directory
+        As in a directory.
+    link : Link or None
+        The block it was loaded from; None when it changed since.
+    size : int
+        Bytes of its entries when it was loaded.
+    count : int
+        Number of its entries then.
+    """
+
+    __slots__ = ("count", "entries", "link", "size")
+
+    def __init__(self, entries: dict[str, Entry], link: Link | None, size: int) -> None:
+        self.entries = entries
+        self.link = link
+        self.size = size
+        self.count = len(entries)
+
+
+class PageList:
+    """The pages of a directory, or lists of them, in natural order.
+
+    Attributes
+    ----------
+    firsts : list of str
+        The first segment of each child.
+    keys : list of str
+        The natural keys of these.
+    children : list of Link, Page or PageList
+        Links are not loaded; the others are all of one kind.
+    """
+
+    __slots__ = ("children", "firsts", "keys")
+
+    def __init__(self, firsts: Sequence[str], children: Sequence[Link | Page | PageList]) -> None:
+        self.firsts = list(firsts)
+        self.keys = [natural_key(first) for first in firsts]
+        self.children = list(children)
+
+
+Entry: TypeAlias = Link | Document | Directory
+
+
+def is_value(entry: Entry | None, segment: str) -> TypeGuard[Link | Document]:
+    """Whether an entry is a value, and not a subdirectory or nothing."""
+    if isinstance(entry, Link):
+        return codec_of(entry) != DAG_CBOR or segment in METADATA_NAMES
+    return isinstance(entry, Document)
+
+
+def is_inlined(encoded: bytes, depth: int) -> bool:
+    """Whether a map or list of this encoding and nesting stands within its parent's block."""
+    return len(encoded) <= MAX_INLINE_BYTES and depth <= MAX_INLINE_DEPTH

@@ -1,0 +1,152 @@
+"""Paged directories: find the page of a segment, and iterate pages, loading what is reached."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from ipldstore.cid import Link
+from ipldstore.errors import InvalidNodeError
+from ipldstore.tree.decode import decode_pages
+from ipldstore.tree.nodes import Directory, Entry, Page, PageList
+from ipldstore.tree.order import natural_key
+
+MAX_LIST_DEPTH = 8
+
+Load: TypeAlias = Callable[[Link], bytes]
+
+
+def find_page(pages: PageList, segment: str, load: Load) -> Page:
+    """Return the page that holds a segment, or would hold it.
+
+    Raises
+    ------
+    InvalidNodeError
+        If a block on the way is not what its list says.
+    """
+    key = natural_key(segment)
+    end: str | None = None
+    for _ in range(MAX_LIST_DEPTH):
+        index = max(0, bisect_right(pages.keys, key) - 1)
+        child = _load_child(pages, index, end, load)
+        if isinstance(child, Page):
+            return child
+        end = _end_of(pages, index, end)
+        pages = child
+    raise _too_deep()
+
+
+def _end_of(pages: PageList, index: int, end: str | None) -> str | None:
+    """Return the natural key before which a child ends, given where the list itself does."""
+    return pages.keys[index + 1] if index + 1 < len(pages.keys) else end
+
+
+def _too_deep() -> InvalidNodeError:
+    return InvalidNodeError(f"lists of pages nested more than {MAX_LIST_DEPTH} levels deep")
+
+
+def load_page(pages: PageList, index: int, load: Load) -> Page:
+    """Return a page of a flat list, loaded; errors as `find_page`."""
+    page = _load_child(pages, index, None, load)
+    if not isinstance(page, Page):
+        raise InvalidNodeError("a list of pages leads to both maps and lists")
+    return page
+
+
+def _load_child(pages: PageList, index: int, end: str | None, load: Load) -> Page | PageList:
+    child = pages.children[index]
+    if isinstance(child, Link):
+        end = _end_of(pages, index, end)
+        child = decode_pages(child, load(child), pages.firsts[index], end)
+        _check_kind(pages, child)
+        pages.children[index] = child
+    return child
+
+
+def _check_kind(pages: PageList, child: Page | PageList) -> None:
+    if any(not isinstance(other, Link | type(child)) for other in pages.children):
+        raise InvalidNodeError("a list of pages leads to both maps and lists")
+
+
+def iter_pages(pages: PageList, load: Load) -> Iterator[Page]:
+    """Iterate the pages in order, loading each when it is reached; errors as `find_page`."""
+    yield from _iter_pages(pages, None, load, 1)
+
+
+def _iter_pages(pages: PageList, end: str | None, load: Load, depth: int) -> Iterator[Page]:
+    if depth > MAX_LIST_DEPTH:
+        raise _too_deep()
+    for index in range(len(pages.children)):
+        child = _load_child(pages, index, end, load)
+        if isinstance(child, Page):
+            yield child
+        else:
+            yield from _iter_pages(child, _end_of(pages, index, end), load, depth + 1)
+
+
+def flatten(pages: PageList, load: Load) -> PageList:
+    """Return one list of all pages, having loaded all lists but no further pages."""
+    return _flatten(pages, None, load, 1)
+
+
+def _flatten(pages: PageList, end: str | None, load: Load, depth: int) -> PageList:
+    if depth > MAX_LIST_DEPTH:
+        raise _too_deep()
+    loaded = next((child for child in pages.children if not isinstance(child, Link)), None)
+    if isinstance(loaded or _load_child(pages, 0, end, load), Page):
+        return pages
+    firsts: list[str] = []
+    children: list[Link | Page | PageList] = []
+    for index in range(len(pages.children)):
+        child = _load_child(pages, index, end, load)
+        assert isinstance(child, PageList)
+        flat = _flatten(child, _end_of(pages, index, end), load, depth + 1)
+        firsts += flat.firsts
+        children += flat.children
+    return PageList(firsts, children)
+
+
+def room_of(directory: Directory, segment: str, load: Load) -> dict[str, Entry]:
+    """Return the map of entries that holds a segment, or would hold it; errors as `find_page`."""
+    if directory.pages is None:
+        return directory.entries
+    return find_page(directory.pages, segment, load).entries
+
+
+def touch(directory: Directory, segment: str, load: Load) -> dict[str, Entry]:
+    """Mark what holds a segment to be encoded anew, and return its map of entries."""
+    directory.stub = None
+    if directory.pages is None:
+        return directory.entries
+    page = find_page(directory.pages, segment, load)
+    page.link = None
+    return page.entries
+
+
+def iter_entries(directory: Directory, load: Load) -> Iterator[tuple[str, Entry]]:
+    """Iterate segments and entries of a directory in natural order, page by page."""
+    if directory.pages is None:
+        yield from _in_order(directory.entries)
+    else:
+        for page in iter_pages(directory.pages, load):
+            yield from _in_order(page.entries)
+
+
+def _in_order(entries: dict[str, Entry]) -> list[tuple[str, Entry]]:
+    return [(segment, entries[segment]) for segment in sorted(entries, key=natural_key)]
+
+
+def is_empty(directory: Directory) -> bool:
+    """Whether a directory has no entries."""
+    if directory.pages is None:
+        return not directory.entries
+    return all(isinstance(page, Page) and not page.entries for page in directory.pages.children)
+
+
+def unpage(directory: Directory, load: Load) -> None:
+    """Load all pages of a directory into one map."""
+    if directory.pages is not None:
+        for page in iter_pages(directory.pages, load):
+            directory.entries.update(page.entries)
+        directory.pages = None
