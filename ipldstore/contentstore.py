@@ -48,6 +48,9 @@ class ContentAddressableStore(ABC):
     inline_limit: int = 0
     """Largest block, in bytes, that an event loop may read or write itself, without a thread."""
 
+    is_shared: bool = True
+    """Whether a copy of the store in another process, made by pickle, reaches the same blocks."""
+
     def __init__(self, *, default_hash: str = "sha2-256") -> None:
         hash_function(default_hash)
         self.default_hash = default_hash

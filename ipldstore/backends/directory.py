@@ -147,7 +147,8 @@ class DirectoryCAStore(ContentAddressableStore):
         try:
             descriptor = _create(temporary)
         except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True)
+            with suppress(FileExistsError):
+                os.mkdir(folder)
             if self.fsync:
                 _sync_folder(str(self.path))
             descriptor = _create(temporary)

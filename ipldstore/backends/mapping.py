@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from collections.abc import MutableMapping
 
 from ipldstore.cid import Link, identity_data, to_text
@@ -39,6 +40,7 @@ class MappingCAStore(ContentAddressableStore):
         self.mapping: MutableMapping[str, bytes] = {} if mapping is None else mapping
         if isinstance(self.mapping, dict):
             self.inline_limit = 64 << 10
+        self.is_shared = not isinstance(self.mapping, dict | UserDict)
 
     def __repr__(self) -> str:
         return f"MappingCAStore({type(self.mapping).__name__})"

@@ -21,6 +21,8 @@ from ipldstore.tree.nodes import (
 )
 from ipldstore.tree.order import natural_key
 
+_ENTRY_CODECS = frozenset((RAW, DAG_PB, DAG_CBOR))
+
 
 def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Directory:
     """Read the directory that a block holds.
@@ -72,13 +74,12 @@ def _directory(value: Any, *, root: bool = False) -> Directory:
 
 
 def _entries(value: dict[str, Any]) -> dict[str, Entry]:
-    fault = segments_fault(value) or ("segment holds a slash" if "/" in "".join(value) else None)
-    if fault is not None:
+    if (fault := segments_fault(value)) is not None:
         raise InvalidNodeError(fault)
     for segment, item in value.items():
         if type(item) is Link:
-            if codec_of(item) not in (RAW, DAG_CBOR, DAG_PB):
-                raise InvalidNodeError(f"entry {segment!r} links to codec {codec_of(item):#x}")
+            if item[1] not in _ENTRY_CODECS or item[0] != 1:
+                raise InvalidNodeError(f"entry {segment!r} links to {item}, of no codec for it")
         elif segment in METADATA_NAMES:
             value[segment] = _document(segment, item)
         else:
@@ -167,6 +168,11 @@ def decode_pages(link: Link, data: bytes, first: str, end: str | None) -> Page |
     except (CodecError, InvalidNodeError) as error:
         raise InvalidNodeError(f"block {to_text(link)} is no such page: {error}") from error
     return Page(entries, link if _has_stubs(entries) else None, len(data) - head_size(len(entries)))
+
+
+def decode_stub(stub: bytes) -> Link | None:
+    """Return the link that a stub is, None if it is an inlined map or list."""
+    return dagcbor.decode(stub) if stub[:2] == dagcbor.LINK_HEAD[:2] else None
 
 
 def decode_document(link: Link, data: bytes) -> Document:

@@ -41,9 +41,24 @@ class Document:
     __hash__ = None  # type: ignore[assignment]
 
     def to_json(self) -> bytes:
-        """Write the document as compact UTF-8 JSON, its keys in DAG-CBOR order."""
+        """Write the document as compact UTF-8 JSON, its keys in DAG-CBOR order.
+
+        Only the members of consolidated metadata come in the order of their paths.
+        """
         value = dagcbor.decode(self.encoded)
+        _join_siblings(value)
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _join_siblings(value: dict[str, Any]) -> None:
+    """Sort the members of consolidated metadata by path.
+
+    zarr-python 3.1 drops members of a group, in silence, where they do not follow each other
+    (``ConsolidatedMetadata._flat_to_nested``; mended by 3.4).
+    """
+    holder = value if "zarr_consolidated_format" in value else value.get("consolidated_metadata")
+    if isinstance(holder, dict) and isinstance(members := holder.get("metadata"), dict):
+        holder["metadata"] = dict(sorted(members.items()))
 
 
 class _InexactError(Exception):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from ipldstore.errors import InvalidKeyError
 
 METADATA_NAMES = frozenset(("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"))
 MAX_SEGMENTS = 128
 MAX_SEGMENT_BYTES = 1024
+
+_RESERVED = frozenset(("", ".", ".."))
 
 
 def split_key(key: str) -> list[str]:
@@ -42,18 +44,29 @@ def split_path(path: str) -> list[str]:
     return split_key(path.rstrip("/")) if path.rstrip("/") else []
 
 
-def segments_fault(segments: Iterable[str]) -> str | None:
-    """Say what is wrong with segments that were split at slashes, None if nothing is."""
-    for segment in segments:
-        if segment in ("", ".", ".."):
-            return f"segment {segment!r} is not allowed"
-        if len(segment) * 4 > MAX_SEGMENT_BYTES or not segment.isascii():
-            try:
-                size = len(segment.encode())
-            except UnicodeEncodeError:
-                return f"segment {segment!r} holds a lone surrogate"
-            if size > MAX_SEGMENT_BYTES:
-                return f"segment of {size} bytes, at most {MAX_SEGMENT_BYTES}"
-        if "\0" in segment:
-            return f"segment {segment!r} holds a NUL"
+def segments_fault(segments: Collection[str]) -> str | None:
+    """Say what is wrong with segments, None if nothing is."""
+    joined = "/".join(segments)
+    if (
+        joined.isascii()
+        and "\0" not in joined
+        and joined.count("/") == len(segments) - 1
+        and len(max(segments, key=len)) <= MAX_SEGMENT_BYTES
+        and _RESERVED.isdisjoint(segments)
+    ):
+        return None
+    return next(filter(None, map(_segment_fault, segments)), None)
+
+
+def _segment_fault(segment: str) -> str | None:
+    if segment in _RESERVED:
+        return f"segment {segment!r} is not allowed"
+    try:
+        size = len(segment.encode())
+    except UnicodeEncodeError:
+        return f"segment {segment!r} holds a lone surrogate"
+    if size > MAX_SEGMENT_BYTES:
+        return f"segment of {size} bytes, at most {MAX_SEGMENT_BYTES}"
+    if "\0" in segment or "/" in segment:
+        return f"segment {segment!r} holds a NUL or a slash"
     return None

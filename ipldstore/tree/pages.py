@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidNodeError
-from ipldstore.tree.decode import decode_pages
+from ipldstore.tree.decode import decode_pages, decode_stub
 from ipldstore.tree.nodes import Directory, Entry, Page, PageList
 from ipldstore.tree.order import natural_key
 
@@ -150,3 +150,32 @@ def unpage(directory: Directory, load: Load) -> None:
         for page in iter_pages(directory.pages, load):
             directory.entries.update(page.entries)
         directory.pages = None
+
+
+def drop_clean(directory: Directory) -> None:
+    """Put links in the place of all loaded blocks below a directory that did not change."""
+    if directory.pages is None:
+        _drop_directories(directory.entries)
+    else:
+        _drop_pages(directory.pages)
+
+
+def _drop_pages(pages: PageList) -> None:
+    for index, child in enumerate(pages.children):
+        if isinstance(child, PageList):
+            _drop_pages(child)
+        elif isinstance(child, Page):
+            if child.link is None:
+                _drop_directories(child.entries)
+            else:
+                pages.children[index] = child.link
+
+
+def _drop_directories(entries: dict[str, Entry]) -> None:
+    for segment, entry in entries.items():
+        if isinstance(entry, Directory):
+            link = None if entry.stub is None else decode_stub(entry.stub)
+            if link is None:
+                drop_clean(entry)
+            else:
+                entries[segment] = link

@@ -11,7 +11,10 @@ from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder, Put
 from ipldstore.tree.keys import MAX_SEGMENTS
 from ipldstore.tree.nodes import Directory, Entry, is_value
-from ipldstore.tree.pages import Load, is_empty, iter_entries, room_of, touch, unpage
+from ipldstore.tree.pages import Load, drop_clean, is_empty, iter_entries, room_of, touch, unpage
+
+
+DEFAULT_CACHE_BYTES = 64 << 20
 
 
 class Tree:
@@ -25,6 +28,8 @@ class Tree:
         Returns the verified bytes of a block.
     root
         The root to begin from, not loaded before it is needed; None for an empty hierarchy.
+    cache_bytes
+        How many bytes of nodes may be loaded before those that did not change are dropped.
 
     Attributes
     ----------
@@ -32,8 +37,12 @@ class Tree:
         The root of the hierarchy as it stands; None while changes are not frozen.
     """
 
-    def __init__(self, load: Load, root: Link | None = None) -> None:
+    def __init__(
+        self, load: Load, root: Link | None = None, *, cache_bytes: int = DEFAULT_CACHE_BYTES
+    ) -> None:
         self._load_block = load
+        self._cache_bytes = cache_bytes
+        self._loaded_bytes = 0
         self._kept: set[Link] = set()
         self.root = root
         self._top = Directory() if root is None else None
@@ -142,6 +151,7 @@ class Tree:
         names = list(segments)
         stack = [iter_entries(path[-1], self._load)]
         while stack:
+            self._trim()
             segment, entry = next(stack[-1], (None, None))
             if segment is None:
                 stack.pop()
@@ -177,6 +187,7 @@ class Tree:
 
         def keep(data: bytes) -> Link:
             link = name(data)
+            self._loaded_bytes += len(data)
             if link not in self._kept:
                 link = put(data)
                 self._kept.add(link)
@@ -203,7 +214,14 @@ class Tree:
     def _load(self, link: Link) -> bytes:
         data = self._load_block(link)
         self._kept.add(link)
+        self._loaded_bytes += len(data)
         return data
+
+    def _trim(self) -> None:
+        """Drop what did not change if much was loaded; nothing may be on its way to be changed."""
+        if self._loaded_bytes > self._cache_bytes:
+            self._loaded_bytes = 0
+            drop_clean(self.top)
 
     def _load_directory(self, entry: Entry) -> Directory:
         if isinstance(entry, Directory):
@@ -213,6 +231,7 @@ class Tree:
 
     def _existing(self, segments: Sequence[str]) -> list[Directory]:
         """Return the root directory and those below it on a path, as far as they exist."""
+        self._trim()
         path = [self.top]
         for depth in range(1, len(segments) + 1):
             child = self._child(path, segments[:depth])

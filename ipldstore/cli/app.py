@@ -1,0 +1,161 @@
+"""The commands and their options. What they do is imported when they are called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ipldstore.cli.reporting import reported
+from ipldstore.version import __version__
+
+_EPILOG = (
+    "Exit codes: 0 done, 2 usage or malformed CID, 3 block or file not found, 4 corrupt or "
+    "malformed data, 5 blocks cannot be reached or used, 130 interrupted, 1 anything else."
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich triples the time that --help takes
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Blocks = Annotated[
+    Path,
+    typer.Option(
+        "--blocks", metavar="DIR", envvar="IPLDSTORE_BLOCKS", help="The folder of blocks."
+    ),
+]
+Root = Annotated[str, typer.Argument(metavar="CID", help="The root of a hierarchy.")]
+
+BLOCKS = Path("blocks")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"ipldstore {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog=_EPILOG)
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Keep Zarr hierarchies in content-addressed blocks, each under one root CID."""
+
+
+@app.command()
+@reported
+def put(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A NetCDF file, a Zarr folder, or demo:NAME for a file of iris-sample-data, "
+            "such as demo:A1B_north_america.",
+        ),
+    ],
+    blocks: Blocks = BLOCKS,
+) -> None:
+    """Write a dataset as blocks and print its root CID."""
+    from ipldstore.cli.put import put_source
+
+    print(put_source(source, blocks))
+
+
+@app.command()
+@reported
+def get(
+    cid: Root,
+    destination: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DEST",
+            help="What to make: a NetCDF file if the name ends in .nc, else a Zarr folder.",
+        ),
+    ],
+    blocks: Blocks = BLOCKS,
+) -> None:
+    """Write a hierarchy to a NetCDF file or a Zarr folder."""
+    from ipldstore.cli.get import get_hierarchy
+
+    get_hierarchy(cid, destination, blocks)
+
+
+@app.command("ls")
+@reported
+def list_(
+    path: Annotated[
+        str, typer.Argument(metavar="CID[/PATH]", help="A root, or a place in its hierarchy.")
+    ],
+    long: Annotated[
+        bool, typer.Option("--long", "-l", help="Show sizes of directories, and CIDs.")
+    ] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-R", help="List all below.")] = False,
+    blocks: Blocks = BLOCKS,
+) -> None:
+    """List a hierarchy: kind, size in bytes and name."""
+    from ipldstore.cli.listing import iter_lines
+
+    for line in iter_lines(path, blocks, long=long, recursive=recursive):
+        print(line)
+
+
+@app.command("export")
+@reported
+def export_(
+    cid: Root,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="What to make; - for standard output.")
+    ] = "-",
+    blocks: Blocks = BLOCKS,
+) -> None:
+    """Write a hierarchy as a CAR archive."""
+    from ipldstore.cli.archive import export_archive
+
+    if file == "-" and sys.stdout.isatty():
+        raise typer.BadParameter("an archive does not go to a terminal: name a FILE, or pipe it")
+    export_archive(cid, file, blocks)
+
+
+@app.command("import")
+@reported
+def import_(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="The archive; - for standard input.")
+    ] = "-",
+    blocks: Blocks = BLOCKS,
+) -> None:
+    """Read a CAR archive and print its root CID."""
+    from ipldstore.cli.archive import import_archive
+
+    if file == "-" and sys.stdin.isatty():
+        raise typer.BadParameter(
+            "an archive does not come from a terminal: name a FILE, or pipe it"
+        )
+    print(import_archive(file, blocks))
+
+
+@app.command()
+@reported
+def demo(
+    blocks: Annotated[
+        Path | None,
+        typer.Option(
+            "--blocks", metavar="DIR", help="Keep the blocks here; else in a temporary folder."
+        ),
+    ] = None,
+) -> None:
+    """Show the whole story on real data."""
+    from ipldstore.cli.demo import iter_story
+
+    for line in iter_story(blocks):
+        print(line, flush=True)

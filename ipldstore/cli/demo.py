@@ -1,0 +1,92 @@
+"""``ipldstore demo``: the whole story on real data."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ipldstore.cid import Link, as_link
+from ipldstore.cli.blocks import Extent, iter_sizes, measure
+from ipldstore.cli.put import demo_file
+from ipldstore.cli.reporting import CommandError, size_text
+
+if TYPE_CHECKING:
+    from ipldstore.store import IPLDStore
+
+DATASET = "A1B_north_america"
+VARIABLE = "air_temperature"
+
+
+def iter_story(blocks: Path | None) -> Iterator[str]:
+    """Go through the story, a line at a time.
+
+    Parameters
+    ----------
+    blocks
+        The folder of blocks; a temporary one, removed in the end, if None.
+    """
+    source = demo_file(DATASET)
+    with tempfile.TemporaryDirectory(prefix="ipldstore-demo-") as temporary:
+        place = Path(temporary)
+        yield from _story(source, blocks or place / "blocks", place)
+
+
+def _story(source: Path, blocks: Path, place: Path) -> Iterator[str]:
+    from ipldstore import DirectoryCAStore, IPLDStore
+    from ipldstore.cli.netcdf import open_netcdf, write_zarr
+
+    yield f"Dataset   {source.name} of iris-sample-data, {size_text(source.stat().st_size)}"
+    store = IPLDStore(DirectoryCAStore(blocks))
+    with open_netcdf(source) as groups:
+        write_zarr(groups, store)
+    root = as_link(store.freeze())
+    yield f"Written   {measure(store.backend, root)} in {str(blocks)!r}"
+    yield f"          root {root}"
+
+    archive = place / "dataset.car"
+    store.to_car(archive)
+    yield f"Exported  a CAR archive of {size_text(archive.stat().st_size)}"
+    other = IPLDStore(DirectoryCAStore(place / "other"))
+    arrived = measure(other.backend, as_link(other.import_car(archive)))
+    yield f"Imported  {arrived} in another, empty folder"
+    _check_identical(source, other)
+    yield "Opened    by its root from there: identical to the NetCDF file"
+
+    before = dict(iter_sizes(store.backend, root))
+    _change_one_value(store)
+    changed = as_link(store.freeze())
+    yield f"Changed   one value of {VARIABLE}"
+    yield f"          root {changed}"
+    after = dict(iter_sizes(store.backend, changed))
+    new = _extent_of_new(before, after)
+    yield f"          {new} are new, {len(after) - new.blocks} blocks are shared"
+    store.set_root(root)
+    _check_identical(source, store)
+    yield "Returned  to the first root: still identical to the NetCDF file"
+
+
+def _check_identical(source: Path, store: IPLDStore) -> None:
+    import xarray as xr
+
+    # xarray 2024.11 cannot decode durations with pandas 3
+    options: dict[str, Any] = {"decode_timedelta": False}
+    with (
+        xr.open_dataset(source, engine="netcdf4", **options) as expected,
+        xr.open_zarr(store, **options) as actual,
+    ):
+        if not actual.identical(expected):
+            raise CommandError("what came back is not identical to the NetCDF file")
+
+
+def _change_one_value(store: IPLDStore) -> None:
+    import zarr
+
+    array: Any = zarr.open_group(store, mode="r+")[VARIABLE]
+    array[0, 0, 0] = array[0, 0, 0] + 1
+
+
+def _extent_of_new(before: dict[Link, int], after: dict[Link, int]) -> Extent:
+    sizes = [size for link, size in after.items() if link not in before]
+    return Extent(len(sizes), sum(sizes))

@@ -1,0 +1,56 @@
+"""Files and folders that appear only when they are complete."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def appearing(destination: Path) -> Iterator[Path]:
+    """Give a temporary path beside a destination, to be renamed to it at the end.
+
+    Parameters
+    ----------
+    destination
+        The file or folder to make.
+
+    Yields
+    ------
+    Path
+        Where to make it; removed if anything goes wrong.
+
+    Raises
+    ------
+    FileExistsError
+        If the destination exists.
+    FileNotFoundError
+        If the folder that it goes into does not.
+    """
+    _check_free(destination)
+    if not destination.absolute().parent.is_dir():
+        raise FileNotFoundError(f"no folder to put {str(destination)!r} in")
+    temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.partial")
+    try:
+        yield temporary
+        _check_free(destination)
+        os.rename(temporary, destination)
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _check_free(destination: Path) -> None:
+    if os.path.lexists(destination):
+        raise FileExistsError(f"{str(destination)!r} exists and is not written over")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,195 @@
+"""NetCDF files to Zarr hierarchies and back, through xarray, as they are encoded.
+
+Packed values, times and fill values are not decoded on the way and arrive as they were. Only
+character arrays become strings, whose last dimension comes back under another name.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from math import ceil, prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import xarray as xr
+
+from ipldstore.cli.reporting import CommandError
+
+if TYPE_CHECKING:
+    from ipldstore.store import IPLDStore
+
+Groups: TypeAlias = Mapping[str, xr.Dataset]
+
+_AS_ENCODED: dict[str, Any] = {
+    "mask_and_scale": False,
+    "decode_times": False,
+    "decode_timedelta": False,
+    "decode_coords": False,
+}
+"""Each by its own name: ``xarray.open_groups`` forgets ``decode_cf=False``."""
+
+MAX_CHUNK_BYTES = 1 << 19
+"""Half of the largest raw block of the format, before compression."""
+
+
+@contextmanager
+def open_netcdf(path: Path) -> Iterator[Groups]:
+    """Open all groups of a NetCDF file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    CommandError
+        If netCDF4 is not installed.
+    """
+    path.stat()
+    _require_netcdf4()
+    with _open_groups(path, engine="netcdf4") as groups:
+        yield groups
+
+
+def _require_netcdf4() -> None:
+    try:
+        import netCDF4  # noqa: F401
+    except ImportError:
+        raise CommandError("NetCDF files need netCDF4: pip install 'ipldstore[netcdf]'") from None
+
+
+@contextmanager
+def _open_groups(source: Any, **options: Any) -> Iterator[dict[str, xr.Dataset]]:
+    with ExitStack() as stack:
+        groups = xr.open_groups(source, **_AS_ENCODED, **options)
+        for dataset in groups.values():
+            stack.callback(dataset.close)
+        yield groups
+
+
+def chunk_shape(shape: Sequence[int], unit: Sequence[int] | None, itemsize: int) -> tuple[int, ...]:
+    """Choose the chunks of an array: as large as `MAX_CHUNK_BYTES` allows, last axes first.
+
+    Parameters
+    ----------
+    shape
+        Shape of the array.
+    unit
+        Chunks that it has in its file, of which to take whole multiples; None if it has none.
+    itemsize
+        Bytes of one element.
+
+    Examples
+    --------
+    >>> chunk_shape((240, 37, 49), (1, 37, 49), 4)
+    (72, 37, 49)
+    >>> chunk_shape((10, 1000, 1000), None, 8)
+    (1, 65, 1000)
+    """
+    sizes = [max(1, size) for size in shape]
+    chunk = [min(*pair) for pair in zip(unit or [1] * len(sizes), sizes, strict=True)]
+    for axis in reversed(range(len(sizes))):
+        room = MAX_CHUNK_BYTES // (prod(chunk) * itemsize)
+        chunk[axis] = min(sizes[axis], chunk[axis] * max(1, room))
+    return tuple(chunk)
+
+
+def _chunks_of(variable: xr.Variable) -> tuple[int, ...]:
+    unit = variable.encoding.get("chunksizes")
+    # of an array of characters, those of its last dimension stand in the string
+    unit = None if unit is None else unit[: variable.ndim]
+    return chunk_shape(variable.shape, unit, max(1, variable.dtype.itemsize))
+
+
+def count_chunks(groups: Groups) -> int:
+    """Count the chunks that `write_zarr` will write at most."""
+    return sum(
+        prod(
+            ceil(size / step)
+            for size, step in zip(variable.shape, _chunks_of(variable), strict=True)
+        )
+        for dataset in groups.values()
+        for variable in dataset.variables.values()
+    )
+
+
+def write_zarr(groups: Groups, store: IPLDStore) -> None:
+    """Write groups into an empty store, in chunks that depend on nothing but the file.
+
+    With dask several chunks are written at a time and no more than those are in memory; without,
+    one variable is.
+    """
+    import zarr
+    from numcodecs import blosc  # type: ignore[import-untyped]
+
+    blosc.use_threads = False  # else what Blosc writes depends on the number of cores
+    with warnings.catch_warnings():
+        _ignore_format_warnings()
+        for path, dataset in groups.items():
+            encoding = {
+                name: {"chunks": _chunks_of(variable)}
+                for name, variable in dataset.variables.items()
+                if variable.ndim
+            }
+            _lazily(dataset).to_zarr(
+                store,
+                group=path.strip("/") or None,
+                mode="a",
+                encoding=encoding,
+                consolidated=False,
+            )
+        zarr.consolidate_metadata(store)
+
+
+def _ignore_format_warnings() -> None:
+    warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+    warnings.filterwarnings("ignore", "The data type .* does not have a Zarr V3 specification")
+
+
+def _lazily(dataset: xr.Dataset) -> xr.Dataset:
+    if find_spec("dask") is None:
+        return dataset
+    chunked = {
+        name: variable.chunk(dict(zip(variable.dims, _chunks_of(variable), strict=True)))
+        for name, variable in dataset.variables.items()
+        if variable.ndim and name not in dataset.indexes
+    }
+    return dataset.assign(chunked)
+
+
+def write_netcdf(store: IPLDStore, path: Path) -> None:
+    """Write all groups of a hierarchy to a new NetCDF file, in the chunks that they have.
+
+    With dask a chunk at a time is in memory, without, a variable.
+
+    Raises
+    ------
+    CommandError
+        If netCDF4 is not installed.
+    """
+    _require_netcdf4()
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        _ignore_format_warnings()
+        lazily: dict[str, Any] = {}
+        if find_spec("dask") is not None:
+            import dask
+
+            # a thread that goes on after an error would make the file anew
+            stack.enter_context(dask.config.set(scheduler="synchronous"))
+            lazily["chunks"] = {}
+        with _open_groups(store, engine="zarr", **lazily) as groups:
+            for index, (group, dataset) in enumerate(groups.items()):
+                encoding = {
+                    name: {"chunksizes": variable.encoding["chunks"]}
+                    for name, variable in dataset.variables.items()
+                    if variable.size and variable.ndim and variable.dtype.kind != "S"
+                }
+                dataset.to_netcdf(
+                    path,
+                    mode="a" if index else "w",
+                    group=group.strip("/") or None,
+                    engine="netcdf4",
+                    encoding=encoding,
+                )

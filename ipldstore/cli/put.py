@@ -1,0 +1,110 @@
+"""``ipldstore put``: a NetCDF file or a Zarr folder becomes blocks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ipldstore.backends.directory import DirectoryCAStore
+from ipldstore.cid import as_link
+from ipldstore.cli.blocks import WatchedStore, measure
+from ipldstore.cli.reporting import CommandError, progress, say, size_text
+from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.tree.keys import METADATA_NAMES
+
+DEMO_PREFIX = "demo:"
+
+
+def put_source(source: str, blocks: Path) -> str:
+    """Write a dataset as blocks and return the text of its root.
+
+    Parameters
+    ----------
+    source
+        A NetCDF file, a Zarr folder, or ``demo:NAME``.
+    blocks
+        The folder of blocks, made if there is none.
+    """
+    if source.startswith(DEMO_PREFIX):
+        path = demo_file(source.removeprefix(DEMO_PREFIX))
+    else:
+        path = Path(source)
+    return put_folder(path, blocks) if path.is_dir() else put_netcdf(path, blocks)
+
+
+def demo_file(name: str) -> Path:
+    """Return the path of a NetCDF file of iris-sample-data by its name without ``.nc``.
+
+    Raises
+    ------
+    CommandError
+        If the extra ``demo`` is not installed.
+    FileNotFoundError
+        If there is no such file.
+    """
+    try:
+        import iris_sample_data
+    except ImportError:
+        raise CommandError("no demo data: pip install 'ipldstore[demo]'") from None
+    folder = Path(iris_sample_data.path)
+    files = {path.stem: path for path in sorted(folder.glob("**/*.nc"))}
+    if name not in files:
+        raise FileNotFoundError(f"no demo data {name!r}, there is: {', '.join(files)}")
+    return files[name]
+
+
+def put_folder(folder: Path, blocks: Path) -> str:
+    """Write every file of a Zarr folder as the value of its key; return the text of the root.
+
+    Raises
+    ------
+    CommandError
+        If the folder is no Zarr store.
+    InvalidKeyError
+        If a file's path is no key.
+    """
+    if not any((folder / name).is_file() for name in METADATA_NAMES):
+        raise CommandError(f"{str(folder)!r} is no Zarr store: it holds no Zarr metadata")
+    total = sum(os.stat(path).st_size for _, path in iter_files(folder))
+    mapping = HierarchyMapping(DirectoryCAStore(blocks))
+    with progress("putting", total) as advance:
+        for key, path in iter_files(folder):
+            data = Path(path).read_bytes()
+            mapping[key] = data
+            advance(len(data))
+    return _freeze(mapping, folder, total)
+
+
+def put_netcdf(path: Path, blocks: Path) -> str:
+    """Write all groups of a NetCDF file with xarray and return the text of the root."""
+    from ipldstore.cli.netcdf import count_chunks, open_netcdf, write_zarr
+    from ipldstore.store import IPLDStore
+
+    with open_netcdf(path) as groups:
+        with progress("putting", count_chunks(groups), in_bytes=False) as advance:
+            store = IPLDStore(WatchedStore(blocks, lambda codec: advance(codec == "raw")))
+            write_zarr(groups, store)
+        return _freeze(store, path, path.stat().st_size)
+
+
+def _freeze(mapping: HierarchyMapping, source: Path, size: int) -> str:
+    root = mapping.freeze()
+    extent = measure(mapping.backend, as_link(root))
+    say(f"put {size_text(size)} of {source.name or str(source)!r} into {extent}")
+    return str(root)
+
+
+def iter_files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Iterate the files below a folder, links followed: their keys and their paths."""
+    stack = [("", os.fspath(folder))]
+    while stack:
+        prefix, place = stack.pop()
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    stack.append((f"{prefix}{entry.name}/", entry.path))
+                elif entry.is_file() or entry.is_symlink():
+                    yield prefix + entry.name, entry.path
+                else:
+                    raise CommandError(f"{entry.path!r} is neither a file nor a folder")

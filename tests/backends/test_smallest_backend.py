@@ -1,0 +1,65 @@
+"""A block store that a user writes: `get_raw` and `put_raw`, and the contract holds."""
+
+import pytest
+
+from ipldstore import BackendError, BlockNotFoundError, ContentAddressableStore, IPLDStore
+from ipldstore.testing import MISSING, BackendTests
+
+
+class SmallestStore(ContentAddressableStore):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.blocks = {}
+
+    def get_raw(self, cid):
+        return self.blocks[cid]
+
+    def put_raw(self, data, codec):
+        cid = self.make_cid(data, codec)
+        self.blocks[cid] = bytes(data)
+        return cid
+
+
+class TestSmallestStore(BackendTests):
+    keeps_foreign_cids = False
+
+    def make_backend(self, folder, default_hash="sha2-256"):
+        return SmallestStore(default_hash=default_hash)
+
+    def corrupt(self, backend, cid):
+        backend.blocks[cid] = b"damaged"
+
+
+class UnreachableStore(SmallestStore):
+    def get_raw(self, cid):
+        raise BackendError("no answer", retryable=True)
+
+
+def test_hierarchy_lives_on_it():
+    store = IPLDStore(SmallestStore())
+    store["a/0"] = b"chunk"
+    other = IPLDStore(store.backend, root=store.freeze())
+    assert dict(other) == {"a/0": b"chunk"}
+
+
+def test_bare_key_error_becomes_block_not_found():
+    with pytest.raises(BlockNotFoundError) as caught:
+        SmallestStore().get_block(MISSING)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_store_out_of_reach_is_not_a_missing_block():
+    backend = UnreachableStore()
+    for ask in (backend.get_block, backend.get, backend.has):
+        with pytest.raises(BackendError) as caught:
+            ask(MISSING)
+        assert caught.value.retryable
+
+
+def test_both_methods_are_needed():
+    class HalfStore(ContentAddressableStore):
+        def get_raw(self, cid):
+            raise BlockNotFoundError(str(cid))
+
+    with pytest.raises(TypeError, match="put_raw"):
+        HalfStore()

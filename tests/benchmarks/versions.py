@@ -1,0 +1,123 @@
+"""Keeping versions: our stores against Icechunk on disk and in memory, step by step, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import zarr
+from timing import Table, seconds
+
+import ipldstore
+
+SIZES = {"16 KiB": (16 << 10, 4096), "4 MiB": (4 << 20, 64)}
+
+
+class Ours:
+    """An `IPLDStore`; a commit is a freeze."""
+
+    def __init__(self, folder: str | None) -> None:
+        self._folder = folder
+        self._blocks = None if folder else ipldstore.MappingCAStore()
+        self.store = ipldstore.IPLDStore(self._backend())
+
+    def _backend(self) -> ipldstore.ContentAddressableStore:
+        return self._blocks or ipldstore.DirectoryCAStore(self._folder)
+
+    def commit(self) -> None:
+        self._root = self.store.freeze()
+
+    def reopen(self) -> Any:
+        self.store = ipldstore.IPLDStore(self._backend(), root=self._root)
+        return self.store
+
+
+class Icechunk:
+    """An Icechunk repository."""
+
+    def __init__(self, folder: str | None) -> None:
+        self._storage = (
+            icechunk.local_filesystem_storage(folder) if folder else icechunk.in_memory_storage()
+        )
+        self._session = icechunk.Repository.create(self._storage).writable_session("main")
+        self.store = self._session.store
+
+    def commit(self) -> None:
+        self._session.commit("chunks")
+
+    def reopen(self) -> Any:
+        self._session = icechunk.Repository.open(self._storage).writable_session("main")
+        self.store = self._session.store
+        return self.store
+
+
+PEERS: dict[str, Callable[[str], Any]] = {
+    "ipldstore memory": lambda folder: Ours(None),
+    "icechunk memory": lambda folder: Icechunk(None),
+    "ipldstore disk": Ours,
+    "icechunk disk": Icechunk,
+}
+
+
+def measure(table: Table, name: str, chunk: int, count: int, data: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        peer = PEERS[name](str(Path(folder) / "store"))
+        array = zarr.create_array(
+            peer.store,
+            name="a",
+            shape=data.shape,
+            chunks=(chunk,),
+            dtype="u1",
+            compressors=None,
+            filters=None,
+        )
+        table.add("write", name, seconds(lambda: array.__setitem__(slice(None), data)))
+        table.add("commit", name, seconds(peer.commit))
+        table.add("open", name, seconds(lambda: zarr.open_array(peer.reopen(), path="a")))
+        array = zarr.open_array(peer.store, path="a")
+        table.add("first", name, seconds(lambda: array[:1]))
+        table.add("read", name, seconds(lambda: array[:]))
+        middle = slice(chunk * (count // 2), chunk * (count // 2 + 1))
+
+        def update() -> None:
+            array[middle] = 7
+            peer.commit()
+
+        table.add("update", name, seconds(update))
+
+
+def hashing(data: Any, chunk: int) -> float:
+    view = memoryview(data)
+    return seconds(
+        lambda: [
+            hashlib.sha256(view[start : start + chunk]).digest()
+            for start in range(0, len(view), chunk)
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    arguments = parser.parse_args()
+    for title, (chunk, count) in SIZES.items():
+        data = np.random.default_rng(0).integers(0, 256, chunk * count, dtype="u1")
+        table = Table()
+        for _ in range(arguments.runs):
+            for name in PEERS:
+                measure(table, name, chunk, count, data)
+        table.show(
+            f"{count:,} chunks of {title}",
+            [("ipldstore memory", "icechunk memory"), ("ipldstore disk", "icechunk disk")],
+        )
+        print(f"  sha256 of the same bytes, one thread: {hashing(data, chunk):.4f} s")
+
+
+if __name__ == "__main__":
+    main()

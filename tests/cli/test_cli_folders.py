@@ -1,0 +1,194 @@
+"""`put` and `get` of Zarr folders: key by key, never over anything, never half."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from zarr_folders import (
+    ABSENT_ROOT,
+    CLASSIC_FILES,
+    CLASSIC_ROOT,
+    CONSOLIDATED_ROOT,
+    read_files,
+    write_files,
+)
+
+METADATA_NAMES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+ZARR_3 = not zarr.__version__.startswith("2.")
+needs_zarr_3 = pytest.mark.skipif(not ZARR_3, reason="zarr-python 2 writes no zarr format 3")
+
+
+def _comparable(files: dict[str, bytes]) -> dict[str, Any]:
+    """Metadata documents come back equal as JSON data, all else byte for byte."""
+    return {
+        key: json.loads(data) if key.rpartition("/")[2] in METADATA_NAMES else data
+        for key, data in files.items()
+    }
+
+
+def _write_groups(path: Path, **options: Any) -> None:
+    root = zarr.open_group(str(path), mode="w", **options)
+    root.attrs["größe"] = [1, 2.5, None]
+    numbers = np.arange(600, dtype="i4").reshape(20, 30)
+    root.create_group("inner/deep").attrs["x"] = 1
+    if ZARR_3:
+        root.create_array("a", data=numbers, chunks=(7, 11))
+        root.create_array("inner/b", data=numbers, chunks=(5, 30))
+    else:
+        root.create_dataset("a", data=numbers, chunks=(7, 11))
+        root.create_dataset("inner/b", data=numbers, chunks=(5, 30))
+
+
+def _write_sharded(path: Path) -> None:
+    root = zarr.open_group(str(path), mode="w", zarr_format=3)
+    root.create_array("s", data=np.arange(4096).reshape(64, 64), chunks=(8, 8), shards=(32, 32))
+
+
+def _write_format_2(path: Path) -> None:
+    _write_groups(path, **({"zarr_format": 2} if ZARR_3 else {}))
+
+
+def _write_format_3(path: Path) -> None:
+    _write_groups(path, zarr_format=3)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        _write_format_2,
+        pytest.param(_write_format_3, marks=needs_zarr_3),
+        pytest.param(_write_sharded, marks=needs_zarr_3),
+    ],
+)
+def test_zarr_folder_comes_back(write: Callable[[Path], None], call: Any) -> None:
+    write(Path("in.zarr"))
+    put = call("put", "in.zarr")
+    assert put.code == 0
+    got = call("get", put.out.decode().strip(), "out.zarr")
+    assert (got.code, got.out) == (0, b"")
+    assert _comparable(read_files(Path("out.zarr"))) == _comparable(read_files(Path("in.zarr")))
+    assert len(read_files(Path("out.zarr"))) > 4
+    assert [name for name in os.listdir() if name.startswith(".")] == []
+
+
+def test_put_prints_the_known_roots(run: Any, classic: Path, consolidated: Path) -> None:
+    put = run("put", str(classic))
+    assert (put.code, put.out) == (0, f"{CLASSIC_ROOT}\n".encode())
+    assert put.err == "put 189 bytes of 'classic.zarr' into 2 blocks, 222 bytes\n"
+    assert run("put", f"{consolidated}/").out == f"{CONSOLIDATED_ROOT}\n".encode()
+
+
+def test_get_in_a_process_of_its_own(run: Any, classic: Path) -> None:
+    run("put", "classic.zarr", "--blocks", "b")
+    got = run("get", CLASSIC_ROOT, "back.zarr", "--blocks", "b")
+    assert (got.code, got.out) == (0, b"")
+    assert got.err == "got 2 blocks, 222 bytes, in 'back.zarr'\n"
+    assert _comparable(read_files(Path("back.zarr"))) == _comparable(CLASSIC_FILES)
+
+
+def test_put_follows_links_and_keeps_other_files(call: Any, classic: Path) -> None:
+    Path("elsewhere").mkdir()
+    os.rename(classic / "a", "elsewhere/a")
+    (classic / "a").symlink_to(Path("elsewhere/a").absolute())
+    assert call("put", "classic.zarr").out.decode().strip() == CLASSIC_ROOT
+    write_files(classic, {"README": b"about"})
+    root = call("put", "classic.zarr").out.decode().strip()
+    call("get", root, "back.zarr")
+    assert read_files(Path("back.zarr"))["README"] == b"about"
+
+
+def test_put_of_what_is_not_there(call: Any) -> None:
+    put = call("put", "nothing.nc")
+    assert put == (3, b"", "error: No such file or directory: 'nothing.nc'\n")
+    assert not Path("blocks").exists()
+
+
+def test_put_of_a_folder_that_is_no_zarr_store(call: Any, workplace: Path) -> None:
+    Path("plain").mkdir()
+    put = call("put", "plain")
+    assert put == (1, b"", "error: 'plain' is no Zarr store: it holds no Zarr metadata\n")
+
+
+def test_put_of_a_file_whose_name_is_no_key(call: Any, classic: Path) -> None:
+    Path(os.fsdecode(os.fsencode(classic) + b"/\xff")).write_bytes(b"")
+    put = call("put", "classic.zarr")
+    assert (put.code, put.out) == (1, b"")
+    assert put.err == r"error: key '\udcff': segment '\udcff' holds a lone surrogate" + "\n"
+
+
+def test_put_of_a_link_that_leads_nowhere(call: Any, classic: Path) -> None:
+    (classic / "a" / "1").symlink_to("nowhere")
+    put = call("put", "classic.zarr")
+    assert put.code == 3
+    assert put.err.startswith("error: No such file or directory: ")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_put_of_a_named_pipe_in_a_folder(call: Any, classic: Path) -> None:
+    os.mkfifo(classic / "a" / "1")
+    put = call("put", "classic.zarr")
+    assert (put.code, put.out) == (1, b"")
+    assert "is neither a file nor a folder" in put.err
+
+
+@pytest.mark.parametrize("name", ["there", "there.nc"])
+def test_get_over_something(name: str, call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    Path(name).write_bytes(b"mine")
+    got = call("get", CLASSIC_ROOT, name)
+    assert got == (1, b"", f"error: '{name}' exists and is not written over\n")
+    assert Path(name).read_bytes() == b"mine"
+
+
+def test_get_over_an_empty_folder_or_a_dangling_link(call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    Path("folder").mkdir()
+    Path("link").symlink_to("nowhere")
+    assert call("get", CLASSIC_ROOT, "folder").code == 1
+    assert call("get", CLASSIC_ROOT, "link").code == 1
+    assert os.listdir("folder") == []
+    assert not Path("nowhere").exists()
+
+
+def test_get_into_a_folder_that_is_not_there(call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    got = call("get", CLASSIC_ROOT, "no/such.zarr")
+    assert got == (3, b"", "error: no folder to put 'no/such.zarr' in\n")
+
+
+def test_get_without_a_chunk_leaves_nothing(call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    _chunk_file().unlink()
+    got = call("get", CLASSIC_ROOT, "out.zarr")
+    assert (got.code, got.out) == (3, b"")
+    assert got.err.startswith("error: no block bafkrei")
+    assert sorted(os.listdir()) == ["blocks", "classic.zarr"]
+
+
+def test_get_of_a_corrupt_chunk_leaves_nothing(call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    _chunk_file().write_bytes(bytes(24))
+    got = call("get", CLASSIC_ROOT, "out.zarr")
+    assert (got.code, got.out) == (4, b"")
+    assert got.err.startswith("error: block bafkrei")
+    assert got.err.endswith("(while reading key 'a/0')\n")
+    assert sorted(os.listdir()) == ["blocks", "classic.zarr"]
+
+
+def test_get_of_a_root_that_is_not_there(call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    got = call("get", ABSENT_ROOT, "out.zarr")
+    assert got.code == 3
+    assert got.err.startswith(f"error: no block {ABSENT_ROOT} in DirectoryCAStore(")
+
+
+def _chunk_file() -> Path:
+    (path,) = (path for path in Path("blocks").glob("*/*.data") if path.stat().st_size == 24)
+    return path

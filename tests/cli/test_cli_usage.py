@@ -1,0 +1,186 @@
+"""Help, version, options, exit codes, terminals, and what is imported for what."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT
+
+from ipldstore.cli import main
+from ipldstore.version import __version__
+
+COMMANDS = ["put", "get", "ls", "export", "import", "demo"]
+SAY_MODULES = """
+import sys
+from ipldstore.cli import main
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def test_entry_point() -> None:
+    (script,) = entry_points(group="console_scripts", name="ipldstore")
+    assert script.load() is main
+
+
+def test_help_names_every_command_and_is_light(run: Any) -> None:
+    shown = run("--help", code=SAY_MODULES)
+    assert shown.code == 0
+    text = shown.out.decode()
+    assert text.startswith("Usage: ipldstore [OPTIONS] COMMAND")
+    assert all(f"\n  {command} " in text for command in COMMANDS)
+    assert max(map(len, text.splitlines())) <= 80
+    heavy = {"zarr", "xarray", "numpy", "multiformats", "dag_cbor", "rich", "dask", "netCDF4"}
+    assert heavy.isdisjoint(shown.err.split())
+
+
+def test_listing_and_archives_import_no_zarr(call: Any, run: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    archive = run("export", CLASSIC_ROOT, code=SAY_MODULES)
+    assert len(archive.out) == 356
+    outcomes = [
+        archive,
+        run("ls", "-lR", CLASSIC_ROOT, code=SAY_MODULES),
+        run("import", "--blocks", "other", code=SAY_MODULES, stdin=archive.out),
+    ]
+    for outcome in outcomes:
+        assert outcome.code == 0
+        assert {"zarr", "xarray", "numpy", "rich"}.isdisjoint(outcome.err.split())
+
+
+def test_version(run: Any) -> None:
+    assert run("--version") == (0, f"ipldstore {__version__}\n".encode(), "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_commands(command: str, call: Any) -> None:
+    shown = call(command, "--help")
+    assert (shown.code, shown.err) == (0, "")
+    assert b"--blocks DIR" in shown.out
+    assert shown.out == call(command, "-h").out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["put"], ["get", CLASSIC_ROOT], ["ls", "--wrong", CLASSIC_ROOT]]
+)
+def test_wrong_usage(arguments: list[str], call: Any) -> None:
+    outcome = call(*arguments)
+    assert (outcome.code, outcome.out) == (2, b"")
+    assert outcome.err.startswith("Usage: ipldstore ")
+
+
+@pytest.mark.parametrize("text", ["nonsense", "bafy", "", CLASSIC_ROOT[:-1], CLASSIC_ROOT + "="])
+@pytest.mark.parametrize("command", ["get", "ls", "export"])
+def test_malformed_cid(command: str, text: str, call: Any) -> None:
+    outcome = call(command, text, *(["out"] if command == "get" else []))
+    assert (outcome.code, outcome.out) == (2, b"")
+    assert outcome.err.startswith(f"error: not a CID: {text!r}")
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["get", "ls", "export"])
+def test_no_folder_of_blocks(command: str, call: Any) -> None:
+    outcome = call(command, ABSENT_ROOT, *(["out"] if command == "get" else []))
+    assert outcome == (3, b"", "error: no folder of blocks 'blocks' (option --blocks)\n")
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("command", ["put", "ls", "import"])
+def test_folder_that_cannot_hold_blocks(command: str, call: Any, classic: Path) -> None:
+    Path("x.car").write_bytes(b"")
+    argument = {"put": "classic.zarr", "ls": CLASSIC_ROOT, "import": "x.car"}[command]
+    outcome = call(command, argument, "--blocks", "classic.zarr")
+    assert (outcome.code, outcome.out) == (5, b"")
+    assert "is not empty and holds no SHARDING file" in outcome.err
+    assert call(command, argument, "--blocks", "x.car").code == 5
+
+
+def test_root_that_is_no_directory(call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    chunk = call("ls", "-l", f"{CLASSIC_ROOT}/a/0").out.decode().split()[2]
+    outcome = call("ls", chunk)
+    assert (outcome.code, outcome.out) == (4, b"")
+    assert outcome.err.startswith(f"error: block {chunk} holds no directory: ")
+
+
+def test_blocks_from_the_environment(
+    call: Any, classic: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IPLDSTORE_BLOCKS", "from-environment")
+    assert call("put", "classic.zarr").code == 0
+    assert Path("from-environment/SHARDING").exists()
+    assert not Path("blocks").exists()
+    assert call("ls", CLASSIC_ROOT, "--blocks", "other").code == 3
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """Both ends of a pseudo-terminal: what it shows, and itself, which the test has to close."""
+    pty = pytest.importorskip("pty")
+    try:
+        ends = pty.openpty()
+    except OSError as error:
+        pytest.skip(f"no pseudo-terminals: {error}")
+    yield ends
+    os.close(ends[0])
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_progress_on_a_terminal_only(
+    no_color: bool, classic: Path, terminal: tuple[int, int]
+) -> None:
+    reader, writer = terminal
+    environment = {
+        **os.environ,
+        "TERM": "xterm-256color",
+        **({"NO_COLOR": "1"} if no_color else {}),
+    }
+    process = subprocess.run(
+        [sys.executable, "-m", "ipldstore", "put", "classic.zarr"],
+        stdout=subprocess.PIPE,
+        stderr=writer,
+        env=environment,
+        check=True,
+    )
+    os.close(writer)
+    shown = _read_all(reader)
+    assert process.stdout == f"{CLASSIC_ROOT}\n".encode()
+    assert b"putting" in shown
+    assert (b"\x1b[38;" in shown) is not no_color
+    assert shown.endswith(b"put 189 bytes of 'classic.zarr' into 2 blocks, 222 bytes\r\n")
+
+
+def _read_all(descriptor: int) -> bytes:
+    data = b""
+    with suppress(OSError):  # what Linux says at the end of a pseudo-terminal
+        while piece := os.read(descriptor, 4096):
+            data += piece
+    return data
+
+
+@pytest.mark.parametrize(("command", "stream"), [("export", "stdout"), ("import", "stdin")])
+def test_archives_do_not_touch_a_terminal(
+    command: str, stream: str, terminal: tuple[int, int]
+) -> None:
+    arguments = [CLASSIC_ROOT] if command == "export" else []
+    process = subprocess.run(
+        [sys.executable, "-m", "ipldstore", command, *arguments],
+        stderr=subprocess.PIPE,
+        check=False,
+        **{stream: terminal[1]},
+    )
+    os.close(terminal[1])
+    assert process.returncode == 2
+    assert b"terminal" in process.stderr

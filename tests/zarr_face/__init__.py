@@ -1,0 +1,1 @@
+"""How a store behaves towards zarr-python."""

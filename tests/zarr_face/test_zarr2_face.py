@@ -1,0 +1,168 @@
+"""The face of zarr-python 2.18, against zarr's own stores."""
+
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+
+if not version("zarr").startswith("2."):
+    pytest.skip("the face of zarr-python 2.18", allow_module_level=True)
+
+import zarr
+from zarr.storage import KVStore, MemoryStore, Store, getsize, listdir, rename, rmdir
+
+from ipldstore import InvalidKeyError, IPLDStore, ReadOnlyStoreError
+
+CONTENT = {
+    ".zgroup": b'{"zarr_format":2}',
+    "foo/.zgroup": b'{"zarr_format":2}',
+    "foo/off/.zarray": b'{"shape":[]}',
+    "foo/off/0.0": b"12345",
+    "foo/off/0.1": b"123",
+    "foo/2": b"1",
+    "foobar/0": b"",
+}
+PATHS = ["", "foo", "foo/", "/foo/off", "foo/off/0.0", "fo", "foobar", "nowhere", "foo/2/x"]
+
+
+@pytest.fixture
+def store() -> IPLDStore:
+    store = IPLDStore()
+    store.update(CONTENT)
+    return store
+
+
+@pytest.fixture
+def memory() -> MemoryStore:
+    memory = MemoryStore()
+    memory.update(CONTENT)
+    return memory
+
+
+def test_zarr_takes_it_as_a_store_of_its_own(store):
+    assert isinstance(store, Store)
+    assert Store._ensure_store(store) is store
+    assert zarr.open_group(store, mode="r").store is store
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_listdir(store, memory, path):
+    assert listdir(store, path) == listdir(memory, path)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_getsize(store, memory, path):
+    assert getsize(store, path) == getsize(memory, path)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_rmdir(store, memory, path):
+    for each in store, memory:
+        rmdir(each, path)
+    assert dict(store) == dict(memory)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [("foo", "bar"), ("foo/off", "off"), ("foo", "deeper/foo"), ("/foo/", "fo/"), ("foobar", "z")],
+)
+def test_rename(store, memory, source, destination):
+    for each in store, memory:
+        rename(each, source, destination)
+    assert dict(store) == dict(memory)
+
+
+def test_rename_into_itself(store):
+    rename(store, "foo/off", "foo/off/copy")
+    assert set(store) == {
+        *(key for key in CONTENT if not key.startswith("foo/off/")),
+        *("foo/off/copy/.zarray", "foo/off/copy/0.0", "foo/off/copy/0.1"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "error"),
+    [
+        ("nowhere", "bar", KeyError),
+        ("foo", "foobar", InvalidKeyError),
+        ("foo/off", "foo/2/off", InvalidKeyError),
+        ("foo", "", InvalidKeyError),
+        ("", "bar", InvalidKeyError),
+        ("foo", "/".join(127 * "d"), InvalidKeyError),
+    ],
+)
+def test_a_rename_that_cannot_be_changes_nothing(store, source, destination, error):
+    root = store.freeze()
+    with pytest.raises(error):
+        rename(store, source, destination)
+    assert store.freeze() == root
+    assert dict(store) == CONTENT
+
+
+def test_move_of_a_group():
+    groups = [zarr.group(store) for store in (IPLDStore(), MemoryStore())]
+    for group in groups:
+        group.create_dataset("raw/war", data=np.arange(10), chunks=3)
+        group.move("raw", "rawer")
+        np.testing.assert_array_equal(group["rawer/war"][:], np.arange(10))
+    assert sorted(groups[0].store) == sorted(groups[1].store)
+
+
+def test_getitems_leaves_out_what_is_not_there(store):
+    keys = ["foo/2", "foo/3", "foo", ".zgroup"]
+    expected = KVStore(dict(CONTENT)).getitems(keys, contexts={})
+    assert (
+        store.getitems(keys, contexts={})
+        == expected
+        == {"foo/2": b"1", ".zgroup": CONTENT[".zgroup"]}
+    )
+
+
+@pytest.mark.parametrize("value", [bytearray(b"ab"), memoryview(b"ab"), np.array([97, 98], "u1")])
+def test_a_value_may_be_any_buffer(store, value):
+    store["foo/3"] = value
+    assert store["foo/3"] == b"ab"
+
+
+def test_a_read_only_view(store):
+    view = store.with_read_only(True)
+    assert (store.is_writeable(), store.is_erasable()) == (True, True)
+    assert (view.is_writeable(), view.is_erasable()) == (False, False)
+    for write in (
+        lambda: rmdir(view, "foo"),
+        lambda: view.rmdir("foo"),
+        lambda: view.rename("foo", "bar"),
+        view.clear,
+        lambda: view.__setitem__("x", b""),
+    ):
+        with pytest.raises(ReadOnlyStoreError):
+            write()
+    assert dict(store) == CONTENT
+
+
+@pytest.mark.parametrize("separator", [".", "/"])
+def test_arrays_and_groups_as_on_zarrs_memory_store(separator):
+    groups = [zarr.group(store) for store in (IPLDStore(), MemoryStore())]
+    for group in groups:
+        data = np.arange(12).reshape(3, 4)
+        array = group.create_dataset("a/b", data=data, chunks=(2, 2), dimension_separator=separator)
+        array.append(data)
+        array.attrs["unité"] = "K"
+        group.create_group("empty")
+        group.create_dataset("scalar", data=7, shape=())
+        del group["empty"]
+        zarr.consolidate_metadata(group.store)
+    ours, theirs = (group.store for group in groups)
+    assert sorted(ours) == sorted(theirs)
+    opened = zarr.open_consolidated(IPLDStore(ours.backend, root=ours.freeze()))
+    np.testing.assert_array_equal(opened["a/b"][:], groups[1]["a/b"][:])
+    assert opened["a/b"].attrs["unité"] == "K"
+    assert opened["scalar"][()] == 7
+
+
+def test_copy_all_from_another_store(memory):
+    root = zarr.group(memory, overwrite=True)
+    root.create_dataset("a", data=np.arange(100), chunks=7)
+    store = IPLDStore()
+    zarr.copy_store(memory, store)
+    np.testing.assert_array_equal(zarr.open(store)["a"][:], np.arange(100))
