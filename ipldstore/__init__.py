@@ -28,9 +28,14 @@ if TYPE_CHECKING:
         InvalidKeyError,
         InvalidNodeError,
         IPLDStoreError,
+        LimitExceededError,
+        MergeConflictError,
         ReadOnlyStoreError,
     )
+    from ipldstore.inventory import info
     from ipldstore.store import IPLDStore
+    from ipldstore.store.diff import Change, diff
+    from ipldstore.transfer import copy_root
 
 _ERRORS = (
     "BackendError",
@@ -42,13 +47,19 @@ _ERRORS = (
     "InvalidCIDError",
     "InvalidKeyError",
     "InvalidNodeError",
+    "LimitExceededError",
+    "MergeConflictError",
     "ReadOnlyStoreError",
 )
 _HOMES = {
+    "Change": "ipldstore.store.diff",
     "ContentAddressableStore": "ipldstore.contentstore",
     "DirectoryCAStore": "ipldstore.backends.directory",
     "IPLDStore": "ipldstore.store",
     "MappingCAStore": "ipldstore.backends.mapping",
+    "copy_root": "ipldstore.transfer",
+    "diff": "ipldstore.store.diff",
+    "info": "ipldstore.inventory",
     **dict.fromkeys(_ERRORS, "ipldstore.errors"),
 }
 
@@ -56,6 +67,7 @@ __all__ = [
     "BackendError",
     "BlockNotFoundError",
     "CarFormatError",
+    "Change",
     "CodecError",
     "ContentAddressableStore",
     "CorruptBlockError",
@@ -65,8 +77,13 @@ __all__ = [
     "InvalidCIDError",
     "InvalidKeyError",
     "InvalidNodeError",
+    "LimitExceededError",
     "MappingCAStore",
+    "MergeConflictError",
     "ReadOnlyStoreError",
+    "copy_root",
+    "diff",
+    "info",
 ]
 
 

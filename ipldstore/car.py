@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from ipldstore import dagcbor
-from ipldstore.cid import Link, canonical, encode_varint, read_link, verify_block
+from ipldstore.cid import Link, canonical, encode_varint, parse_link, read_link, verify_block
 from ipldstore.errors import CarFormatError, CodecError, CorruptBlockError, InvalidCIDError
 
 MAX_HEADER_BYTES = 1 << 20
@@ -20,6 +20,7 @@ MAX_SECTION_BYTES = 1 << 32
 MAX_VARINT_BYTES = 9
 
 _PIECE_BYTES = 1 << 20
+_USUAL_LINK_BYTES = 36
 _V2_HEADER = struct.Struct("<16xQQQ")
 _V2_PRAGMA_BYTES = 11
 _V2_PAYLOAD_START = _V2_PRAGMA_BYTES + _V2_HEADER.size
@@ -92,10 +93,10 @@ class CarReader:
     def __iter__(self) -> Iterator[tuple[Link, bytes]]:
         while (size := self._read_length(MAX_SECTION_BYTES, "section")) is not None:
             start = self._input.offset
-            section = self._input.read(size)
+            head = self._input.read(min(size, _USUAL_LINK_BYTES))
+            data = self._input.read(size - len(head))
             try:
-                link, end = read_link(section)
-                link, data = canonical(link), section[end:]
+                link, data = _split_section(head, data)
                 verify_block(link, data)
             except (InvalidCIDError, CorruptBlockError) as error:
                 raise CarFormatError(f"section at byte {start}: {error}", offset=start) from error
@@ -157,6 +158,16 @@ class CarReader:
                 f"{what} of {number} bytes at byte {start}, at most {limit}", offset=start
             )
         return number
+
+
+def _split_section(head: bytes, rest: bytes) -> tuple[Link, bytes]:
+    """Take a section apart; without a copy of its data where the CID is a usual one."""
+    try:
+        return canonical(parse_link(head)), rest
+    except InvalidCIDError:
+        section = head + rest
+        link, end = read_link(section)
+        return canonical(link), section[end:]
 
 
 def _is_v2(header: object) -> bool:

@@ -5,6 +5,8 @@ Messages say what was expected and what came, and name the CID, the key or the b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class IPLDStoreError(Exception):
     """Root of the errors of this package."""
@@ -44,6 +46,10 @@ class InvalidNodeError(IPLDStoreError):
     """A block is sound, but it is no part of a hierarchy in the format of this package."""
 
 
+class LimitExceededError(IPLDStoreError):
+    """A DAG has more blocks, or deeper ones, than the caller allows."""
+
+
 class CarFormatError(IPLDStoreError, ValueError):
     """A CAR archive is malformed, truncated or lies about its blocks.
 
@@ -67,6 +73,20 @@ class ReadOnlyStoreError(IPLDStoreError, ValueError):
 
     It is a ``ValueError`` because zarr-python raises and expects one for this.
     """
+
+
+class MergeConflictError(IPLDStoreError):
+    """Forks, or a fork and the store it is merged into, changed the same keys in different ways.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        The keys, sorted.
+    """
+
+    def __init__(self, message: str, *, keys: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.keys = tuple(keys)
 
 
 class BackendError(IPLDStoreError):

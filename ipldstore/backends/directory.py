@@ -6,16 +6,23 @@ import base64
 import errno
 import os
 import secrets
+from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ipldstore.cid import Link, identity_data, multihash_of, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError, BlockNotFoundError
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 SHARDING_NAME = "SHARDING"
 SHARDING = b"/repo/flatfs/shard/v1/next-to-last/2\n"
 
+_WRITERS = 2
 _RETRYABLE = (errno.EAGAIN, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT)
 
 
@@ -102,6 +109,25 @@ class DirectoryCAStore(ContentAddressableStore):
                 self._write(name, data)
         except OSError as error:
             raise _backend_error(f"cannot keep block {to_text(cid)}", name, error) from error
+
+    def put_many(self, blocks: Iterable[tuple[Link, bytes]]) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(_WRITERS, "ipldstore-put") as pool:
+            pending: deque[Future[None]] = deque()
+            try:
+                for cid, data in blocks:
+                    if len(data) <= self.inline_limit:
+                        self.put_block(cid, data)
+                        continue
+                    pending.append(pool.submit(self.put_block, cid, data))
+                    if len(pending) > _WRITERS:
+                        pending.popleft().result()
+                while pending:
+                    pending.popleft().result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def has_raw(self, cid: Link) -> bool:
         return self.size_of(cid) is not None

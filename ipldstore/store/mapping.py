@@ -12,13 +12,17 @@ from ipldstore.cid import CIDLike, Link, as_link, to_cid, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError, IPLDStoreError, ReadOnlyStoreError
 from ipldstore.store import archive
-from ipldstore.store.state import State, restore, share
-from ipldstore.store.values import Cut, make_entry, read_value
+from ipldstore.store.forks import Rule, changes_of, make_fork, merge_changes
+from ipldstore.store.state import State
+from ipldstore.store.values import Cut, is_canonical, make_entry, read_value
 from ipldstore.tree.documents import Document
-from ipldstore.tree.keys import METADATA_NAMES, split_key, split_path
+from ipldstore.tree.keys import split_key, split_path
+from ipldstore.tree.tree import DEFAULT_CACHE_BYTES
 
 if TYPE_CHECKING:
     from multiformats import CID
+
+_READ_ONLY = "store was opened in read-only mode and does not support writing"
 
 
 class HierarchyMapping(MutableMapping[str, bytes]):
@@ -34,6 +38,9 @@ class HierarchyMapping(MutableMapping[str, bytes]):
         CID of the hierarchy to open; an empty one if none is given.
     read_only
         Whether the store refuses to be written through.
+    cache_bytes
+        How many bytes of directory blocks may be loaded before those that did not change are
+        dropped again; in memory they take about five times that.
 
     Raises
     ------
@@ -50,6 +57,7 @@ class HierarchyMapping(MutableMapping[str, bytes]):
         *,
         root: CIDLike | None = None,
         read_only: bool = False,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         if backend is None:
             backend = MappingCAStore()
@@ -58,7 +66,7 @@ class HierarchyMapping(MutableMapping[str, bytes]):
                 f"expected a ContentAddressableStore, not {type(backend).__name__}; "
                 "a mapping goes into MappingCAStore(mapping)"
             )
-        state = State(backend)
+        state = State(backend, cache_bytes=cache_bytes)
         if root is not None:
             state.open_root(as_link(root))
         self._attach(state, read_only)
@@ -140,16 +148,68 @@ class HierarchyMapping(MutableMapping[str, bytes]):
         """Rewrite every part of the hierarchy that is not in the canonical form, and freeze.
 
         Roots written by older software then get the CID that writing the same content anew
-        would give. Loads every directory and every metadata document.
+        would give. Loads every directory and metadata document, and every value whose link does
+        not tell that it is canonical.
         """
         self._check_writable()
         with self._state.lock:
             for key, entry in list(self._state.tree.iter_entries()):
                 name = key.rpartition("/")[2]
-                if name in METADATA_NAMES and isinstance(entry, Link):
+                if isinstance(entry, Link) and not is_canonical(self.backend, name, entry):
                     self[key] = bytes(self._read(key, entry))
             self._state.tree.touch_all()
             return self.freeze()
+
+    def fork(self) -> Self:
+        """Return a writer for another thread or process, whose changes can be merged.
+
+        It begins from the hierarchy as it stands, which is frozen for that, and puts its blocks
+        into the same block store. It can be pickled: sent to another process before it is used,
+        it can be written there, and sent back it brings its changes along, to be merged. One that
+        was used before it is sent can be read, forked and merged there, and not written.
+
+        Returns
+        -------
+        IPLDStore
+            Its `freeze` gives the root of what it began from with its changes.
+
+        Raises
+        ------
+        ReadOnlyStoreError
+            If this is a read-only view.
+        """
+        if self._read_only:
+            raise ReadOnlyStoreError(_READ_ONLY)
+        return self._view(make_fork(self._state), False)
+
+    def merge(self, *forks: HierarchyMapping, on_conflict: Rule | None = None) -> None:
+        """Make the changes of forks here, all or none; nothing is frozen afterwards.
+
+        What counts is how a fork differs from what it began with: a key that got its old value
+        again is not changed. Merging a fork twice does no harm, but to write on after a merge,
+        make another fork.
+
+        Parameters
+        ----------
+        forks
+            Forks of this store on its block store, or of an earlier state of it.
+        on_conflict
+            Called as ``on_conflict(key, values)`` for each key that was changed in different
+            ways, with the different values in order: that of this store, if it was changed here
+            since a fork was made, then those of the forks; None where it was deleted. Returns
+            the value that the key shall have, None to delete it.
+
+        Raises
+        ------
+        MergeConflictError
+            If keys were changed in different ways and there is no rule, or keys would be values
+            and directories at once.
+        BlockNotFoundError
+            If a fork wrote its blocks elsewhere.
+        """
+        self._check_writable()
+        parts = [changes_of(getattr(fork, "_state", None)) for fork in forks]
+        merge_changes(self._state, parts, on_conflict)
 
     def __getitem__(self, key: str) -> bytes:
         entry = self._find(key)
@@ -206,7 +266,7 @@ class HierarchyMapping(MutableMapping[str, bytes]):
         return f"<IPLDStore {what} on {self.backend!r}{', read-only' * self.read_only}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (type(self), self._read_only, *share(self._state))
+        return _unpickle, (type(self), self._read_only, self._state)
 
     def __dask_tokenize__(self) -> tuple[str, str, str]:
         root = self._state.tree.root
@@ -218,8 +278,14 @@ class HierarchyMapping(MutableMapping[str, bytes]):
         self._check_writable()
         self._remove_directory("")
 
-    def to_car(self, destination: str | os.PathLike[str] | BinaryIO | None = None) -> bytes | int:
-        """Freeze, and write the whole hierarchy as a CARv1 archive.
+    def to_car(
+        self,
+        destination: str | os.PathLike[str] | BinaryIO | None = None,
+        *,
+        since: CIDLike | None = None,
+        path: str = "",
+    ) -> bytes | int:
+        """Freeze, and write the whole hierarchy, or a part of it, as a CARv1 archive.
 
         Its blocks come depth first from the root, each once.
 
@@ -227,6 +293,13 @@ class HierarchyMapping(MutableMapping[str, bytes]):
         ----------
         destination
             A path, which appears once the archive is complete, or a binary stream.
+        since
+            The root of what the other side has, such as an earlier version. Its blocks are left
+            out: importing the archive where they are completes it. What lies under nodes that
+            both roots share is not looked through, so that a value that is there and in a new
+            place as well is sent again.
+        path
+            The group or array that becomes the archive's root, instead of the whole hierarchy.
 
         Returns
         -------
@@ -236,9 +309,13 @@ class HierarchyMapping(MutableMapping[str, bytes]):
         Raises
         ------
         BlockNotFoundError, CorruptBlockError
-            If a block of the hierarchy cannot be had.
+            If a block of the hierarchy, or the root block of `since`, cannot be had.
+        InvalidKeyError
+            If the path is malformed, or not that of a directory.
         """
-        return archive.export(self.backend, self._state.freeze(), destination)
+        root = self._state.freeze()
+        known = None if since is None else as_link(since)
+        return archive.export(self.backend, root, destination, since=known, path=path)
 
     def import_car(self, source: archive.Source) -> CID:
         """Read a CAR archive, keep its blocks and open its root.
@@ -280,9 +357,7 @@ class HierarchyMapping(MutableMapping[str, bytes]):
     def _check_writable(self) -> None:
         self._state.check_attached()
         if self._read_only:
-            raise ReadOnlyStoreError(
-                "store was opened in read-only mode and does not support writing"
-            )
+            raise ReadOnlyStoreError(_READ_ONLY)
 
     def _find(self, key: str) -> Link | Document | None:
         segments = split_key(key)
@@ -330,11 +405,5 @@ class HierarchyMapping(MutableMapping[str, bytes]):
             self._state.tree.remove_directory(segments)
 
 
-def _unpickle(
-    cls: type[HierarchyMapping],
-    read_only: bool,
-    token: str,
-    backend: ContentAddressableStore,
-    root: Link | None,
-) -> HierarchyMapping:
-    return cls._view(restore(token, backend, root), read_only)
+def _unpickle(cls: type[HierarchyMapping], read_only: bool, state: State) -> HierarchyMapping:
+    return cls._view(state, read_only)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Callable
 from threading import RLock
-from typing import Final
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from ipldstore.cid import Link, as_link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import ReadOnlyStoreError
-from ipldstore.tree.tree import Tree
+from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
 
 _DETACHED = (
     "this store is a copy in another process, where what is written would be lost: "
-    "write in the process that made the store, or make a store of this process's own with "
-    "IPLDStore(store.backend, root=store.root_cid) and bring its root back"
+    "write through a store.fork(), bring the fork back and store.merge() it in the process that "
+    "made the store; dask datasets are written from all processes with "
+    "ipldstore.distributed.to_zarr(dataset, store)"
 )
 
 
@@ -33,6 +35,8 @@ class State:
         Names the state across processes; a new one if None.
     detached
         Whether it is a copy of a state in another process.
+    cache_bytes
+        As in `Tree`.
     """
 
     def __init__(
@@ -42,66 +46,117 @@ class State:
         *,
         token: str | None = None,
         detached: bool = False,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         self.backend = backend
         self.lock = RLock()
         self.token = token or uuid.uuid4().hex
-        self.tree = Tree(backend.get_block, root)
+        self.cache_bytes = cache_bytes
+        self.tree = self._make_tree(root)
         self._pid: Final = None if detached else os.getpid()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restore, share(self)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether this is a copy of what was made in another process."""
+        return self._pid != os.getpid()
 
     @property
     def is_detached(self) -> bool:
-        """Whether the store was made in another process, of which this is a copy."""
-        return self._pid != os.getpid()
+        """Whether what is written here would be lost."""
+        return self.is_away
 
     def check_attached(self) -> None:
         """Raise `ReadOnlyStoreError` in a copy, whose writes would be lost."""
         if self.is_detached:
             raise ReadOnlyStoreError(_DETACHED)
 
+    def _make_tree(self, root: Link | None) -> Tree:
+        return Tree(self.backend.get_block, root, cache_bytes=self.cache_bytes)
+
     def _put_node(self, data: bytes) -> Link:
         return as_link(self.backend.put_raw(data, "dag-cbor"))
 
-    def _name_node(self, data: bytes) -> Link:
+    def name_node(self, data: bytes) -> Link:
         return self.backend.make_cid(data, "dag-cbor")
 
     def freeze(self) -> Link:
         """Put the blocks of what changed and return the root."""
         with self.lock:
-            return self.tree.freeze(self._put_node, self._name_node)
+            return self.tree.freeze(self._put_node, self.name_node)
 
     def snapshot(self) -> Link | None:
         """Return the root of what is there now, None if there is nothing."""
         with self.lock:
             return self.freeze() if self.tree.root or not self.tree.is_empty else None
 
+    def mark(self) -> Callable[[], None]:
+        """Return what brings the hierarchy back to how it is now."""
+        root = self.snapshot()
+
+        def back() -> None:
+            self.tree = self._make_tree(root)
+
+        return back
+
     def open_root(self, root: Link) -> None:
         """Replace the hierarchy by another one, once its root directory is loaded."""
-        tree = Tree(self.backend.get_block, root)
+        tree = self._make_tree(root)
         _ = tree.top
         with self.lock:
             self.tree = tree
 
 
+_run = uuid.uuid4().hex
 _own: WeakValueDictionary[str, State] = WeakValueDictionary()
 _copies: WeakValueDictionary[tuple[str, Link | None], State] = WeakValueDictionary()
 
 
-def share(state: State) -> tuple[str, ContentAddressableStore, Link | None]:
+def note_own(state: State) -> None:
+    """Remember a state for when it comes back by pickle, if it belongs to this process."""
+    if not state.is_away:
+        _own[state.token] = state
+
+
+def find_own(token: str) -> State | None:
+    """Return a state that was pickled in this process, to which it belongs."""
+    state = _own.get(token)
+    return None if state is None or state.is_away else state
+
+
+def _this_process() -> tuple[int, str]:
+    return os.getpid(), _run
+
+
+def share(state: State) -> tuple[Any, ...]:
     """Return what `restore` needs to find the state again, or to make a copy of it."""
     root = state.snapshot()
-    if not state.is_detached:
-        _own[state.token] = state
-    return state.token, state.backend, root
+    note_own(state)
+    home = None if state.is_away else _this_process()
+    return state.token, state.backend, root, state.cache_bytes, home
 
 
-def restore(token: str, backend: ContentAddressableStore, root: Link | None) -> State:
-    """Return the state itself in the process that shared it, elsewhere a detached copy."""
-    state = _own.get(token)
-    if state is not None and not state.is_detached:
+def restore(
+    token: str,
+    backend: ContentAddressableStore,
+    root: Link | None,
+    cache_bytes: int,
+    home: tuple[int, str] | None,
+) -> State:
+    """Return the state itself in the process that shared it, elsewhere a detached copy.
+
+    Where nothing in the sharing process holds the state any more, it is made again.
+    """
+    if (own := find_own(token)) is not None:
+        return own
+    if home == _this_process():
+        state = State(backend, root, token=token, cache_bytes=cache_bytes)
+        note_own(state)
         return state
-    state = _copies.get((token, root))
-    if state is None:
-        state = State(backend, root, token=token, detached=True)
-        _copies[token, root] = state
-    return state
+    copy = _copies.get((token, root))
+    if copy is None:
+        copy = State(backend, root, token=token, detached=True, cache_bytes=cache_bytes)
+        _copies[token, root] = copy
+    return copy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ipldstore.cid import DAG_CBOR, RAW, Link, as_link, codec_of
+from ipldstore.cid import DAG_CBOR, RAW, Link, as_link, codec_of, identity_data
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.tree.decode import decode_document
 from ipldstore.tree.documents import Document, parse_json
@@ -65,6 +65,14 @@ def read_value(
         return data
     start, stop = cut(len(data))
     return memoryview(data)[start:stop]
+
+
+def is_canonical(backend: ContentAddressableStore, name: str, entry: Link) -> bool:
+    """Whether a value written anew is sure to have this very entry, told without reading it."""
+    if name in METADATA_NAMES or codec_of(entry) != RAW or identity_data(entry) is not None:
+        return False
+    size = backend.size_of(entry)
+    return size is not None and size <= CHUNK_BYTES
 
 
 def value_size(backend: ContentAddressableStore, entry: Link | Document) -> int:

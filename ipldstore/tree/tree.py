@@ -13,7 +13,6 @@ from ipldstore.tree.keys import MAX_SEGMENTS
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, drop_clean, is_empty, iter_entries, room_of, touch, unpage
 
-
 DEFAULT_CACHE_BYTES = 64 << 20
 
 

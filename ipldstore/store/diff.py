@@ -1,0 +1,140 @@
+"""What changed between two hierarchies: `diff`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from ipldstore.cid import CIDLike, Link, as_link, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.tree.diff import Difference, Source, iter_differences
+from ipldstore.tree.nodes import Directory
+
+if TYPE_CHECKING:
+    from _thread import RLock as Lock
+
+Hierarchy: TypeAlias = "HierarchyMapping | CIDLike"
+
+
+class Change(NamedTuple):
+    """A key in which two hierarchies differ.
+
+    Attributes
+    ----------
+    key : str
+        The key.
+    kind : str
+        ``"added"``, ``"removed"`` or ``"changed"``.
+    old, new : str or None
+        The CIDs of the values, None where there is none. That of a JSON document is the CID of
+        its own DAG-CBOR encoding, whether it stands in a block of its own or not.
+    array : str or None
+        The path of the array (empty for the root) where the key is that of a chunk.
+    chunk : tuple of int or None
+        The place of the chunk (or shard) in the array's grid, ``()`` in a scalar array.
+    """
+
+    key: str
+    kind: Literal["added", "removed", "changed"]
+    old: str | None
+    new: str | None
+    array: str | None = None
+    chunk: tuple[int, ...] | None = None
+
+
+def diff(
+    a: Hierarchy, b: Hierarchy, *, backend: ContentAddressableStore | None = None
+) -> Iterator[Change]:
+    """Iterate the keys in which two hierarchies differ, in natural order.
+
+    Directories and pages that both share are not loaded, nor are values; how much is loaded
+    depends on how much differs. Where one has a value and the other a directory, the value and
+    all below the directory are removed or added.
+
+    Parameters
+    ----------
+    a, b
+        The old and the new hierarchy: each a store, as it stands, frozen or not, or a root CID
+        in any form.
+    backend
+        The block store of the hierarchies that are given as CIDs; that of the other one, if it
+        is a store, by default.
+
+    Returns
+    -------
+    iterator of Change
+        Of an unfrozen store that is written to meanwhile, the state when it is reached.
+
+    Raises
+    ------
+    TypeError
+        If two CIDs are given without a block store.
+    InvalidCIDError
+        If a CID is malformed.
+    BlockNotFoundError, CorruptBlockError, InvalidNodeError
+        While iterating, if a node that not both share cannot be had or read.
+
+    Examples
+    --------
+    >>> import ipldstore
+    >>> store = ipldstore.IPLDStore()
+    >>> store["a/0"] = b"old"
+    >>> root = store.freeze()
+    >>> store["a/0"] = b"new"
+    >>> [(change.key, change.kind) for change in ipldstore.diff(root, store)]
+    [('a/0', 'changed')]
+    """
+    if backend is not None and not isinstance(backend, ContentAddressableStore):
+        raise TypeError(f"expected a ContentAddressableStore, not {type(backend).__name__}")
+    if backend is None:
+        stores = [side for side in (a, b) if isinstance(side, HierarchyMapping)]
+        if not stores:
+            raise TypeError("two CIDs need backend=, the block store to find them in")
+        backend = stores[0].backend
+    sides = [_Side(side, backend) for side in (a, b)]
+    old, new = (side.root for side in sides)
+    differences = iter_differences(old, new, (sides[0].source, sides[1].source))
+    return _iter_locked(differences, [side.lock for side in sides if side.lock is not None])
+
+
+class _Side:
+    """One of the two hierarchies: its root, where its blocks are, and its lock if it may change."""
+
+    root: Link | Directory
+    lock: Lock | None = None
+
+    def __init__(self, hierarchy: Hierarchy, backend: ContentAddressableStore) -> None:
+        if isinstance(hierarchy, HierarchyMapping):
+            state = hierarchy._state
+            backend = state.backend
+            with state.lock:
+                root = state.tree.root
+                if root is None:
+                    self.lock = state.lock
+                self.root = state.tree.top if root is None else root
+        else:
+            self.root = as_link(hierarchy)
+        self.source = Source(backend.get_block, partial(backend.make_cid, codec="dag-cbor"))
+
+
+def _iter_locked(differences: Iterator[Difference], locks: list[Lock]) -> Iterator[Change]:
+    locks.sort(key=id)
+    while True:
+        with ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(lock)
+            found = next(differences, None)
+        if found is None:
+            return
+        yield _make_change(found)
+
+
+def _make_change(found: Difference) -> Change:
+    old, new = (None if link is None else to_text(link) for link in (found.old, found.new))
+    kind: Literal["added", "removed", "changed"] = (
+        "added" if old is None else "removed" if new is None else "changed"
+    )
+    return Change(found.key, kind, old, new, found.array, found.chunk)

@@ -1,0 +1,390 @@
+"""Forks: writers that remember what they changed, and how that is merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from ipldstore.cid import Link, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import (
+    BlockNotFoundError,
+    InvalidKeyError,
+    IPLDStoreError,
+    MergeConflictError,
+    ReadOnlyStoreError,
+)
+from ipldstore.store.state import State, find_own, note_own
+from ipldstore.store.values import make_entry, read_value
+from ipldstore.tree.documents import Document
+from ipldstore.tree.encode import Put
+from ipldstore.tree.keys import split_key
+from ipldstore.tree.nodes import Directory
+from ipldstore.tree.pages import Load
+from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
+
+Value: TypeAlias = Link | Document
+Rule: TypeAlias = Callable[[str, list[bytes | None]], bytes | None]
+"""Settles a conflict: see `HierarchyMapping.merge`."""
+
+_NAMED_KEYS = 5
+_CHANGED_TWICE = "changed in different ways"
+
+_NOT_SHARED = (
+    "this fork is in another process than that which made it, on a block store that is only in "
+    "that one's memory, so what is written would be lost: fork a store on a DirectoryCAStore, or "
+    "on another block store that all processes reach"
+)
+_SEALED = (
+    "this fork was used before it came here by pickle, so what is written to this copy could be "
+    "lost: send an unused fork, or write through a fork() of this one, bring it back and merge "
+    "both; dask datasets are written from all processes with "
+    "ipldstore.distributed.to_zarr(dataset, store)"
+)
+
+
+class Change(NamedTuple):
+    """What a fork did to a key.
+
+    Attributes
+    ----------
+    before : Link or None
+        The value that the fork began with, by its CID; None if there was none.
+    after : Link, Document or None
+        The entry now; None if the key was deleted.
+    """
+
+    before: Link | None
+    after: Value | None
+
+
+Changes: TypeAlias = dict[str, Change]
+
+
+def _identify(entry: Value | None, name: Put) -> Link | None:
+    """Return the CID of a value, by which it is compared: a document may be in a block or not."""
+    return name(entry.encoded) if isinstance(entry, Document) else entry
+
+
+class RecordingTree(Tree):
+    """A tree that notes what is changed in it.
+
+    Parameters
+    ----------
+    load, root, cache_bytes
+        As in `Tree`.
+    changes
+        What was changed already, which is made up for when the tree is first needed; what is
+        changed from now on goes there too.
+    name
+        Returns the CID that a dag-cbor block will have.
+
+    Attributes
+    ----------
+    is_used : bool
+        Whether anything was looked up or changed in the tree.
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        root: Link | None,
+        changes: Changes,
+        name: Put,
+        *,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> None:
+        super().__init__(load, root, cache_bytes=cache_bytes)
+        self._changes = changes
+        self._name = name
+        self._base = root
+        self._is_behind = bool(changes)
+        self.is_used = False
+        if changes:
+            self.root = None
+
+    @property
+    def top(self) -> Directory:
+        """The root directory, loaded and brought up to the changes if it was not."""
+        if self._is_behind:
+            self._catch_up()
+        return super().top
+
+    def _catch_up(self) -> None:
+        tree = Tree(self._load, self._base)
+        apply_changes(tree, {key: change.after for key, change in self._changes.items()})
+        self._top = tree.top
+        self._is_behind = False
+
+    def insert(self, segments: Sequence[str], entry: Value) -> None:
+        before = self.find(segments)
+        super().insert(segments, entry)
+        self._note("/".join(segments), before, entry)
+
+    def remove(self, segments: Sequence[str]) -> bool:
+        before = self.find(segments)
+        removed = super().remove(segments)
+        if removed:
+            self._note("/".join(segments), before, None)
+        return removed
+
+    def remove_directory(self, segments: Sequence[str]) -> bool:
+        gone = [("/".join((*segments, key)), entry) for key, entry in self.iter_entries(segments)]
+        removed = super().remove_directory(segments)
+        for key, entry in gone:
+            self._note(key, entry, None)
+        return removed
+
+    def _existing(self, segments: Sequence[str]) -> list[Directory]:
+        self.is_used = True
+        return super()._existing(segments)
+
+    def _note(self, key: str, before: Value | None, after: Value | None) -> None:
+        known = self._changes.get(key)
+        first = known.before if known else _identify(before, self._name)
+        if _identify(after, self._name) == first:
+            self._changes.pop(key, None)
+        else:
+            self._changes[key] = Change(first, after)
+
+
+def apply_changes(tree: Tree, wanted: dict[str, Value | None]) -> None:
+    """Set and delete (None) values in a tree.
+
+    Raises
+    ------
+    MergeConflictError
+        If keys are both values and directories; the others have changed then.
+    """
+    for key, entry in wanted.items():
+        if entry is None:
+            tree.remove(split_key(key))
+    added = {key: entry for key, entry in wanted.items() if entry is not None}
+    blocked = _below_each_other(added)
+    for key, entry in added.items():
+        try:
+            tree.insert(split_key(key), entry)
+        except InvalidKeyError:
+            blocked.add(key)
+    if blocked:
+        raise _conflict(blocked, "would be both values and directories")
+
+
+def _below_each_other(keys: Collection[str]) -> set[str]:
+    """Return keys that are also directories of others, and one key below each."""
+    found: set[str] = set()
+    known: set[str] = set()
+    for key in keys:
+        parent = key.rpartition("/")[0]
+        while parent and parent not in known:
+            known.add(parent)
+            if parent in keys:
+                found |= {parent, key}
+            parent = parent.rpartition("/")[0]
+    return found
+
+
+def _conflict(keys: Collection[str], what: str) -> MergeConflictError:
+    keys = sorted(keys)
+    named = ", ".join(map(repr, keys[:_NAMED_KEYS]))
+    more = f" and {len(keys) - _NAMED_KEYS} more" if len(keys) > _NAMED_KEYS else ""
+    count = f"{len(keys)} key{'s' if len(keys) > 1 else ''}"
+    return MergeConflictError(f"cannot merge: {count} {what}: {named}{more}", keys=keys)
+
+
+class ForkState(State):
+    """The state of a fork: it knows its changes, and takes them along when it is pickled.
+
+    Parameters
+    ----------
+    backend, token, detached, cache_bytes
+        As in `State`.
+    root
+        The hierarchy that the fork began with.
+    changes
+        What it changed in that.
+    sealed
+        Whether it refuses to be written to: it may be in use elsewhere, from where nobody would
+        look for what is written here, such as within an array that dask sent to a worker.
+    """
+
+    tree: RecordingTree
+
+    def __init__(
+        self,
+        backend: ContentAddressableStore,
+        root: Link | None,
+        changes: Changes | None = None,
+        *,
+        token: str | None = None,
+        detached: bool = False,
+        sealed: bool = False,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> None:
+        self.changes = changes or {}
+        self._base = root
+        self._is_sealed = sealed
+        super().__init__(backend, root, token=token, detached=detached, cache_bytes=cache_bytes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        note_own(self)
+        sealed = self._is_sealed or self.tree.is_used
+        what = self.token, self.backend, self._base, changes_of(self), sealed, self.cache_bytes
+        return _restore_fork, what
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether what is written here would be lost."""
+        return self._is_sealed or (self.is_away and not self.backend.is_shared)
+
+    def check_attached(self) -> None:
+        if self.is_detached:
+            raise ReadOnlyStoreError(_SEALED if self._is_sealed else _NOT_SHARED)
+
+    def open_root(self, root: Link) -> None:
+        raise IPLDStoreError("a fork keeps to the root it began with: open the root in a store")
+
+    def mark(self) -> Callable[[], None]:
+        changes = dict(self.changes)
+
+        def back() -> None:
+            self.changes = changes
+            self.tree = self._make_tree(self._base)
+
+        return back
+
+    def _make_tree(self, root: Link | None) -> RecordingTree:
+        return RecordingTree(
+            self.backend.get_block,
+            root,
+            self.changes,
+            self.name_node,
+            cache_bytes=self.cache_bytes,
+        )
+
+
+def _restore_fork(
+    token: str,
+    backend: ContentAddressableStore,
+    root: Link | None,
+    changes: Changes,
+    sealed: bool,
+    cache_bytes: int,
+) -> ForkState:
+    """Make a copy of a pickled fork; on its own block store in the process that pickled it."""
+    own = find_own(token)
+    return ForkState(
+        backend if own is None else own.backend,
+        root,
+        changes,
+        token=token,
+        detached=own is None,
+        sealed=sealed,
+        cache_bytes=cache_bytes,
+    )
+
+
+def make_fork(state: State) -> ForkState:
+    """Make a fork of a hierarchy as it stands."""
+    root = state.snapshot()
+    return ForkState(state.backend, root, detached=state.is_away, cache_bytes=state.cache_bytes)
+
+
+def changes_of(state: State | None) -> Changes:
+    """Return a copy of what a fork changed.
+
+    Raises
+    ------
+    TypeError
+        If it is no fork.
+    """
+    if not isinstance(state, ForkState):
+        raise TypeError("expected a store that fork() made")
+    with state.lock:
+        return dict(state.changes)
+
+
+def join_changes(parts: Iterable[Changes]) -> Changes:
+    """Join what several forks of one hierarchy changed.
+
+    Raises
+    ------
+    MergeConflictError
+        If two of them changed a key in different ways.
+    """
+    joined: Changes = {}
+    clashing = set()
+    for part in parts:
+        for key, change in part.items():
+            if joined.setdefault(key, change) != change:
+                clashing.add(key)
+    if clashing:
+        raise _conflict(clashing, _CHANGED_TWICE)
+    return joined
+
+
+def merge_changes(state: State, parts: Sequence[Changes], rule: Rule | None = None) -> None:
+    """Make the changes of forks in a hierarchy, all or none; see `HierarchyMapping.merge`."""
+    for part in parts:
+        _check_blocks(state.backend, part)
+    with state.lock:
+        wanted = _settle(state, parts, rule)
+        go_back = state.mark()
+        try:
+            apply_changes(state.tree, wanted)
+        except BaseException:
+            go_back()
+            raise
+
+
+def _check_blocks(backend: ContentAddressableStore, part: Changes) -> None:
+    """Raise if a fork wrote elsewhere, as one of its blocks tells."""
+    for key, change in part.items():
+        if isinstance(change.after, Link):
+            if not backend.has(change.after):
+                raise BlockNotFoundError(
+                    f"block {to_text(change.after)} of key {key!r} in the fork is not in "
+                    f"{backend!r}: a fork can be merged on its own block store only"
+                )
+            return
+
+
+def _settle(state: State, parts: Sequence[Changes], rule: Rule | None) -> dict[str, Value | None]:
+    """Return the entry that each changed key shall have."""
+    changes: dict[str, list[Change]] = {}
+    for part in parts:
+        for key, change in part.items():
+            changes.setdefault(key, []).append(change)
+    wanted = {}
+    clashing = []
+    for key, versions in changes.items():
+        sides = _sides(state, key, versions)
+        if len(sides) == 1:
+            wanted[key] = sides[0]
+        elif rule is None:
+            clashing.append(key)
+        else:
+            wanted[key] = _ask(state.backend, rule, key, sides)
+    if clashing:
+        raise _conflict(clashing, _CHANGED_TWICE)
+    return wanted
+
+
+def _sides(state: State, key: str, versions: Sequence[Change]) -> list[Value | None]:
+    """Return the different entries that a key was given, by the hierarchy itself and by forks."""
+    entry = state.tree.find(split_key(key))
+    present = _identify(entry, state.name_node)
+    sides: dict[Link | None, Value | None] = {}
+    if any(change.before != present for change in versions):
+        sides[present] = entry
+    for change in versions:
+        sides.setdefault(_identify(change.after, state.name_node), change.after)
+    return list(sides.values())
+
+
+def _ask(
+    backend: ContentAddressableStore, rule: Rule, key: str, sides: Sequence[Value | None]
+) -> Value | None:
+    values = [None if side is None else bytes(read_value(backend, side)) for side in sides]
+    value = rule(key, values)
+    return None if value is None else make_entry(backend, key.rpartition("/")[2], value)

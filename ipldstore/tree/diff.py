@@ -1,0 +1,324 @@
+"""How two trees differ, walked side by side without loading what both share."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias
+
+from ipldstore import dagcbor
+from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of
+from ipldstore.errors import InvalidNodeError
+from ipldstore.tree.chunks import ChunkKeys, read_chunk_keys
+from ipldstore.tree.decode import decode_directory, decode_pages
+from ipldstore.tree.documents import Document
+from ipldstore.tree.keys import MAX_SEGMENTS
+from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_value
+from ipldstore.tree.order import natural_key
+from ipldstore.tree.pages import MAX_LIST_DEPTH, Load
+
+
+class Source(NamedTuple):
+    """Where the blocks of one tree are.
+
+    Attributes
+    ----------
+    load : callable
+        Returns the verified bytes of a block.
+    name : callable
+        Returns the CID that a dag-cbor block has.
+    """
+
+    load: Load
+    name: Callable[[bytes], Link]
+
+
+class Difference(NamedTuple):
+    """A key whose values differ.
+
+    Attributes
+    ----------
+    key : str
+        The key.
+    old, new : Link or None
+        The CIDs of its values, None where it has none.
+    array : str or None
+        The path of the array, where the key is that of a chunk.
+    chunk : tuple of int or None
+        The chunk's place in the grid of chunks.
+    """
+
+    key: str
+    old: Link | None
+    new: Link | None
+    array: str | None
+    chunk: tuple[int, ...] | None
+
+
+def iter_differences(
+    old: Link | Directory, new: Link | Directory, sources: tuple[Source, Source]
+) -> Iterator[Difference]:
+    """Iterate the keys in which two trees differ, in natural order.
+
+    Nothing is changed in nodes that are loaded, and what has to be loaded is not kept.
+
+    Parameters
+    ----------
+    old, new
+        The roots, as CIDs or as root directories that are loaded.
+    sources
+        Where the blocks of the one and of the other are.
+
+    Raises
+    ------
+    BlockNotFoundError, CorruptBlockError
+        If a block cannot be had that not both share.
+    InvalidNodeError
+        If such a block is no part of a hierarchy.
+    """
+    if _is_same(old, new):
+        return
+    pair = _open(old, sources[0], root=True), _open(new, sources[1], root=True)
+    yield from _walk(_Place((), pair, sources, None))
+
+
+def _is_same(old: Entry | None, new: Entry | None) -> bool:
+    stub = _stub(old)
+    return stub is not None and stub == _stub(new)
+
+
+def _stub(entry: Entry | None) -> bytes | None:
+    """Return how a parent encodes a directory; None if that is not known."""
+    if isinstance(entry, Link):
+        return dagcbor.encode_link(entry)
+    return entry.stub if isinstance(entry, Directory) else None
+
+
+def _open(entry: Entry | None, source: Source, *, root: bool = False) -> Directory | None:
+    if isinstance(entry, Link):
+        return decode_directory(entry, source.load(entry), root=root)
+    return entry if isinstance(entry, Directory) else None
+
+
+Pair: TypeAlias = "tuple[Directory | None, Directory | None]"
+
+
+class _Place:
+    """A directory that is there in one tree or in both.
+
+    Attributes
+    ----------
+    segments : tuple of str
+        Its path.
+    pair : tuple of Directory or None
+        The directory in the old and in the new tree.
+    sources : tuple of Source
+        Of the old and of the new tree.
+    """
+
+    def __init__(
+        self,
+        segments: tuple[str, ...],
+        pair: Pair,
+        sources: tuple[Source, Source],
+        above: _Place | None,
+    ) -> None:
+        self.segments = segments
+        self.pair = pair
+        self.sources = sources
+        self._above = above
+
+    @cached_property
+    def array(self) -> tuple[int, ChunkKeys] | None:
+        """The array that this is or is in: the length of its path, and its chunks' names.
+
+        The search begins at the root: below an array, nothing more is loaded.
+        """
+        found = None if self._above is None else self._above.array
+        if found is not None:
+            return found
+        for directory, source in zip(reversed(self.pair), reversed(self.sources), strict=True):
+            for name in (".zarray", "zarr.json"):
+                metadata = None if directory is None else _metadata(directory, name, source.load)
+                chunk_keys = read_chunk_keys(name, metadata)
+                if chunk_keys is not None:
+                    return len(self.segments), chunk_keys
+        return None
+
+    def make_difference(self, segment: str, old: Link | None, new: Link | None) -> Difference:
+        segments = (*self.segments, segment)
+        array = chunk = None
+        if self.array is not None:
+            length, chunk_keys = self.array
+            chunk = chunk_keys.coordinate(segments[length:])
+            array = None if chunk is None else "/".join(segments[:length])
+        return Difference("/".join(segments), old, new, array, chunk)
+
+
+def _walk(place: _Place) -> Iterator[Difference]:
+    sources = place.sources
+    for segment, old, new in _iter_pairs(
+        *(_Cursor(side, source.load) for side, source in zip(place.pair, sources, strict=True))
+    ):
+        if old == new:
+            continue
+        values = _cid(old, segment, sources[0]), _cid(new, segment, sources[1])
+        if values[0] != values[1]:
+            yield place.make_difference(segment, *values)
+        below = (
+            None if values[0] is not None else old,
+            None if values[1] is not None else new,
+        )
+        if below == (None, None) or _is_same(*below):
+            continue
+        if len(place.segments) + 1 >= MAX_SEGMENTS:
+            raise InvalidNodeError(f"nested more than {MAX_SEGMENTS} levels at {segment!r}")
+        pair = _open(below[0], sources[0]), _open(below[1], sources[1])
+        yield from _walk(_Place((*place.segments, segment), pair, sources, place))
+
+
+def _cid(entry: Entry | None, segment: str, source: Source) -> Link | None:
+    """Return the CID of a value, None for a directory or nothing."""
+    if not is_value(entry, segment):
+        return None
+    return source.name(entry.encoded) if isinstance(entry, Document) else entry
+
+
+class _Item(NamedTuple):
+    """What stands next in a directory: an entry, or a page or list of pages.
+
+    Attributes
+    ----------
+    key : str
+        The natural key of its first segment.
+    segment : str
+        Its first segment.
+    node : Entry, Page or PageList
+        The entry, or what is loaded of the page or list; its link if nothing is.
+    link : Link or None
+        The block of a page or list; None for an entry, and for one that has changed.
+    end : str or None
+        The natural key before which a page or list ends.
+    """
+
+    key: str
+    segment: str
+    node: Entry | Page | PageList
+    link: Link | None = None
+    end: str | None = None
+
+
+class _Cursor:
+    """Goes through a directory in natural order; pages are loaded only when they are opened.
+
+    Attributes
+    ----------
+    head : _Item or None
+        What stands next, None at the end.
+    """
+
+    def __init__(self, directory: Directory | None, load: Load) -> None:
+        self._load = load
+        self._stack: list[Iterator[_Item]] = []
+        self.head: _Item | None = None
+        if directory is not None:
+            self._enter(directory.pages or directory, None)
+
+    def _enter(self, node: Directory | Page | PageList, end: str | None) -> None:
+        if len(self._stack) > MAX_LIST_DEPTH:
+            raise InvalidNodeError(f"lists of pages nested more than {MAX_LIST_DEPTH} levels deep")
+        if isinstance(node, PageList):
+            self._stack.append(_iter_children(node, end))
+        else:
+            self._stack.append(_iter_entries(node))
+        self.advance()
+
+    def advance(self) -> None:
+        """Go on to the next item."""
+        self.head = None
+        while self._stack and self.head is None:
+            item = next(self._stack[-1], None)
+            if item is None:
+                self._stack.pop()
+            elif item.link is None and isinstance(item.node, Page | PageList):
+                self._enter(item.node, item.end)
+            else:
+                self.head = item
+
+    def open(self) -> None:
+        """Go into the page or list of pages that stands next."""
+        assert self.head is not None
+        _, first, node, _, end = self.head
+        if isinstance(node, Link):
+            node = decode_pages(node, self._load(node), first, end)
+        assert isinstance(node, Page | PageList)
+        self._enter(node, end)
+
+
+def _iter_entries(node: Directory | Page) -> Iterator[_Item]:
+    keys = sorted((natural_key(segment), segment) for segment in node.entries)
+    items = [_Item(key, segment, node.entries[segment]) for key, segment in keys]
+    return iter(items)
+
+
+def _iter_children(pages: PageList, end: str | None) -> Iterator[_Item]:
+    for index, child in enumerate(pages.children):
+        link = child if isinstance(child, Link) else getattr(child, "link", None)
+        stop = pages.keys[index + 1] if index + 1 < len(pages.keys) else end
+        yield _Item(pages.keys[index], pages.firsts[index], child, link, stop)
+
+
+def _iter_pairs(old: _Cursor, new: _Cursor) -> Iterator[tuple[str, Entry | None, Entry | None]]:
+    """Iterate the segments of two directories with their entries, without pages of both."""
+    while (first := _first_of(old, new)) is not None:
+        a, b = old.head, new.head
+        if a is not None and b is not None and a.link is not None and a.link == b.link:
+            old.advance()
+            new.advance()
+        elif first.link is not None:
+            (old if first is a else new).open()
+        else:
+            here = [item if item and item.key == first.key else None for item in (a, b)]
+            for cursor, item in zip((old, new), here, strict=True):
+                if item is not None:
+                    cursor.advance()
+            yield first.segment, *(item and item.node for item in here)  # type: ignore[misc]
+
+
+def _first_of(old: _Cursor, new: _Cursor) -> _Item | None:
+    """Return what comes first; of two with one key, that which is not open yet."""
+    heads = [item for item in (old.head, new.head) if item is not None]
+    return min(heads, key=lambda item: (item.key, item.link is None), default=None)
+
+
+def _metadata(directory: Directory, name: str, load: Load) -> Any:
+    """Return the JSON value under a metadata name, None if there is none or it is malformed."""
+    entry = _find(directory, name, load)
+    if isinstance(entry, Link) and codec_of(entry) in (DAG_CBOR, RAW):
+        data, codec = load(entry), codec_of(entry)
+    elif isinstance(entry, Document):
+        data, codec = entry.encoded, DAG_CBOR
+    else:
+        return None
+    try:
+        return json.loads(data) if codec == RAW else dagcbor.decode(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _find(directory: Directory, segment: str, load: Load) -> Entry | None:
+    node: Directory | Page | PageList = directory.pages or directory
+    end = None
+    for _ in range(MAX_LIST_DEPTH + 1):
+        if not isinstance(node, PageList):
+            return node.entries.get(segment)
+        index = max(0, bisect_right(node.keys, natural_key(segment)) - 1)
+        child = node.children[index]
+        end = node.keys[index + 1] if index + 1 < len(node.keys) else end
+        if isinstance(child, Link):
+            child = decode_pages(child, load(child), node.firsts[index], end)
+        assert isinstance(child, Page | PageList)
+        node = child
+    return None

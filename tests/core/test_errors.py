@@ -1,0 +1,83 @@
+"""The tree of exceptions, which is part of the interface, and their way through a pickle."""
+
+import pickle
+
+import pytest
+
+import ipldstore
+from ipldstore import errors
+from ipldstore.errors import (
+    BackendError,
+    BlockNotFoundError,
+    CarFormatError,
+    CodecError,
+    CorruptBlockError,
+    InvalidCIDError,
+    InvalidKeyError,
+    InvalidNodeError,
+    IPLDStoreError,
+    LimitExceededError,
+    MergeConflictError,
+    ReadOnlyStoreError,
+)
+
+BASES = {
+    IPLDStoreError: (Exception,),
+    BlockNotFoundError: (IPLDStoreError, LookupError),
+    CorruptBlockError: (IPLDStoreError,),
+    InvalidCIDError: (IPLDStoreError, ValueError),
+    CodecError: (IPLDStoreError, ValueError),
+    InvalidNodeError: (IPLDStoreError,),
+    CarFormatError: (IPLDStoreError, ValueError),
+    InvalidKeyError: (IPLDStoreError, ValueError),
+    ReadOnlyStoreError: (IPLDStoreError, ValueError),
+    BackendError: (IPLDStoreError,),
+    LimitExceededError: (IPLDStoreError,),
+    MergeConflictError: (IPLDStoreError,),
+}
+
+
+def test_the_tree():
+    classes = [item for item in vars(errors).values() if isinstance(item, type)]
+    found = {item for item in classes if item.__module__ == errors.__name__}
+    assert found == set(BASES)
+    for error, bases in BASES.items():
+        assert error.__bases__ == bases
+
+
+def test_none_is_a_key_error():
+    """Zarr would read one as a chunk that was never written."""
+    assert not any(issubclass(error, KeyError) for error in BASES)
+
+
+def test_all_are_public():
+    for error in BASES:
+        assert getattr(ipldstore, error.__name__) is error
+        assert error.__name__ in ipldstore.__all__
+        assert error.__doc__
+
+
+@pytest.mark.parametrize(
+    ("error", "attributes"),
+    [
+        *((error("what came"), {}) for error in BASES),
+        (CodecError("what came", offset=7), {"offset": 7}),
+        (CodecError("what came"), {"offset": None}),
+        (CarFormatError("what came", offset=2**40), {"offset": 2**40}),
+        (CarFormatError("what came"), {"offset": None}),
+        (BackendError("what came", retryable=True), {"retryable": True}),
+        (BackendError("what came"), {"retryable": False}),
+        (MergeConflictError("what came", keys=["a/0", "b"]), {"keys": ("a/0", "b")}),
+        (MergeConflictError("what came"), {"keys": ()}),
+    ],
+    ids=repr,
+)
+def test_they_survive_pickling(error, attributes):
+    error.add_note("while reading key 'a/0'")
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        copy = pickle.loads(pickle.dumps(error, protocol))
+        assert type(copy) is type(error)
+        assert str(copy) == "what came"
+        assert copy.__notes__ == ["while reading key 'a/0'"]
+        for name, value in attributes.items():
+            assert getattr(error, name) == getattr(copy, name) == value
