@@ -1,4 +1,7 @@
-"""Keeping versions: our stores against Icechunk on disk and in memory, step by step, in one run."""
+"""Keeping versions: our stores against Icechunk and py-hamt, step by step, in one run.
+
+py-hamt is left out where it is not installed; it needs Python 3.12 and a C compiler.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import hashlib
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import icechunk
 import numpy as np
 import zarr
 from timing import Table, seconds
+from zarr.core.sync import sync
 
 import ipldstore
 
@@ -57,12 +62,38 @@ class Icechunk:
         return self.store
 
 
+class PyHamt:
+    """A py-hamt store on blocks in memory; a commit makes it read-only, which gives its root."""
+
+    def __init__(self) -> None:
+        self._blocks = py_hamt.InMemoryCAS()
+        self._open(None)
+
+    def _open(self, root: Any) -> None:
+        self._hamt = sync(
+            py_hamt.HAMT.build(cas=self._blocks, root_node_id=root, values_are_bytes=True)
+        )
+        self.store = py_hamt.ZarrHAMTStore(self._hamt)
+
+    def commit(self) -> None:
+        sync(self._hamt.make_read_only())
+        self._root = self._hamt.root_node_id
+
+    def reopen(self) -> Any:
+        self._open(self._root)
+        return self.store
+
+
 PEERS: dict[str, Callable[[str], Any]] = {
     "ipldstore memory": lambda folder: Ours(None),
     "icechunk memory": lambda folder: Icechunk(None),
     "ipldstore disk": Ours,
     "icechunk disk": Icechunk,
 }
+if find_spec("py_hamt"):
+    import py_hamt
+
+    PEERS["py-hamt memory"] = lambda folder: PyHamt()
 
 
 def measure(table: Table, name: str, chunk: int, count: int, data: Any) -> None:
@@ -105,7 +136,10 @@ def hashing(data: Any, chunk: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--fused", action="store_true", help="zarr's FusedCodecPipeline (zarr 3.4)")
     arguments = parser.parse_args()
+    if arguments.fused:
+        zarr.config.set({"codec_pipeline.path": "zarr.core.codec_pipeline.FusedCodecPipeline"})
     for title, (chunk, count) in SIZES.items():
         data = np.random.default_rng(0).integers(0, 256, chunk * count, dtype="u1")
         table = Table()
@@ -114,7 +148,11 @@ def main() -> None:
                 measure(table, name, chunk, count, data)
         table.show(
             f"{count:,} chunks of {title}",
-            [("ipldstore memory", "icechunk memory"), ("ipldstore disk", "icechunk disk")],
+            [
+                ("ipldstore memory", "icechunk memory"),
+                ("ipldstore disk", "icechunk disk"),
+                ("ipldstore memory", "py-hamt memory"),
+            ],
         )
         print(f"  sha256 of the same bytes, one thread: {hashing(data, chunk):.4f} s")
 
