@@ -13,6 +13,7 @@ from ipldstore.tree.documents import Document, make_document
 from ipldstore.tree.keys import METADATA_NAMES, segments_fault
 from ipldstore.tree.nodes import (
     MAX_INLINE_BYTES,
+    MAX_INLINE_DEPTH,
     Directory,
     Entry,
     Page,
@@ -51,7 +52,7 @@ def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Director
         directory = _directory(value, root=root)
     except (CodecError, InvalidNodeError) as error:
         raise InvalidNodeError(f"block {to_text(link)} holds no directory: {error}") from error
-    is_placed = root or not is_inlined(data, dagcbor.nesting(value))
+    is_placed = root or len(data) > MAX_INLINE_BYTES or dagcbor.nesting(value) > MAX_INLINE_DEPTH
     if is_placed and len(data) <= MAX_PAGE_BYTES and _has_stubs(directory.entries):
         directory.stub = dagcbor.encode_link(link)
     return directory
@@ -104,9 +105,12 @@ def _inlined(value: Any) -> Directory:
 
 def _has_stubs(entries: dict[str, Entry]) -> bool:
     return all(
-        len(entry.encoded) <= MAX_INLINE_BYTES
-        if isinstance(entry, Document)
-        else isinstance(entry, Link) or entry.stub is not None
+        isinstance(entry, Link)
+        or (
+            len(entry.encoded) <= MAX_INLINE_BYTES
+            if isinstance(entry, Document)
+            else entry.stub is not None
+        )
         for entry in entries.values()
     )
 

@@ -232,8 +232,9 @@ class Tree:
         """Return the root directory and those below it on a path, as far as they exist."""
         self._trim()
         path = [self.top]
-        for depth in range(1, len(segments) + 1):
-            child = self._child(path, segments[:depth])
+        for depth, segment in enumerate(segments, 1):
+            entry = room_of(path[-1], segment, self._load).get(segment)
+            child = entry if type(entry) is Directory else self._child(path, segments[:depth])
             if child is None:
                 break
             path.append(child)

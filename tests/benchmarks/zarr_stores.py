@@ -33,6 +33,16 @@ class HashedLocalStore(LocalStore):
             await asyncio.to_thread(hashlib.sha256, value.as_buffer_like())
         return value
 
+    def set_sync(self, key: str, value: Any) -> None:
+        hashlib.sha256(value.as_buffer_like())
+        super().set_sync(key, value)
+
+    def get_sync(self, key: str, **options: Any) -> Any:
+        value = super().get_sync(key, **options)
+        if value is not None:
+            hashlib.sha256(value.as_buffer_like())
+        return value
+
 
 STORES: dict[str, Callable[[Path], Any]] = {
     "MemoryStore": lambda folder: MemoryStore(),
