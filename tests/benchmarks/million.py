@@ -8,6 +8,7 @@ import time
 
 from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.cid import Link
+from ipldstore.store.diff import diff
 from ipldstore.store.mapping import HierarchyMapping
 
 
@@ -78,6 +79,15 @@ def main() -> None:
         for column in range(10):
             _ = store[key(half + row, half + column)]
     print(f"  10 by 10 chunks: {backend.loads - 100} nodes loaded")
+    store = opened()
+    for row in range(10):
+        store[key(row * side // 10, row)] = b"other %d" % row
+    changed = store.freeze()
+    backend.reset()
+    start = time.perf_counter()
+    count = sum(1 for _ in diff(root, changed, backend=backend))
+    took = time.perf_counter() - start
+    print(f"  diff of {count} changed chunks: {backend.loads} blocks loaded in {took:.2f} s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"  peak memory, all blocks included: {peak:,.0f} MiB")
 
