@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ipldstore.backends.directory import DirectoryCAStore
+    from ipldstore.backends.ipfs.store import IPFSStore
     from ipldstore.backends.mapping import MappingCAStore
     from ipldstore.contentstore import ContentAddressableStore
     from ipldstore.errors import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ipldstore.inventory import info
     from ipldstore.store import IPLDStore
     from ipldstore.store.diff import Change, diff
+    from ipldstore.store.ipfs import get_ipfs_mapper
     from ipldstore.transfer import copy_root
 
 _ERRORS = (
@@ -55,10 +57,12 @@ _HOMES = {
     "Change": "ipldstore.store.diff",
     "ContentAddressableStore": "ipldstore.contentstore",
     "DirectoryCAStore": "ipldstore.backends.directory",
+    "IPFSStore": "ipldstore.backends.ipfs.store",
     "IPLDStore": "ipldstore.store",
     "MappingCAStore": "ipldstore.backends.mapping",
     "copy_root": "ipldstore.transfer",
     "diff": "ipldstore.store.diff",
+    "get_ipfs_mapper": "ipldstore.store.ipfs",
     "info": "ipldstore.inventory",
     **dict.fromkeys(_ERRORS, "ipldstore.errors"),
 }
@@ -72,6 +76,7 @@ __all__ = [
     "ContentAddressableStore",
     "CorruptBlockError",
     "DirectoryCAStore",
+    "IPFSStore",
     "IPLDStore",
     "IPLDStoreError",
     "InvalidCIDError",
@@ -83,6 +88,7 @@ __all__ = [
     "ReadOnlyStoreError",
     "copy_root",
     "diff",
+    "get_ipfs_mapper",
     "info",
 ]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from ipldstore.cid import (
     CODECS,
@@ -46,7 +47,11 @@ class ContentAddressableStore(ABC):
     """
 
     inline_limit: int = 0
-    """Largest block, in bytes, that an event loop may read or write itself, without a thread."""
+    """Largest block, in bytes, that an event loop may read or write itself, without a thread.
+
+    With 0, what a store does may wait on a network, so that event loops use the asynchronous
+    methods, which such a store should override.
+    """
 
     is_shared: bool = True
     """Whether a copy of the store in another process, made by pickle, reaches the same blocks."""
@@ -97,6 +102,65 @@ class ContentAddressableStore(ABC):
             If the block cannot be kept; nothing of it is visible then.
         """
 
+    async def get_raw_async(self, cid: Link) -> bytes:
+        """`get_raw` for event loops; the default uses a thread."""
+        import asyncio
+
+        return await asyncio.to_thread(self.get_raw, cid)
+
+    async def put_raw_async(self, data: bytes, codec: str) -> Link:
+        """`put_raw` for event loops; the default uses a thread."""
+        import asyncio
+
+        return await asyncio.to_thread(self.put_raw, data, codec)
+
+    def flush(self) -> None:  # noqa: B027
+        """Return once every block that was put is where it belongs.
+
+        A store that collects blocks and sends them together sends the rest; for all others there
+        is nothing to do.
+
+        Raises
+        ------
+        BackendError
+            If that fails. The blocks are still there, and the next `flush` tries again.
+        """
+
+    def close(self) -> None:
+        """Flush, and let go of connections and files; what is used after that opens them anew."""
+        self.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def resolve(self, name: CIDLike) -> Link:
+        """Return the CID that a name stands for.
+
+        Parameters
+        ----------
+        name
+            A CID in any form, also as ``ipfs://CID`` or ``/ipfs/CID``. Stores that know more
+            names than these say so.
+
+        Raises
+        ------
+        InvalidCIDError
+            If it is none of these.
+        """
+        if isinstance(name, str):
+            for prefix in ("ipfs://", "/ipfs/"):
+                if name.startswith(prefix):
+                    name = name.removeprefix(prefix).removesuffix("/")
+        return as_link(name)
+
     def make_cid(self, data: bytes, codec: str) -> Link:
         """Return the CID that a block has in this store, without keeping it."""
         return make_link(data, codec, self.default_hash)
@@ -117,6 +181,19 @@ class ContentAddressableStore(ABC):
             return data
         try:
             data = self.get_raw(link)
+        except KeyError as error:
+            raise BlockNotFoundError(f"no block {to_text(link)}") from error
+        verify_block(link, data)
+        return data
+
+    async def get_block_async(self, cid: CIDLike) -> bytes:
+        """`get_block` for event loops."""
+        link = as_link(cid)
+        data = identity_data(link)
+        if data is not None:
+            return data
+        try:
+            data = await self.get_raw_async(link)
         except KeyError as error:
             raise BlockNotFoundError(f"no block {to_text(link)}") from error
         verify_block(link, data)

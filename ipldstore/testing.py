@@ -6,6 +6,7 @@ block store inherits them. The module needs pytest; nothing else in the package 
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -85,7 +86,8 @@ class BackendTests:
     @pytest.fixture
     def backend(self, tmp_path: Path) -> Iterator[ContentAddressableStore]:
         """Yield the empty store that a test works on."""
-        yield self.make_backend(tmp_path)
+        with self.make_backend(tmp_path) as backend:
+            yield backend
 
     @pytest.mark.parametrize("codec", ["raw", "dag-cbor", "dag-pb"])
     def test_block_comes_back(self, backend: ContentAddressableStore, codec: str) -> None:
@@ -295,6 +297,45 @@ class BackendTests:
             assert all(pool.map(put_and_get, blocks))
         for data in blocks[:40]:
             assert backend.get_block(_expected_cid(data)) == data
+
+    def test_event_loops_put_and_get(self, backend: ContentAddressableStore) -> None:
+        blocks = [b"block %d" % i for i in range(40)]
+
+        async def put_and_get(data: bytes) -> bytes:
+            return await backend.get_block_async(await backend.put_raw_async(data, "raw"))
+
+        async def put_and_get_all() -> list[bytes]:
+            return await asyncio.gather(*map(put_and_get, blocks))
+
+        assert asyncio.run(put_and_get_all()) == blocks
+        assert all(backend.get_block(_expected_cid(data)) == data for data in blocks)
+
+    def test_event_loops_get_the_same_errors(self, backend: ContentAddressableStore) -> None:
+        with pytest.raises(BlockNotFoundError, match=MISSING):
+            asyncio.run(backend.get_block_async(MISSING))
+        with pytest.raises(InvalidCIDError):
+            asyncio.run(backend.get_block_async("bafkrei-no-cid"))
+        assert asyncio.run(backend.get_block_async(IDENTITY_HELLO)) == b"hello"
+
+    def test_event_loops_are_refused_corrupt_blocks(self, backend: ContentAddressableStore) -> None:
+        cid = backend.put_raw(b"hello", "raw")
+        self.corrupt(backend, cid)
+        with pytest.raises(CorruptBlockError, match=str(as_link(cid))):
+            asyncio.run(backend.get_block_async(cid))
+
+    def test_flushed_and_closed_store_goes_on(self, backend: ContentAddressableStore) -> None:
+        cid = backend.put_raw(b"hello", "raw")
+        backend.flush()
+        backend.close()
+        assert backend.get_block(cid) == b"hello"
+        assert backend.get_block(backend.put_raw(b"more", "raw")) == b"more"
+
+    def test_paths_are_resolved(self, backend: ContentAddressableStore) -> None:
+        for name in (HELLO_RAW, f"ipfs://{HELLO_RAW}", f"/ipfs/{HELLO_RAW}", f"/ipfs/{HELLO_RAW}/"):
+            assert str(backend.resolve(name)) == HELLO_RAW
+        for name in (f"/ipfs/{HELLO_RAW}/a", "ipfs://", "https://example.org"):
+            with pytest.raises(InvalidCIDError):
+                backend.resolve(name)
 
     def test_pickled_store_reads_the_blocks(self, tmp_path: Path) -> None:
         if not self.can_pickle:

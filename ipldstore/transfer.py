@@ -107,6 +107,7 @@ class _Copy:
                     self._pending.add(pool.submit(self._move, link, data, before))
                     self._settle(2 * self._workers - 1)
                 self._settle(0)
+                self._target.flush()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

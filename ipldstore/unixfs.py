@@ -145,6 +145,25 @@ def read_content(node: FileNode, load: Callable[[Link], bytes], start: int, stop
     return b"".join(_iter_content(node, load, start, stop))
 
 
+def links_within(node: FileNode, offset: int, start: int, stop: int) -> list[tuple[Link, int]]:
+    """Return the links of a node that lead to a range of content, and where each one's begins.
+
+    Parameters
+    ----------
+    node
+        A node of a file.
+    offset
+        Where its content begins, in bytes from the file's start.
+    start, stop
+        The range wanted, in bytes from the file's start.
+    """
+    return [
+        (content, begin)
+        for begin, size, content in _iter_parts(node, offset)
+        if isinstance(content, Link) and begin + size > start and begin < stop
+    ]
+
+
 def _iter_content(
     top: FileNode, load: Callable[[Link], bytes], start: int, stop: int
 ) -> Iterator[bytes]:

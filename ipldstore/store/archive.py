@@ -104,6 +104,7 @@ def load(backend: ContentAddressableStore, source: Source) -> Link:
         (root,) = reader.roots
         arrived: set[Link] = set()
         backend.put_many(_noted(reader, arrived))
+    backend.flush()
     _check_complete(backend, root, arrived)
     decode_directory(root, backend.get_block(root), root=True)
     return root

@@ -291,15 +291,18 @@ def make_fork(state: State) -> ForkState:
 
 
 def changes_of(state: State | None) -> Changes:
-    """Return a copy of what a fork changed.
+    """Return a copy of what a fork changed, once the blocks of that are kept.
 
     Raises
     ------
     TypeError
         If it is no fork.
+    BackendError
+        If its blocks cannot be kept.
     """
     if not isinstance(state, ForkState):
         raise TypeError("expected a store that fork() made")
+    state.backend.flush()
     with state.lock:
         return dict(state.changes)
 

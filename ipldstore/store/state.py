@@ -53,6 +53,7 @@ class State:
         self.token = token or uuid.uuid4().hex
         self.cache_bytes = cache_bytes
         self.tree = self._make_tree(root)
+        self._unflushed: Link | None = None
         self._pid: Final = None if detached else os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -82,15 +83,30 @@ class State:
     def name_node(self, data: bytes) -> Link:
         return self.backend.make_cid(data, "dag-cbor")
 
+    @property
+    def root(self) -> Link | None:
+        """The root; None while changes are not frozen, or not all of its blocks are kept."""
+        root = self.tree.root
+        return None if root == self._unflushed else root
+
     def freeze(self) -> Link:
-        """Put the blocks of what changed and return the root."""
+        """Put the blocks of what changed and return the root once all of them are kept."""
         with self.lock:
-            return self.tree.freeze(self._put_node, self.name_node)
+            changed = self.tree.root is None
+            root = self.tree.freeze(self._put_node, self.name_node)
+            if changed:
+                self._unflushed = root
+        self.backend.flush()
+        with self.lock:
+            if self._unflushed == root:
+                self._unflushed = None
+        return root
 
     def snapshot(self) -> Link | None:
         """Return the root of what is there now, None if there is nothing."""
         with self.lock:
-            return self.freeze() if self.tree.root or not self.tree.is_empty else None
+            is_blank = self.tree.root is None and self.tree.is_empty
+        return None if is_blank else self.freeze()
 
     def mark(self) -> Callable[[], None]:
         """Return what brings the hierarchy back to how it is now."""

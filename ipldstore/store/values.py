@@ -52,15 +52,21 @@ def read_value(
         If a block is not what its entry says.
     """
     if isinstance(entry, Document):
-        data = entry.to_json()
-    else:
-        block = backend.get_block(entry)
-        codec = codec_of(entry)
-        if codec not in (RAW, DAG_CBOR):
-            node = decode_file(entry, block)
-            start, stop = (0, node.size) if cut is None else cut(node.size)
-            return read_content(node, backend.get_block, start, stop)
-        data = block if codec == RAW else decode_document(entry, block).to_json()
+        return _part(entry.to_json(), cut)
+    block = backend.get_block(entry)
+    if codec_of(entry) not in (RAW, DAG_CBOR):
+        node = decode_file(entry, block)
+        start, stop = (0, node.size) if cut is None else cut(node.size)
+        return read_content(node, backend.get_block, start, stop)
+    return content_of(entry, block, cut)
+
+
+def content_of(entry: Link, block: bytes, cut: Cut | None) -> bytes | memoryview:
+    """Return the value, or a part of it, that one block of codec raw or dag-cbor holds."""
+    return _part(block if codec_of(entry) == RAW else decode_document(entry, block).to_json(), cut)
+
+
+def _part(data: bytes, cut: Cut | None) -> bytes | memoryview:
     if cut is None:
         return data
     start, stop = cut(len(data))

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Generator, Iterable
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from itertools import islice
 from typing import Any, TypeVar, overload
 
 from zarr.abc.store import (
@@ -16,12 +25,17 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 from ipldstore.cid import DAG_PB, Link, codec_of
+from ipldstore.errors import InvalidKeyError, IPLDStoreError
+from ipldstore.store.async_values import make_entry_async, read_value_async
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.values import Cut, make_entry, value_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import split_key
 
 Default = TypeVar("Default")
+Result = TypeVar("Result")
+
+_KEYS_AT_ONCE = 1000
 
 
 class _Done:
@@ -106,15 +120,53 @@ class IPLDStore(HierarchyMapping, Store):
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None
     ) -> Buffer | None:
         await self._ensure_open()
-        entry = self._find(key)
+        entry = await self._find_async(key)
         if entry is None:
             return None
         cut = _cut(byte_range)
         if self._is_quick(entry):
             data = self._read(key, entry, cut)
-        else:
+        elif self._works_inline:
             data = await asyncio.to_thread(self._read, key, entry, cut)
+        else:
+            data = await self._read_async(key, entry, cut)
         return prototype.buffer.from_bytes(data)
+
+    async def _read_async(
+        self, key: str, entry: Link | Document, cut: Cut | None
+    ) -> bytes | memoryview:
+        try:
+            return await read_value_async(self.backend, entry, cut)
+        except IPLDStoreError as error:
+            error.add_note(f"while reading key {key!r}")
+            raise
+
+    @property
+    def _works_inline(self) -> bool:
+        """Whether the event loop may load directories itself."""
+        return self.backend.inline_limit > 0
+
+    async def _run(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Do what may load directories."""
+        if self._works_inline:
+            return work(*arguments)
+        return await asyncio.to_thread(work, *arguments)
+
+    async def _find_async(self, key: str) -> Link | Document | None:
+        if self._works_inline:
+            return self._find(key)
+        is_loaded, entry = self._peek(key)
+        return entry if is_loaded else await asyncio.to_thread(self._find, key)
+
+    def _peek(self, key: str) -> tuple[bool, Link | Document | None]:
+        """Look for a key if that takes no waiting, neither for blocks nor for another thread."""
+        segments = split_key(key)
+        if not self._state.lock.acquire(blocking=False):
+            return False, None
+        try:
+            return self._state.tree.peek(segments)
+        finally:
+            self._state.lock.release()
 
     def _is_quick(self, entry: Link | Document) -> bool:
         """Whether reading a value is so quick that the event loop may do it itself."""
@@ -136,16 +188,24 @@ class IPLDStore(HierarchyMapping, Store):
         )
 
     async def exists(self, key: str) -> bool:
-        return key in self
+        try:
+            return await self._find_async(key) is not None
+        except InvalidKeyError:
+            return False
 
     async def set(self, key: str, value: Buffer) -> None:
         await self._ensure_open()
         segments, data = self._prepare(key, value)
-        if len(data) <= self.backend.inline_limit:
+        if not self._works_inline:
+            entry = await make_entry_async(self.backend, segments[-1], data)
+        elif len(data) <= self.backend.inline_limit:
             entry = make_entry(self.backend, segments[-1], data)
         else:
             entry = await asyncio.to_thread(make_entry, self.backend, segments[-1], data)
-        self._insert(segments, entry)
+        if self._works_inline or self._peek(key)[0]:
+            self._insert(segments, entry)
+        else:
+            await asyncio.to_thread(self._insert, segments, entry)
 
     def _prepare(self, key: str, value: Buffer) -> tuple[list[str], bytes]:
         self._check_writable()
@@ -155,40 +215,46 @@ class IPLDStore(HierarchyMapping, Store):
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         self._check_writable()
-        if key not in self:
+        if not await self.exists(key):
             await self.set(key, value)
 
     async def delete(self, key: str) -> None:
-        self.delete_sync(key)
+        await self._run(self.delete_sync, key)
 
     async def delete_dir(self, prefix: str) -> None:
         self._check_writable()
-        self._remove_directory(prefix)
+        await self._run(self._remove_directory, prefix)
 
     async def is_empty(self, prefix: str) -> bool:
-        return not self._list_directory(prefix)
+        return not await self._run(self._list_directory, prefix)
 
     async def list(self) -> AsyncIterator[str]:
-        for key in self._iter_keys([]):
+        async for key in self._iter_keys_async([]):
             yield key
+
+    async def _iter_keys_async(self, segments: Sequence[str]) -> AsyncIterator[str]:
+        keys = self._iter_keys(segments)
+        while batch := await self._run(_take, keys):
+            for key in batch:
+                yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         folder, slash, start = prefix.rpartition("/")
-        for name in self._list_directory(folder):
+        for name in await self._run(self._list_directory, folder):
             if name.startswith(start):
                 path = f"{folder}{slash}{name}"
-                if path in self:
+                if await self.exists(path):
                     yield path
                 else:
-                    for key in self._iter_keys(split_key(path)):
+                    async for key in self._iter_keys_async(split_key(path)):
                         yield f"{path}/{key}"
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        for name in self._list_directory(prefix):
+        for name in await self._run(self._list_directory, prefix):
             yield name
 
     async def getsize(self, key: str) -> int:
-        entry = self._find(key)
+        entry = await self._find_async(key)
         if entry is None:
             raise FileNotFoundError(key)
         return await asyncio.to_thread(value_size, self.backend, entry)
@@ -216,6 +282,11 @@ class IPLDStore(HierarchyMapping, Store):
         """Delete a value, if it is there, for zarr without an event loop."""
         self._check_writable()
         self.pop(key, None)
+
+
+def _take(keys: Iterator[str]) -> list[str]:
+    """Take the next keys, so many that it is worth a thread and few enough to wait for."""
+    return list(islice(keys, _KEYS_AT_ONCE))
 
 
 def _cut(byte_range: ByteRequest | None) -> Cut | None:

@@ -68,6 +68,16 @@ class Tree:
         entry = room_of(directory, segments[-1], self._load).get(segments[-1])
         return entry if is_value(entry, segments[-1]) else None
 
+    def peek(self, segments: Sequence[str]) -> tuple[bool, Link | Document | None]:
+        """Return whether all is loaded that `find` needs, and if so what it returns."""
+        load, self._load_block = self._load_block, _refuse_to_load
+        try:
+            return True, self.find(segments)
+        except _NotLoaded:
+            return False, None
+        finally:
+            self._load_block = load
+
     def find_directory(self, segments: Sequence[str]) -> Directory | None:
         """Return a directory, None where there is none."""
         path = self._existing(segments)
@@ -273,3 +283,11 @@ class Tree:
             del room[segment]
             if not is_empty(directory):
                 break
+
+
+class _NotLoaded(Exception):  # noqa: N818
+    """A block that is needed is not loaded."""
+
+
+def _refuse_to_load(link: Link) -> bytes:
+    raise _NotLoaded

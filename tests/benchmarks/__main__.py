@@ -13,6 +13,7 @@ PROGRAMS = {
     "versions.py": "icechunk",
     "million.py": "zarr",
     "car_transfer.py": "zarr",
+    "ipfs_node.py": "zarr",
 }
 
 for name, peer in PROGRAMS.items():

@@ -1,0 +1,120 @@
+"""IPNS and DNSLink names through a node, and telling the network what the node has."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ipldstore.backends.ipfs.rpc import KuboRPC
+from ipldstore.cid import CIDLike, Link, as_link, parse_text, to_text
+from ipldstore.errors import BackendError, InvalidCIDError
+
+OWN_KEY = "self"
+"""The key that every node has, whose name is the node's own identifier."""
+
+_PREFIXES = ("ipns://", "/ipns/")
+
+
+class Announced(NamedTuple):
+    """Whether the network was told that a node has a root.
+
+    Attributes
+    ----------
+    done : bool
+        Whether it was.
+    reason : str or None
+        What the node says if not.
+    """
+
+    done: bool
+    reason: str | None
+
+
+def is_name(text: object) -> bool:
+    """Whether something is a name, such as ``ipns://k51...`` or ``/ipns/example.org``."""
+    return isinstance(text, str) and text.startswith(_PREFIXES)
+
+
+def publish_name(
+    rpc: KuboRPC, root: CIDLike, key: str = OWN_KEY, *, lifetime: str | None = None
+) -> str:
+    """Point an IPNS name at a root.
+
+    Parameters
+    ----------
+    rpc
+        The node.
+    root
+        The root.
+    key
+        The key whose name it is, made if the node has none of this name.
+    lifetime
+        How long the record is valid, such as ``"72h"``; as long as the node says if None. The
+        node renews it while it runs.
+
+    Returns
+    -------
+    str
+        The name, such as ``k51...``. A node that is offline publishes it once it is not.
+
+    Raises
+    ------
+    BackendError
+        If the node refuses or fails.
+    """
+    path = f"/ipfs/{to_text(as_link(root))}"
+    if key not in list_keys(rpc):
+        rpc.call("key/gen", key)
+    answer = rpc.call_json("name/publish", path, key=key, lifetime=lifetime, allow_offline=True)
+    return str(answer["Name"])
+
+
+def list_keys(rpc: KuboRPC) -> dict[str, str]:
+    """Return the node's keys and the IPNS names that belong to them."""
+    return {key["Name"]: key["Id"] for key in rpc.call_json("key/list")["Keys"]}
+
+
+def resolve_name(rpc: KuboRPC, name: str) -> Link:
+    """Return the root that an IPNS or DNSLink name points at now.
+
+    Parameters
+    ----------
+    rpc
+        The node, which is trusted with the answer.
+    name
+        Such as ``ipns://k51...``, ``/ipns/k51...`` or ``ipns://example.org``.
+
+    Raises
+    ------
+    InvalidCIDError
+        If it is no such name, or a path below one.
+    BackendError
+        If the node cannot resolve it, or it points at something else than a root.
+    """
+    prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
+    bare = name.removeprefix(prefix or "").removesuffix("/")
+    if prefix is None or not bare or "/" in bare:
+        raise InvalidCIDError(f"expected a name such as ipns://k51... without a path, not {name!r}")
+    path = str(rpc.call_json("name/resolve", f"/ipns/{bare}").get("Path"))
+    try:
+        return parse_text(path.removeprefix("/ipfs/").removesuffix("/"))
+    except InvalidCIDError:
+        raise BackendError(
+            f"IPFS node {rpc.url}: {name!r} points at {path[:200]!r}, expected /ipfs/CID"
+        ) from None
+
+
+def announce(rpc: KuboRPC, root: CIDLike) -> Announced:
+    """Tell the network that the node has a root, or say why that was not possible.
+
+    A node does so by itself from time to time; this is for now.
+
+    Raises
+    ------
+    BlockNotFoundError
+        If the node does not have the root.
+    """
+    try:
+        rpc.call("routing/provide", to_text(as_link(root)))
+    except BackendError as error:
+        return Announced(False, str(error))
+    return Announced(True, None)

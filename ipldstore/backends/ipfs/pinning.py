@@ -1,0 +1,300 @@
+"""Pins of a node, and of pinning services that it is told of.
+
+A node keeps what is pinned; everything else goes when it collects garbage.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from ipldstore.backends.ipfs.rpc import KuboRPC
+from ipldstore.cid import CIDLike, Link, as_link, parse_text, to_text
+from ipldstore.errors import BackendError
+
+LONG_TIMEOUT = 600.0
+"""Seconds for what gives no sign of life while it goes on."""
+
+_STATUSES = ("queued", "pinning", "pinned", "failed")
+
+
+class Pin(NamedTuple):
+    """What a node keeps: a root with all that it leads to.
+
+    Attributes
+    ----------
+    cid : Link
+        The root.
+    name : str or None
+        The name of the pin, if it has one. Several pins may have the same name.
+    """
+
+    cid: Link
+    name: str | None
+
+
+class RemotePin(NamedTuple):
+    """What a pinning service keeps, or is about to.
+
+    Attributes
+    ----------
+    cid : Link
+        The root.
+    name : str or None
+        The name of the pin, if it has one.
+    status : str
+        ``"queued"``, ``"pinning"``, ``"pinned"`` or ``"failed"``.
+    """
+
+    cid: Link
+    name: str | None
+    status: str
+
+
+class Pins:
+    """The recursive pins of a node.
+
+    Parameters
+    ----------
+    rpc
+        The node.
+    """
+
+    def __init__(self, rpc: KuboRPC) -> None:
+        self._rpc = rpc
+
+    def __iter__(self) -> Iterator[Pin]:
+        return iter(self.list())
+
+    def list(self, name: str | None = None) -> list[Pin]:
+        """List the pins.
+
+        Parameters
+        ----------
+        name
+            Only those of exactly this name; all if None.
+        """
+        # not as a stream: an error in the middle of one would look like its end
+        answer = self._rpc.call_json("pin/ls", type="recursive", names=True, name=name)
+        keys = answer.get("Keys") or {}
+        pins = [Pin(parse_text(text), entry.get("Name") or None) for text, entry in keys.items()]
+        return [pin for pin in pins if name is None or pin.name == name]
+
+    def add(self, cid: CIDLike, name: str | None = None, *, timeout: float | None = None) -> None:
+        """Pin a root with all that it leads to; what is missing is fetched from the network.
+
+        When it returns, every block is in the node.
+
+        Parameters
+        ----------
+        cid
+            The root.
+        name
+            The name of the pin. What is pinned already gets the new name.
+        timeout
+            How many seconds may pass without a further block; the node's own if None. The whole
+            may take as long as it needs.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If a block is missing and the node is offline. Nothing is pinned then.
+        BackendError
+            If the node fails, or blocks do not arrive in time. Nothing is pinned then.
+        """
+        text = to_text(as_link(cid))
+        seconds = timeout or self._rpc.timeout
+        if not self._watch(text, name, seconds):
+            # what went wrong stands in an HTTP trailer, which HTTP libraries drop: ask once more
+            self._rpc.call("pin/add", text, name=name, timeout=seconds)
+
+    def _watch(self, text: str, name: str | None, seconds: float) -> bool:
+        """Pin, watching the number of blocks, and return whether that was successful."""
+        answers = self._rpc.iter_json("pin/add", text, name=name, progress=True, timeout=seconds)
+        blocks, deadline = 0, time.monotonic() + seconds
+        with closing(answers):
+            for answer in answers:
+                if "Pins" in answer:
+                    return True
+                if answer.get("Progress", 0) > blocks:
+                    blocks, deadline = answer["Progress"], time.monotonic() + seconds
+                elif time.monotonic() > deadline:
+                    raise BackendError(
+                        f"IPFS node {self._rpc.url} did not pin {text}: after {blocks} blocks "
+                        f"there was no further one within {seconds:g} s",
+                        retryable=True,
+                    )
+        return False
+
+    def update(
+        self, old: CIDLike, new: CIDLike, name: str | None = None, *, timeout: float = LONG_TIMEOUT
+    ) -> None:
+        """Pin a new root in the place of an old one, looking only at what differs.
+
+        Parameters
+        ----------
+        old
+            The root that is pinned, and will not be.
+        new
+            The root that will be.
+        name
+            The name of the new pin; that of the old one if None.
+        timeout
+            How many seconds it may take.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If a block of the new root is missing and the node is offline. The old one stays
+            pinned then.
+        BackendError
+            If the old root is not pinned, the node fails, or blocks do not arrive in time. What
+            was pinned stays so.
+        """
+        before, after = as_link(old), as_link(new)
+        pinned = {pin.cid for pin in self}
+        if before not in pinned:
+            raise BackendError(
+                f"IPFS node {self._rpc.url}: {to_text(before)}, which is to be replaced, is not "
+                "pinned"
+            )
+        if after not in pinned:
+            self._rpc.call("pin/update", to_text(before), to_text(after), timeout=timeout)
+        elif before != after:
+            self.remove(before)
+        if name is not None:
+            self.add(after, name)
+
+    def remove(self, cid: CIDLike) -> None:
+        """Unpin a root; its blocks stay until the node collects garbage.
+
+        Raises
+        ------
+        BackendError
+            If it is not pinned, or only as a part of something else.
+        """
+        self._rpc.call("pin/rm", to_text(as_link(cid)))
+
+    def remote(self, service: str) -> RemotePins:
+        """Return the pins of a service that the node knows by a name."""
+        return RemotePins(self._rpc, service)
+
+    def list_services(self) -> dict[str, str]:
+        """Return the pinning services that the node knows: their names and URLs."""
+        services = self._rpc.call_json("pin/remote/service/ls").get("RemoteServices") or []
+        return {service["Service"]: service["ApiEndpoint"] for service in services}
+
+    def add_service(self, service: str, url: str, token: str) -> None:
+        """Tell the node of a service with the IPFS Pinning Service API.
+
+        Parameters
+        ----------
+        service
+            The name that it gets.
+        url
+            Where it is.
+        token
+            What authorizes; the node keeps it.
+        """
+        self._rpc.call("pin/remote/service/add", service, url, token)
+
+    def remove_service(self, service: str) -> None:
+        """Have the node forget a service; what it pinned stays."""
+        self._rpc.call("pin/remote/service/rm", service)
+
+
+class RemotePins:
+    """The pins of a pinning service, through a node.
+
+    Parameters
+    ----------
+    rpc
+        The node.
+    service
+        The name that it knows the service by.
+    """
+
+    def __init__(self, rpc: KuboRPC, service: str) -> None:
+        self._rpc = rpc
+        self._service = service
+
+    def __iter__(self) -> Iterator[RemotePin]:
+        return iter(self.list())
+
+    def list(self, name: str | None = None) -> list[RemotePin]:
+        """List the pins, those that are not done and those that failed too.
+
+        Parameters
+        ----------
+        name
+            Only those of exactly this name; all if None.
+        """
+        return list(self._iter_pins(name=name))
+
+    def add(
+        self,
+        cid: CIDLike,
+        name: str | None = None,
+        *,
+        background: bool = False,
+        timeout: float = LONG_TIMEOUT,
+    ) -> RemotePin:
+        """Have the service pin a root with all that it leads to, which it fetches from the node.
+
+        Parameters
+        ----------
+        cid
+            The root.
+        name
+            The name of the pin.
+        background
+            Whether to return as soon as the service has taken the order.
+        timeout
+            How many seconds it may take until the root is pinned.
+
+        Returns
+        -------
+        RemotePin
+            The pin with its status.
+
+        Raises
+        ------
+        BackendError
+            If the service refuses or fails, or cannot be reached.
+        """
+        answer = self._rpc.call_json(
+            "pin/remote/add",
+            to_text(as_link(cid)),
+            service=self._service,
+            name=name,
+            background=background,
+            timeout=timeout,
+        )
+        return _remote_pin(answer)
+
+    def remove(self, cid: CIDLike) -> None:
+        """Have the service forget its pins of a root.
+
+        Raises
+        ------
+        BackendError
+            If there is none, or the service cannot be reached.
+        """
+        text = to_text(as_link(cid))
+        if not any(True for _ in self._iter_pins(cid=text)):
+            raise BackendError(f"pinning service {self._service!r}: {text} is not pinned")
+        self._rpc.call(
+            "pin/remote/rm", service=self._service, cid=text, status=_STATUSES, force=True
+        )
+
+    def _iter_pins(self, **options: Any) -> Iterator[RemotePin]:
+        for answer in self._rpc.iter_json(
+            "pin/remote/ls", service=self._service, status=_STATUSES, **options
+        ):
+            yield _remote_pin(answer)
+
+
+def _remote_pin(answer: dict[str, Any]) -> RemotePin:
+    return RemotePin(parse_text(answer["Cid"]), answer.get("Name") or None, answer["Status"])

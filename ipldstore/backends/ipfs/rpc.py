@@ -1,0 +1,257 @@
+"""Calls of Kubo's RPC API, and what its answers mean.
+
+The commands are those of Kubo's RPC API v0 reference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
+
+from urllib3.filepost import encode_multipart_formdata
+
+from ipldstore.backends.http import (
+    DEFAULT_CONNECTIONS,
+    DEFAULT_TIMEOUT,
+    Auth,
+    HTTPClient,
+    Reply,
+    authorization,
+    check_busy,
+)
+from ipldstore.backends.ipfs.address import find_address
+from ipldstore.backends.retries import Retries, TransientError
+from ipldstore.errors import BackendError, BlockNotFoundError
+
+Option: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
+
+MAX_ANSWER_BYTES = 64 << 20
+"""A node may have been told to keep larger blocks than the 2 MiB that travel."""
+
+_MAX_LINE_BYTES = 1 << 20
+_LONGEST_STREAM = 86400.0
+
+
+class KuboRPC:
+    """The RPC API of one node.
+
+    Parameters
+    ----------
+    address
+        As in `find_address`.
+    headers
+        Further headers of each request.
+    auth
+        User and password, or a bearer token.
+    timeout
+        How many seconds a call may take.
+    connections
+        How many calls may be under way at once.
+    retries
+        How calls that failed for now are tried again. All of them may be sent twice.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        auth: Auth = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        connections: int = DEFAULT_CONNECTIONS,
+        retries: Retries = Retries(),  # noqa: B008
+    ) -> None:
+        self.url, found_auth = find_address(address)
+        self.auth = auth or found_auth
+        self.timeout = timeout
+        self._headers = {**(headers or {}), **authorization(self.auth)}
+        self._retries = retries
+        self._client = HTTPClient(timeout=timeout, connections=connections)
+
+    def call(
+        self,
+        command: str,
+        *arguments: str,
+        file: bytes | None = None,
+        timeout: float | None = None,
+        **options: Option,
+    ) -> bytes:
+        """Call a command and return what it answers.
+
+        Parameters
+        ----------
+        command
+            Such as ``"block/get"``.
+        arguments
+            Its arguments.
+        file
+            The file that it takes, if any.
+        timeout
+            Seconds that it may take, in the node as well; the node's own if None.
+        options
+            Its options, with ``_`` for ``-``; those that are None are left out, tuples are given
+            once for each of their values.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If the node says that a block is not there.
+        BackendError
+            If it cannot be reached, refuses, or fails.
+        """
+        return self._retries.run(lambda: self._call(command, arguments, file, timeout, options))
+
+    def _call(
+        self,
+        command: str,
+        arguments: tuple[str, ...],
+        file: bytes | None,
+        timeout: float | None,
+        options: Mapping[str, Option],
+    ) -> bytes:
+        reply = self._client.send(**self._request(command, arguments, file, timeout, options))
+        return self._result(command, reply)
+
+    async def call_async(
+        self,
+        command: str,
+        *arguments: str,
+        file: bytes | None = None,
+        timeout: float | None = None,
+        **options: Option,
+    ) -> bytes:
+        """`call` for event loops."""
+
+        async def attempt() -> bytes:
+            request = self._request(command, arguments, file, timeout, options)
+            return self._result(command, await self._client.send_async(**request))
+
+        return await self._retries.run_async(attempt)
+
+    def call_json(
+        self,
+        command: str,
+        *arguments: str,
+        file: bytes | None = None,
+        timeout: float | None = None,
+        **options: Option,
+    ) -> dict[str, Any]:
+        """`call` for commands that answer with one JSON object."""
+        data = self.call(command, *arguments, file=file, timeout=timeout, **options)
+        return self._parse(command, data)
+
+    async def call_json_async(
+        self,
+        command: str,
+        *arguments: str,
+        file: bytes | None = None,
+        timeout: float | None = None,
+        **options: Option,
+    ) -> dict[str, Any]:
+        """`call_json` for event loops."""
+        data = await self.call_async(command, *arguments, file=file, timeout=timeout, **options)
+        return self._parse(command, data)
+
+    def iter_json(
+        self, command: str, *arguments: str, timeout: float | None = None, **options: Option
+    ) -> Generator[dict[str, Any]]:
+        """Iterate the JSON objects that a command answers with as they come; it is sent once.
+
+        The timeout bounds the wait for each of them; the whole may take a day. A node that fails
+        after the first says so in an HTTP trailer, which is not read: look for the object that
+        tells of success.
+
+        Raises
+        ------
+        BackendError
+            As `call`.
+        """
+        request = self._request(command, arguments, None, _LONGEST_STREAM, options)
+        bounds = {"limit": None, "timeout": timeout or self.timeout}
+        with self._client.stream(**{**request, **bounds}) as stream:
+            if stream.status != 200:
+                body = b"".join(stream.pieces)[:_MAX_LINE_BYTES]
+                self._result(command, Reply(stream.status, stream.headers, body))
+            rest = b""
+            for piece in stream.pieces:
+                *lines, rest = (rest + piece).split(b"\n")
+                if len(rest) > _MAX_LINE_BYTES:
+                    raise BackendError(f"{self._name(command)}: a line of over 1 MiB")
+                for line in lines:
+                    yield self._parse(command, line)
+            if rest.strip():
+                yield self._parse(command, rest)
+
+    def close(self) -> None:
+        """Close all connections; the next call opens them anew."""
+        self._client.close()
+
+    def _request(
+        self,
+        command: str,
+        arguments: tuple[str, ...],
+        file: bytes | None,
+        timeout: float | None,
+        options: Mapping[str, Option],
+    ) -> dict[str, Any]:
+        seconds = timeout or self.timeout
+        # the node gives up first, so that it can say what it was doing
+        query = [("arg", argument) for argument in arguments]
+        query += [("timeout", f"{seconds * 0.95:.3f}s")]
+        query += [
+            (name.replace("_", "-"), str(value).lower() if isinstance(value, bool) else str(value))
+            for name, given in options.items()
+            for value in (given if isinstance(given, tuple) else (given,))
+            if value is not None
+        ]
+        headers, body = dict(self._headers), None
+        if file is not None:
+            part = {"file": ("file", file, "application/octet-stream")}
+            body, headers["Content-Type"] = encode_multipart_formdata(part)
+        return {
+            "method": "POST",
+            "url": f"{self.url}/api/v0/{command}?{urlencode(query)}",
+            "headers": headers,
+            "body": body,
+            "limit": MAX_ANSWER_BYTES,
+            "timeout": seconds,
+        }
+
+    def _name(self, command: str) -> str:
+        return f"IPFS node {self.url}, {command}"
+
+    def _parse(self, command: str, line: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise BackendError(f"{self._name(command)}: expected JSON, not {line[:80]!r}")
+        if value.get("Type") == "error" and "Message" in value:
+            self._fail(command, str(value["Message"]))
+        return value
+
+    def _result(self, command: str, reply: Reply) -> bytes:
+        name = self._name(command)
+        if reply.status == 200:
+            return reply.body
+        check_busy(reply, name)
+        if reply.status in (401, 403):
+            raise BackendError(f"{name}: the node refuses access (HTTP status {reply.status})")
+        if reply.status == 500:
+            self._parse(command, reply.body)
+        raise BackendError(
+            f"{name}: HTTP status {reply.status}: expected the RPC API of an IPFS node there"
+        )
+
+    def _fail(self, command: str, message: str) -> None:
+        text = f"{self._name(command)}: {message}"
+        if "ipld: could not find" in message or "block was not found locally" in message:
+            raise BlockNotFoundError(text)
+        if "context deadline exceeded" in message:
+            raise BackendError(f"{text} (not found or done in time)", retryable=True)
+        if "context canceled" in message:
+            raise TransientError(text)
+        raise BackendError(text)

@@ -1,0 +1,313 @@
+"""Blocks in an IPFS node, through the RPC API of Kubo."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ipldstore.backends.http import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT, Auth
+from ipldstore.backends.ipfs.names import is_name, resolve_name
+from ipldstore.backends.ipfs.pinning import Pins
+from ipldstore.backends.ipfs.rpc import KuboRPC
+from ipldstore.backends.ipfs.shipping import Shipping
+from ipldstore.car import write_car
+from ipldstore.cid import (
+    CODECS,
+    HASHES,
+    RAW,
+    CIDLike,
+    Link,
+    as_link,
+    identity_data,
+    parse_text,
+    split,
+    to_text,
+    with_codec,
+)
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
+
+if TYPE_CHECKING:
+    from multiformats import CID
+
+DEFAULT_BUFFER_BYTES = 32 << 20
+
+MAX_BLOCK_BYTES = 2 << 20
+"""Larger blocks do not travel between nodes: the limit of Kubo and of the bitswap specification."""
+
+_CODEC_NAMES = {code: name for name, code in CODECS.items()}
+_HASH_NAMES = {function.code: name for name, function in HASHES.items()}
+_REFUSED_HASHES = ("sha2-384",)
+
+
+class IPFSStore(ContentAddressableStore):
+    """Keeps blocks in an IPFS node, through the RPC API of Kubo.
+
+    Blocks that are put are collected and sent together, while the writer goes on; `flush` sends
+    the rest, and an `IPLDStore` does so whenever it freezes. Until then they are read from the
+    buffer. The node keeps blocks until it collects garbage: what shall stay has to be pinned, see
+    `pins` and `IPLDStore.publish`.
+
+    Reading asks the node, which looks for blocks that it does not have in the network, for as
+    long as `timeout` allows. What it returns is verified.
+
+    Parameters
+    ----------
+    address
+        URL or multiaddr of the RPC API. If None: the environment variable ``IPFS_API``, else
+        what a running node notes in its repository, else ``http://127.0.0.1:5001``.
+    headers
+        Further headers of each request.
+    auth
+        User and password, or a bearer token. User and password may also stand in the URL.
+    timeout
+        How many seconds a request may take.
+    connections
+        How many requests may be under way at once.
+    buffer_bytes
+        How many bytes of blocks are collected at most; with 0 each block is sent by itself, and
+        is in the node when `put_raw` returns.
+    default_hash
+        The hash function that names new blocks.
+    offline
+        Whether reading is confined to the blocks that the node has.
+
+    Raises
+    ------
+    BackendError
+        If the address is malformed. Whether there is a node is seen at the first request.
+    InvalidCIDError
+        If the hash function is not known, or none that nodes take.
+
+    Attributes
+    ----------
+    rpc : KuboRPC
+        For commands that the store has no methods for.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        auth: Auth = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        connections: int = DEFAULT_CONNECTIONS,
+        buffer_bytes: int = DEFAULT_BUFFER_BYTES,
+        default_hash: str = "sha2-256",
+        offline: bool = False,
+    ) -> None:
+        super().__init__(default_hash=default_hash)
+        if default_hash in _REFUSED_HASHES:
+            raise InvalidCIDError(f"IPFS nodes take no blocks that are named by {default_hash}")
+        self.rpc = KuboRPC(
+            address, headers=headers, auth=auth, timeout=timeout, connections=connections
+        )
+        self.buffer_bytes = buffer_bytes
+        self.offline = offline
+        self._options: dict[str, Any] = {
+            "headers": headers,
+            "auth": auth or self.rpc.auth,
+            "timeout": timeout,
+            "connections": connections,
+            "buffer_bytes": buffer_bytes,
+            "default_hash": default_hash,
+            "offline": offline,
+        }
+        self._begin_shipping()
+
+    def _begin_shipping(self, blocks: Sequence[tuple[Link, bytes]] = ()) -> None:
+        self._pid = os.getpid()
+        self._shipping = Shipping(self._ship, self.buffer_bytes, blocks)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self.flush()
+        return _restore, (self.url, self._options)
+
+    def __repr__(self) -> str:
+        return f"IPFSStore({self.url!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IPFSStore) and self.url == other.url
+
+    def __hash__(self) -> int:
+        return hash((IPFSStore, self.url))
+
+    @property
+    def pins(self) -> Pins:
+        """What the node keeps when it collects garbage."""
+        return Pins(self.rpc)
+
+    @property
+    def url(self) -> str:
+        """Base URL of the node's RPC API, without credentials."""
+        return self.rpc.url
+
+    def get_raw(self, cid: Link) -> bytes:
+        if (data := self._buffer.get(cid)) is not None:
+            return data
+        return self.rpc.call("block/get", to_text(cid), offline=self.offline or None)
+
+    async def get_raw_async(self, cid: Link) -> bytes:
+        if (data := self._buffer.get(cid)) is not None:
+            return data
+        return await self.rpc.call_async("block/get", to_text(cid), offline=self.offline or None)
+
+    def put_raw(self, data: bytes, codec: str) -> Link:
+        cid = self.make_cid(data, codec)
+        self.put_block(cid, bytes(data))
+        return cid
+
+    async def put_raw_async(self, data: bytes, codec: str) -> Link:
+        cid = self.make_cid(data, codec)
+        data = bytes(data)
+        _check_block(cid, data)
+        if not self.buffer_bytes:
+            command, options = _block_put(cid)
+            _check_cid(cid, await self.rpc.call_json_async(command, file=data, **options))
+        elif not self._buffer.offer(cid, data):
+            await super().put_raw_async(data, codec)
+        return cid
+
+    def put_block(self, cid: Link, data: bytes) -> None:
+        if identity_data(cid) is not None:
+            return
+        _check_block(cid, data)
+        if self.buffer_bytes:
+            self._buffer.put(cid, data)
+        elif _has_names(cid):
+            command, options = _block_put(cid)
+            _check_cid(cid, self.rpc.call_json(command, file=data, **options))
+        else:
+            self._ship([(cid, data)])
+
+    def has(self, cid: CIDLike, *, network: bool = False) -> bool:
+        """Whether a block is there.
+
+        Parameters
+        ----------
+        cid
+            Its CID.
+        network
+            Whether the node may look for it in the network, and fetch it.
+
+        Raises
+        ------
+        BackendError
+            If that cannot be told; also if it is not found in the network in time.
+        """
+        link = as_link(cid)
+        return identity_data(link) is not None or self._stat(link, offline=not network) is not None
+
+    def has_raw(self, cid: Link) -> bool:
+        return self._stat(cid, offline=True) is not None
+
+    def size_of(self, cid: Link) -> int | None:
+        data = identity_data(cid)
+        return self._stat(cid, offline=True) if data is None else len(data)
+
+    def flush(self) -> None:
+        self._buffer.flush()
+
+    def close(self) -> None:
+        """Send what is in the buffer, and close all connections; the next use opens them anew."""
+        try:
+            self.flush()
+        finally:
+            self._buffer.close()
+            self.rpc.close()
+
+    def resolve(self, name: CIDLike) -> Link:
+        """Return the CID that a name stands for.
+
+        Parameters
+        ----------
+        name
+            A CID in any form, also as ``ipfs://CID`` or ``/ipfs/CID``; or an IPNS or DNSLink name
+            as ``ipns://NAME`` or ``/ipns/NAME``, for which the node's answer is believed.
+
+        Raises
+        ------
+        InvalidCIDError
+            If it is none of these.
+        BackendError
+            If the node cannot resolve it.
+        """
+        if isinstance(name, str) and is_name(name):
+            return resolve_name(self.rpc, name)
+        return super().resolve(name)
+
+    def put(self, value: Any) -> CID:
+        cid = super().put(value)
+        self.flush()
+        return cid
+
+    @property
+    def _buffer(self) -> Shipping:
+        if self._pid != os.getpid():
+            # a forked process can read what it inherits; sending it twice does no harm
+            self._begin_shipping(self._shipping.list_blocks())
+        return self._shipping
+
+    def _stat(self, cid: Link, *, offline: bool) -> int | None:
+        """Return a block's size in bytes, None if it is not there."""
+        if (data := self._buffer.get(cid)) is not None:
+            return len(data)
+        try:
+            size = self.rpc.call_json("block/stat", to_text(cid), offline=offline or None)["Size"]
+        except BlockNotFoundError:
+            return None
+        return int(size)
+
+    def _ship(self, blocks: Sequence[tuple[Link, bytes]]) -> None:
+        # a node keeps blocks by multihash; as raw ones they are not decoded on the way in, so that
+        # one that is malformed in its codec does not keep the others from arriving
+        as_raw = [(with_codec(cid, RAW), data) for cid, data in blocks]
+        archive = io.BytesIO()
+        write_car(archive, as_raw[0][0], as_raw)
+        answer = self.rpc.call_json(
+            "dag/import",
+            file=archive.getvalue(),
+            pin_roots=False,
+            stats=True,
+            fast_provide_root=False,
+        )
+        arrived = answer.get("Stats", {}).get("BlockCount")
+        if arrived != len(blocks):
+            raise BackendError(f"{self!r} took {arrived} of {len(blocks)} blocks", retryable=True)
+
+
+def _restore(url: str, options: dict[str, Any]) -> IPFSStore:
+    return IPFSStore(url, **options)
+
+
+def _check_block(cid: Link, data: bytes) -> None:
+    """Raise for what a node would refuse, with all that is sent along."""
+    hash_name = _HASH_NAMES.get(split(cid).hash_code)
+    if hash_name in _REFUSED_HASHES:
+        raise BackendError(f"block {to_text(cid)}: IPFS nodes do not take {hash_name}")
+    if len(data) > MAX_BLOCK_BYTES:
+        raise BackendError(
+            f"block {to_text(cid)} has {len(data)} bytes, more than the {MAX_BLOCK_BYTES} that "
+            "travel between IPFS nodes"
+        )
+
+
+def _has_names(cid: Link) -> bool:
+    parts = split(cid)
+    return parts.codec in _CODEC_NAMES and parts.hash_code in _HASH_NAMES
+
+
+def _block_put(cid: Link) -> tuple[str, dict[str, Any]]:
+    """Return the command, and its options, that keeps a block under a CID."""
+    parts = split(cid)
+    names = {"cid_codec": _CODEC_NAMES[parts.codec], "mhtype": _HASH_NAMES[parts.hash_code]}
+    return "block/put", {**names, "mhlen": len(parts.digest)}
+
+
+def _check_cid(cid: Link, answer: Mapping[str, Any]) -> None:
+    found = answer.get("Key")
+    if not isinstance(found, str) or parse_text(found) != cid:
+        raise BackendError(f"the node keeps block {to_text(cid)} under another CID: {found!r}")
