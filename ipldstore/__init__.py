@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ipldstore.backends.directory import DirectoryCAStore
+    from ipldstore.backends.gateway.store import GatewayCAStore
     from ipldstore.backends.ipfs.store import IPFSStore
+    from ipldstore.backends.layers.cache import CachingCAStore
+    from ipldstore.backends.layers.union import UnionCAStore
     from ipldstore.backends.mapping import MappingCAStore
     from ipldstore.contentstore import ContentAddressableStore
     from ipldstore.errors import (
@@ -57,9 +60,12 @@ _HOMES = {
     "Change": "ipldstore.store.diff",
     "ContentAddressableStore": "ipldstore.contentstore",
     "DirectoryCAStore": "ipldstore.backends.directory",
+    "CachingCAStore": "ipldstore.backends.layers.cache",
+    "GatewayCAStore": "ipldstore.backends.gateway.store",
     "IPFSStore": "ipldstore.backends.ipfs.store",
     "IPLDStore": "ipldstore.store",
     "MappingCAStore": "ipldstore.backends.mapping",
+    "UnionCAStore": "ipldstore.backends.layers.union",
     "copy_root": "ipldstore.transfer",
     "diff": "ipldstore.store.diff",
     "get_ipfs_mapper": "ipldstore.store.ipfs",
@@ -70,12 +76,14 @@ _HOMES = {
 __all__ = [
     "BackendError",
     "BlockNotFoundError",
+    "CachingCAStore",
     "CarFormatError",
     "Change",
     "CodecError",
     "ContentAddressableStore",
     "CorruptBlockError",
     "DirectoryCAStore",
+    "GatewayCAStore",
     "IPFSStore",
     "IPLDStore",
     "IPLDStoreError",
@@ -86,6 +94,7 @@ __all__ = [
     "MappingCAStore",
     "MergeConflictError",
     "ReadOnlyStoreError",
+    "UnionCAStore",
     "copy_root",
     "diff",
     "get_ipfs_mapper",

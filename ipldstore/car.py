@@ -71,6 +71,8 @@ class CarReader:
     ----------
     stream
         The archive; it need not be seekable.
+    max_section_bytes
+        How long a block and its CID may be together.
 
     Attributes
     ----------
@@ -86,12 +88,13 @@ class CarReader:
         hash to its CID.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, *, max_section_bytes: int = MAX_SECTION_BYTES) -> None:
         self._input = _Input(stream)
+        self._max_section_bytes = max_section_bytes
         self.version, self.roots = self._read_header(allow_v2=True)
 
     def __iter__(self) -> Iterator[tuple[Link, bytes]]:
-        while (size := self._read_length(MAX_SECTION_BYTES, "section")) is not None:
+        while (size := self._read_length(self._max_section_bytes, "section")) is not None:
             start = self._input.offset
             head = self._input.read(min(size, _USUAL_LINK_BYTES))
             data = self._input.read(size - len(head))

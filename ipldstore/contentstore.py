@@ -233,6 +233,13 @@ class ContentAddressableStore(ABC):
         link = as_link(cid)
         return identity_data(link) is not None or self.has_raw(link)
 
+    def find_missing(self, cids: Iterable[Link]) -> set[Link]:
+        """Return those of several blocks that are not there; errors as in `has`.
+
+        Not to be called on an event loop: a store on a network may run one of its own for it.
+        """
+        return {cid for cid in cids if not self.has(cid)}
+
     def has_raw(self, cid: Link) -> bool:
         """Whether `get_raw` would find a block; the default asks it."""
         try:
@@ -289,7 +296,7 @@ class ContentAddressableStore(ABC):
             raise CodecError(f"block {to_text(link)} is not DAG-CBOR: {error}") from error
 
     def put(self, value: Any) -> CID:
-        """Keep an IPLD value as a block.
+        """Keep an IPLD value as a block, and flush.
 
         Parameters
         ----------
@@ -307,7 +314,7 @@ class ContentAddressableStore(ABC):
             If DAG-CBOR has no form for the value.
         """
         if isinstance(value, bytes | bytearray | memoryview):
-            return to_cid(as_link(self.put_raw(bytes(value), "raw")))
+            return self._put_flushed(bytes(value), "raw")
         import dag_cbor
         from dag_cbor.encoding.err import CBORError
 
@@ -315,4 +322,9 @@ class ContentAddressableStore(ABC):
             data = dag_cbor.encode(value)
         except (CBORError, TypeError, ValueError, RecursionError) as error:
             raise CodecError(f"cannot encode the value as DAG-CBOR: {error}") from error
-        return to_cid(as_link(self.put_raw(data, "dag-cbor")))
+        return self._put_flushed(data, "dag-cbor")
+
+    def _put_flushed(self, data: bytes, codec: str) -> CID:
+        cid = as_link(self.put_raw(data, codec))
+        self.flush()
+        return to_cid(cid)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from ipldstore.cid import CIDLike, Link, as_link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag
+
+_VALUES_AT_ONCE = 256
 
 
 class Copied(NamedTuple):
@@ -93,25 +95,47 @@ class _Copy:
         self._workers = workers
         self._progress = progress
         self._present: set[Link] = set()
-        self._pending: set[Future[int | None]] = set()
+        self._pending: set[Future[int]] = set()
         self._blocks = self._bytes = self._skipped = 0
 
     def run(self, root: Link) -> Copied:
         with ThreadPoolExecutor(self._workers, "ipldstore-copy") as pool:
             try:
-                for link, data in iter_dag(root, self._load, children_first=True):
-                    if link in self._present:
-                        self._skipped += 1
-                        continue
-                    before = () if data is None else tuple(self._pending)
-                    self._pending.add(pool.submit(self._move, link, data, before))
-                    self._settle(2 * self._workers - 1)
+                self._move_all(root, pool)
                 self._settle(0)
                 self._target.flush()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return Copied(self._blocks, self._bytes, self._skipped)
+
+    def _move_all(self, root: Link, pool: ThreadPoolExecutor) -> None:
+        values: list[Link] = []
+        for link, data in iter_dag(root, self._load, children_first=True):
+            if link in self._present:
+                self._skipped += 1
+                continue
+            if data is None:
+                values.append(link)
+            if data is not None or len(values) == _VALUES_AT_ONCE:
+                self._move_values(values, pool)
+                values.clear()
+            if data is not None:
+                before = tuple(self._pending)
+                self._submit(pool, self._move_node, link, data, before)
+        self._move_values(values, pool)
+
+    def _move_values(self, values: Sequence[Link], pool: ThreadPoolExecutor) -> None:
+        missing = self._target.find_missing(values) if values else ()
+        for link in values:
+            if link in missing:
+                self._submit(pool, self._move_value, link)
+            else:
+                self._skipped += 1
+
+    def _submit(self, pool: ThreadPoolExecutor, move: Callable[..., int], *what: object) -> None:
+        self._pending.add(pool.submit(move, *what))
+        self._settle(2 * self._workers - 1)
 
     def _load(self, node: Link) -> bytes:
         """Load a node from the target if it is there: what it leads to may still be missing."""
@@ -120,14 +144,13 @@ class _Copy:
         self._present.add(node)
         return self._target.get_block(node)
 
-    def _move(
-        self, link: Link, data: bytes | None, before: Iterable[Future[int | None]]
-    ) -> int | None:
-        """Move a block after others, and return its size; None if it was there."""
-        if data is None:
-            if self._target.has(link):
-                return None
-            data = self._source.get_block(link)
+    def _move_value(self, link: Link) -> int:
+        data = self._source.get_block(link)
+        self._target.put_block(link, data)
+        return len(data)
+
+    def _move_node(self, link: Link, data: bytes, before: Iterable[Future[int]]) -> int:
+        """Move a node after all that it leads to."""
         # the pool begins tasks in the order in which they came, so these end without this one
         for other in before:
             other.result()
@@ -141,10 +164,7 @@ class _Copy:
             for future in done:
                 self._count(future.result())
 
-    def _count(self, size: int | None) -> None:
-        if size is None:
-            self._skipped += 1
-            return
+    def _count(self, size: int) -> None:
         self._blocks += 1
         self._bytes += size
         if self._progress is not None:

@@ -6,15 +6,16 @@ import base64
 import errno
 import os
 import secrets
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ipldstore.cid import Link, identity_data, multihash_of, to_text
+from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import BackendError, BlockNotFoundError
+from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -24,6 +25,24 @@ SHARDING = b"/repo/flatfs/shard/v1/next-to-last/2\n"
 
 _WRITERS = 2
 _RETRYABLE = (errno.EAGAIN, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT)
+
+
+class StoredBlock(NamedTuple):
+    """A block's file.
+
+    Attributes
+    ----------
+    cid : Link
+        The block's CID with the codec raw: files do not tell the codec.
+    size : int
+        Its size in bytes.
+    time_ns : int
+        When it was written or last touched, in nanoseconds since 1970.
+    """
+
+    cid: Link
+    size: int
+    time_ns: int
 
 
 class DirectoryCAStore(ContentAddressableStore):
@@ -143,6 +162,53 @@ class DirectoryCAStore(ContentAddressableStore):
         except OSError as error:
             raise _backend_error(f"cannot look for block {to_text(cid)}", name, error) from error
 
+    def iter_blocks(self) -> Iterator[StoredBlock]:
+        """Iterate the blocks in the folder, in no order; those that go meanwhile are left out.
+
+        Raises
+        ------
+        BackendError
+            If the folder cannot be read.
+        """
+        try:
+            for shard in os.listdir(self.path):
+                if len(shard) == 2:
+                    yield from _iter_shard(f"{self._prefix}{shard}")
+        except OSError as error:
+            raise _backend_error("cannot look through the folder", self.path, error) from error
+
+    def touch_block(self, cid: Link) -> None:
+        """Set the time of a block's file to now; nothing happens if there is no such block.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be set.
+        """
+        name, now = self._file_name(cid), time.time_ns()
+        try:
+            os.utime(name, ns=(now, now))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _backend_error(f"cannot touch block {to_text(cid)}", name, error) from error
+
+    def remove_block(self, cid: Link) -> None:
+        """Remove a block, under all its codecs; nothing happens if there is no such block.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be removed.
+        """
+        name = self._file_name(cid)
+        try:
+            os.unlink(name)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _backend_error(f"cannot remove block {to_text(cid)}", name, error) from error
+
     def _file_name(self, cid: Link) -> str:
         key = base64.b32encode(multihash_of(cid)).decode().rstrip("=")
         return f"{self._prefix}{key[-3:-1]}{os.sep}{key}.data"
@@ -191,6 +257,27 @@ class DirectoryCAStore(ContentAddressableStore):
             raise
         if self.fsync:
             _sync_folder(folder)
+
+
+def _iter_shard(folder: str) -> Iterator[StoredBlock]:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as files:
+        for file in files:
+            cid = _cid_of(file.name)
+            if cid is None:
+                continue
+            with suppress(FileNotFoundError):
+                status = file.stat()
+                yield StoredBlock(cid, status.st_size, status.st_mtime_ns)
+
+
+def _cid_of(name: str) -> Link | None:
+    key, suffix = os.path.splitext(name)
+    if suffix != ".data":
+        return None
+    try:
+        return parse_link(b"\x01\x55" + base64.b32decode(key + "=" * (-len(key) % 8)))
+    except (ValueError, InvalidCIDError):
+        return None
 
 
 def _create(name: str) -> int:

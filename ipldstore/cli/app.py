@@ -23,21 +23,53 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_STORES = (
+    "a folder, ipfs: for the local node, ipfs+http://HOST:PORT for another, gateway: or "
+    "gateway+https://HOST to read through gateways"
+)
+
 Blocks = Annotated[
-    Path,
+    str,
     typer.Option(
-        "--blocks", metavar="DIR", envvar="IPLDSTORE_BLOCKS", help="The folder of blocks."
+        "--blocks",
+        metavar="STORE",
+        envvar="IPLDSTORE_BLOCKS",
+        help=f"Where the blocks are: {_STORES}.",
     ),
 ]
-Root = Annotated[str, typer.Argument(metavar="CID", help="The root of a hierarchy.")]
+Root = Annotated[
+    str,
+    typer.Argument(metavar="CID", help="The root of a hierarchy; from a node also ipns://NAME."),
+]
+Node = Annotated[
+    str | None,
+    typer.Option(
+        "--node",
+        metavar="ADDRESS",
+        help="URL or multiaddr of an IPFS node's RPC API; the local node by default.",
+    ),
+]
+PinName = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the pin.")]
+Service = Annotated[
+    str | None,
+    typer.Option(
+        "--service", metavar="SERVICE", help="A pinning service that the node knows by this name."
+    ),
+]
 
-BLOCKS = Path("blocks")
+BLOCKS = "blocks"
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"ipldstore {__version__}")
         raise typer.Exit
+
+
+pins = typer.Typer(no_args_is_help=True, help="Say what an IPFS node keeps.")
+nodes = typer.Typer(no_args_is_help=True, help="Set an IPFS node up.")
+app.add_typer(pins, name="pin")
+app.add_typer(nodes, name="node")
 
 
 @app.callback(epilog=_EPILOG)
@@ -148,9 +180,9 @@ def import_(
 @reported
 def demo(
     blocks: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--blocks", metavar="DIR", help="Keep the blocks here; else in a temporary folder."
+            "--blocks", metavar="STORE", help="Keep the blocks here; else in a temporary folder."
         ),
     ] = None,
 ) -> None:
@@ -159,3 +191,94 @@ def demo(
 
     for line in iter_story(blocks):
         print(line, flush=True)
+
+
+@app.command("publish")
+@reported
+def publish_(
+    cid: Root,
+    name: PinName = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            metavar="KEY",
+            help="Point the IPNS name of this key at the root, made if there is none; self is the "
+            "node's own.",
+        ),
+    ] = None,
+    replace: Annotated[
+        str | None,
+        typer.Option("--replace", metavar="CID", help="A root whose pin this one takes over."),
+    ] = None,
+    announce: Annotated[
+        bool, typer.Option("--announce/--no-announce", help="Tell the network at once.")
+    ] = True,
+    node: Node = None,
+    blocks: Blocks = BLOCKS,
+) -> None:
+    """Have an IPFS node keep and offer a hierarchy."""
+    from ipldstore.cli.publish import publish_root
+
+    print(publish_root(cid, blocks, node, name=name, key=key, replace=replace, announce=announce))
+
+
+@pins.command("add")
+@reported
+def pin_add(cid: Root, name: PinName = None, node: Node = None, service: Service = None) -> None:
+    """Keep all blocks under a root, fetching those that are missing."""
+    from ipldstore.cli.pin import add_pin
+
+    add_pin(cid, name, node, service)
+
+
+@pins.command("ls")
+@reported
+def pin_ls(name: PinName = None, node: Node = None, service: Service = None) -> None:
+    """List the pins: CID, at a service its status, and name."""
+    from ipldstore.cli.pin import iter_pins
+
+    for line in iter_pins(name, node, service):
+        print(line)
+
+
+@pins.command("rm")
+@reported
+def pin_rm(cid: Root, node: Node = None, service: Service = None) -> None:
+    """Keep the blocks under a root no longer; they go when the node collects garbage."""
+    from ipldstore.cli.pin import remove_pin
+
+    remove_pin(cid, node, service)
+
+
+@pins.command("update")
+@reported
+def pin_update(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The root that is pinned.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The root to pin in its place.")],
+    name: PinName = None,
+    node: Node = None,
+) -> None:
+    """Keep a new root in the place of an old one."""
+    from ipldstore.cli.pin import update_pin
+
+    update_pin(old, new, name, node)
+
+
+@nodes.command("attach")
+@reported
+def node_attach(
+    repository: Annotated[
+        Path, typer.Argument(metavar="REPOSITORY", help="The folder that `ipfs init` made.")
+    ],
+    blocks: Annotated[
+        Path,
+        typer.Option(
+            "--blocks", metavar="DIR", envvar="IPLDSTORE_BLOCKS", help="The folder of blocks."
+        ),
+    ] = Path(BLOCKS),
+) -> None:
+    """Have a stopped node keep its blocks in a folder of blocks, so that it serves them."""
+    from ipldstore.cli.repository import attach_node
+
+    attach_node(repository, blocks)

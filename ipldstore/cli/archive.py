@@ -8,15 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ipldstore.backends.directory import DirectoryCAStore
-from ipldstore.cid import as_link, parse_text
-from ipldstore.cli.blocks import measure, open_blocks
+from ipldstore.cid import as_link
+from ipldstore.cli.blocks import measure_folder, open_blocks, opened
 from ipldstore.cli.destination import appearing
 from ipldstore.cli.reporting import Advance, progress, say, size_text
 from ipldstore.store.mapping import HierarchyMapping
 
 
-def export_archive(cid: str, file: str, blocks: Path) -> None:
+def export_archive(cid: str, file: str, blocks: str) -> None:
     """Write the hierarchy under a root as a CAR archive.
 
     Parameters
@@ -26,18 +25,20 @@ def export_archive(cid: str, file: str, blocks: Path) -> None:
     file
         A path where nothing is yet, or ``-`` for standard output.
     blocks
-        The folder of blocks.
+        Where the blocks are, as in `open_blocks`.
     """
-    root = parse_text(cid)
-    mapping = HierarchyMapping(open_blocks(blocks), root=root, read_only=True)
-    extent = measure(mapping.backend, root)
-    with _output(file) as stream, progress("exporting", extent.size) as advance:
-        size = mapping.to_car(cast("BinaryIO", _Counted(stream, advance)))
+    with opened(cid, blocks) as (backend, root):
+        mapping = HierarchyMapping(backend, root=root, read_only=True)
+        extent = measure_folder(backend, root)
+        total = None if extent is None else extent.size
+        with _output(file) as stream, progress("exporting", total) as advance:
+            size = mapping.to_car(cast("BinaryIO", _Counted(stream, advance)))
     assert isinstance(size, int)
-    say(f"exported {extent.blocks:,} blocks as an archive of {size_text(size)}")
+    what = f"from {backend!r}" if extent is None else f"{extent.blocks:,} blocks as"
+    say(f"exported {what} an archive of {size_text(size)}")
 
 
-def import_archive(file: str, blocks: Path) -> str:
+def import_archive(file: str, blocks: str) -> str:
     """Read a CAR archive, keep its blocks and return the text of its root.
 
     Parameters
@@ -45,14 +46,14 @@ def import_archive(file: str, blocks: Path) -> str:
     file
         A path, or ``-`` for standard input.
     blocks
-        The folder of blocks, made if there is none.
+        Where the blocks go, as in `open_blocks`; a folder is made if there is none.
     """
-    with _input(file) as (stream, size):
-        backend = DirectoryCAStore(blocks)
+    with _input(file) as (stream, size), open_blocks(blocks, make=True) as backend:
         with progress("importing", size) as advance:
             counted = cast("BinaryIO", _Counted(stream, advance))
             root = HierarchyMapping(backend).import_car(counted)
-    say(f"imported {measure(backend, as_link(root))}")
+        extent = measure_folder(backend, as_link(root))
+    say(f"imported into {backend!r}" if extent is None else f"imported {extent}")
     return str(root)
 
 

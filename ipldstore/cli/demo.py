@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipldstore.cid import Link, as_link
-from ipldstore.cli.blocks import Extent, iter_sizes, measure
+from ipldstore.cli.blocks import Extent, iter_sizes, measure, open_blocks
 from ipldstore.cli.put import demo_file
 from ipldstore.cli.reporting import CommandError, size_text
+from ipldstore.contentstore import ContentAddressableStore
 
 if TYPE_CHECKING:
     from ipldstore.store import IPLDStore
@@ -19,30 +20,34 @@ DATASET = "A1B_north_america"
 VARIABLE = "air_temperature"
 
 
-def iter_story(blocks: Path | None) -> Iterator[str]:
+def iter_story(blocks: str | None) -> Iterator[str]:
     """Go through the story, a line at a time.
 
     Parameters
     ----------
     blocks
-        The folder of blocks; a temporary one, removed in the end, if None.
+        Where the blocks go, as in `open_blocks`; a temporary folder, removed in the end, if None.
     """
     source = demo_file(DATASET)
     with tempfile.TemporaryDirectory(prefix="ipldstore-demo-") as temporary:
         place = Path(temporary)
-        yield from _story(source, blocks or place / "blocks", place)
+        blocks = str(place / "blocks") if blocks is None else blocks
+        with open_blocks(blocks, make=True) as backend:
+            yield from _story(source, backend, blocks, place)
 
 
-def _story(source: Path, blocks: Path, place: Path) -> Iterator[str]:
+def _story(
+    source: Path, backend: ContentAddressableStore, blocks: str, place: Path
+) -> Iterator[str]:
     from ipldstore import DirectoryCAStore, IPLDStore
     from ipldstore.cli.netcdf import open_netcdf, write_zarr
 
     yield f"Dataset   {source.name} of iris-sample-data, {size_text(source.stat().st_size)}"
-    store = IPLDStore(DirectoryCAStore(blocks))
+    store = IPLDStore(backend)
     with open_netcdf(source) as groups:
         write_zarr(groups, store)
     root = as_link(store.freeze())
-    yield f"Written   {measure(store.backend, root)} in {str(blocks)!r}"
+    yield f"Written   {measure(store.backend, root)} in {blocks!r}"
     yield f"          root {root}"
 
     archive = place / "dataset.car"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ipldstore.cid import parse_text
-from ipldstore.cli.blocks import measure, open_blocks
+from ipldstore.cid import Link
+from ipldstore.cli.blocks import measure_folder, opened
 from ipldstore.cli.destination import appearing
 from ipldstore.cli.reporting import Advance, progress, say
 from ipldstore.contentstore import ContentAddressableStore
@@ -14,7 +14,7 @@ from ipldstore.errors import InvalidKeyError
 from ipldstore.store.mapping import HierarchyMapping
 
 
-def get_hierarchy(cid: str, destination: Path, blocks: Path) -> None:
+def get_hierarchy(cid: str, destination: Path, blocks: str) -> None:
     """Write the hierarchy under a root to a NetCDF file or a Zarr folder.
 
     Parameters
@@ -24,18 +24,19 @@ def get_hierarchy(cid: str, destination: Path, blocks: Path) -> None:
     destination
         Where nothing is yet; a NetCDF file if its name ends in ``.nc``.
     blocks
-        The folder of blocks.
+        Where the blocks are, as in `open_blocks`.
     """
-    root = parse_text(cid)
-    mapping = HierarchyMapping(open_blocks(blocks), root=root, read_only=True)
-    with appearing(destination) as temporary:
-        extent = measure(mapping.backend, root)
+    with opened(cid, blocks) as (backend, root), appearing(destination) as temporary:
+        mapping = HierarchyMapping(backend, root=root, read_only=True)
+        extent = measure_folder(backend, root)
         if destination.suffix == ".nc":
-            _write_netcdf(mapping.backend, cid, temporary)
+            _write_netcdf(backend, root, temporary)
         else:
-            with progress("getting", extent.size) as advance:
+            total = None if extent is None else extent.size
+            with progress("getting", total) as advance:
                 write_folder(mapping, temporary, advance)
-    say(f"got {extent}, in {str(destination)!r}")
+    what = f"the hierarchy from {backend!r}" if extent is None else str(extent)
+    say(f"got {what}, in {str(destination)!r}")
 
 
 def write_folder(mapping: HierarchyMapping, folder: Path, advance: Advance) -> None:
@@ -58,8 +59,8 @@ def write_folder(mapping: HierarchyMapping, folder: Path, advance: Advance) -> N
         advance(len(data))
 
 
-def _write_netcdf(backend: ContentAddressableStore, cid: str, path: Path) -> None:
+def _write_netcdf(backend: ContentAddressableStore, root: Link, path: Path) -> None:
     from ipldstore.cli.netcdf import write_netcdf
     from ipldstore.store import IPLDStore
 
-    write_netcdf(IPLDStore(backend, root=cid, read_only=True), path)
+    write_netcdf(IPLDStore(backend, root=root, read_only=True), path)

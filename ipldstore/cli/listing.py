@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from pathlib import Path
 
-from ipldstore.cid import Link, parse_text, to_text
-from ipldstore.cli.blocks import open_blocks
+from ipldstore.cid import Link, to_text
+from ipldstore.cli.blocks import opened
 from ipldstore.cli.reporting import printable
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import IPLDStoreError
@@ -19,16 +19,18 @@ from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import iter_entries
 from ipldstore.tree.tree import Tree
 
+_PLACE = re.compile(r"((?:ip[fn]s://|/ip[fn]s/)?[^/]*)/?(.*)", re.DOTALL)
 
-def iter_lines(place: str, blocks: Path, *, long: bool, recursive: bool) -> Iterator[str]:
+
+def iter_lines(place: str, blocks: str, *, long: bool, recursive: bool) -> Iterator[str]:
     """Iterate the lines of a listing: kind, size, with ``long`` the CID, and name.
 
     Parameters
     ----------
     place
-        ``CID`` or ``CID/path``.
+        ``CID`` or ``CID/path``, also as ``ipfs://CID/path`` or ``ipns://NAME/path``.
     blocks
-        The folder of blocks.
+        Where the blocks are, as in `open_blocks`.
     long
         Whether to sum up what directories hold, and to show CIDs.
     recursive
@@ -39,17 +41,19 @@ def iter_lines(place: str, blocks: Path, *, long: bool, recursive: bool) -> Iter
     FileNotFoundError
         If nothing is at the path.
     """
-    cid, _, path = place.partition("/")
-    root = parse_text(cid)
-    listing = _Listing(open_blocks(blocks), root, long)
-    segments = split_path(path)
-    entry = listing.tree.find(segments) if segments else None
-    if entry is not None:
-        yield listing.line(segments, entry, segments[-1])
-    elif listing.tree.find_directory(segments) is None:
-        raise FileNotFoundError(f"nothing at {path!r} under {cid}")
-    else:
-        yield from listing.iter_lines(segments, "", recursive)
+    parts = _PLACE.fullmatch(place)
+    assert parts is not None
+    cid, path = parts.groups()
+    with opened(cid, blocks) as (backend, root):
+        listing = _Listing(backend, root, long)
+        segments = split_path(path)
+        entry = listing.tree.find(segments) if segments else None
+        if entry is not None:
+            yield listing.line(segments, entry, segments[-1])
+        elif listing.tree.find_directory(segments) is None:
+            raise FileNotFoundError(f"nothing at {path!r} under {cid}")
+        else:
+            yield from listing.iter_lines(segments, "", recursive)
 
 
 class _Listing:

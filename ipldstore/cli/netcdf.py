@@ -7,7 +7,7 @@ character arrays become strings, whose last dimension comes back under another n
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from math import ceil, prod
@@ -17,9 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import xarray as xr
 
 from ipldstore.cli.reporting import CommandError
+from ipldstore.tree.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
+    from ipldstore.cid import Link
+    from ipldstore.contentstore import ContentAddressableStore
     from ipldstore.store import IPLDStore
+    from ipldstore.tree.documents import Document
 
 Groups: TypeAlias = Mapping[str, xr.Dataset]
 
@@ -112,6 +116,19 @@ def count_chunks(groups: Groups) -> int:
         for dataset in groups.values()
         for variable in dataset.variables.values()
     )
+
+
+def watched_store(backend: ContentAddressableStore, watch: Callable[[], None]) -> IPLDStore:
+    """Make a store that tells of each chunk that is written."""
+    from ipldstore.store import IPLDStore
+
+    class WatchedStore(IPLDStore):
+        def _insert(self, segments: list[str], entry: Link | Document) -> None:
+            super()._insert(segments, entry)
+            if segments[-1] not in METADATA_NAMES:
+                watch()
+
+    return WatchedStore(backend)
 
 
 def write_zarr(groups: Groups, store: IPLDStore) -> None:

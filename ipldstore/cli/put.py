@@ -6,17 +6,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ipldstore.backends.directory import DirectoryCAStore
 from ipldstore.cid import as_link
-from ipldstore.cli.blocks import WatchedStore, measure
+from ipldstore.cli.blocks import measure_folder, open_blocks
 from ipldstore.cli.reporting import CommandError, progress, say, size_text
+from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import METADATA_NAMES
 
 DEMO_PREFIX = "demo:"
 
 
-def put_source(source: str, blocks: Path) -> str:
+def put_source(source: str, blocks: str) -> str:
     """Write a dataset as blocks and return the text of its root.
 
     Parameters
@@ -24,13 +24,17 @@ def put_source(source: str, blocks: Path) -> str:
     source
         A NetCDF file, a Zarr folder, or ``demo:NAME``.
     blocks
-        The folder of blocks, made if there is none.
+        Where the blocks go, as in `open_blocks`; a folder is made if there is none.
     """
     if source.startswith(DEMO_PREFIX):
         path = demo_file(source.removeprefix(DEMO_PREFIX))
     else:
         path = Path(source)
-    return put_folder(path, blocks) if path.is_dir() else put_netcdf(path, blocks)
+    if path.is_dir():
+        _check_zarr(path)
+        with open_blocks(blocks, make=True) as backend:
+            return put_folder(path, backend)
+    return put_netcdf(path, blocks)
 
 
 def demo_file(name: str) -> Path:
@@ -54,20 +58,21 @@ def demo_file(name: str) -> Path:
     return files[name]
 
 
-def put_folder(folder: Path, blocks: Path) -> str:
+def _check_zarr(folder: Path) -> None:
+    if not any((folder / name).is_file() for name in METADATA_NAMES):
+        raise CommandError(f"{str(folder)!r} is no Zarr store: it holds no Zarr metadata")
+
+
+def put_folder(folder: Path, backend: ContentAddressableStore) -> str:
     """Write every file of a Zarr folder as the value of its key; return the text of the root.
 
     Raises
     ------
-    CommandError
-        If the folder is no Zarr store.
     InvalidKeyError
         If a file's path is no key.
     """
-    if not any((folder / name).is_file() for name in METADATA_NAMES):
-        raise CommandError(f"{str(folder)!r} is no Zarr store: it holds no Zarr metadata")
     total = sum(os.stat(path).st_size for _, path in iter_files(folder))
-    mapping = HierarchyMapping(DirectoryCAStore(blocks))
+    mapping = HierarchyMapping(backend)
     with progress("putting", total) as advance:
         for key, path in iter_files(folder):
             data = Path(path).read_bytes()
@@ -76,22 +81,22 @@ def put_folder(folder: Path, blocks: Path) -> str:
     return _freeze(mapping, folder, total)
 
 
-def put_netcdf(path: Path, blocks: Path) -> str:
+def put_netcdf(path: Path, blocks: str) -> str:
     """Write all groups of a NetCDF file with xarray and return the text of the root."""
-    from ipldstore.cli.netcdf import count_chunks, open_netcdf, write_zarr
-    from ipldstore.store import IPLDStore
+    from ipldstore.cli.netcdf import count_chunks, open_netcdf, watched_store, write_zarr
 
-    with open_netcdf(path) as groups:
+    with open_netcdf(path) as groups, open_blocks(blocks, make=True) as backend:
         with progress("putting", count_chunks(groups), in_bytes=False) as advance:
-            store = IPLDStore(WatchedStore(blocks, lambda codec: advance(codec == "raw")))
+            store = watched_store(backend, lambda: advance(1))
             write_zarr(groups, store)
         return _freeze(store, path, path.stat().st_size)
 
 
 def _freeze(mapping: HierarchyMapping, source: Path, size: int) -> str:
     root = mapping.freeze()
-    extent = measure(mapping.backend, as_link(root))
-    say(f"put {size_text(size)} of {source.name or str(source)!r} into {extent}")
+    extent = measure_folder(mapping.backend, as_link(root))
+    where = repr(mapping.backend) if extent is None else str(extent)
+    say(f"put {size_text(size)} of {source.name or str(source)!r} into {where}")
     return str(root)
 
 

@@ -32,7 +32,7 @@ def export(
     since: Link | None = None,
     path: str = "",
 ) -> bytes | int:
-    """Write the DAG under a root as a CARv1 archive; see `HierarchyMapping.to_car`."""
+    """Write the DAG under a root as a CARv1 archive; see `Hierarchy.to_car`."""
     load: Load = backend.get_block
     if path.rstrip("/"):
         root, load = _extract(root, path, backend)
@@ -95,7 +95,7 @@ def _appearing(path: Path) -> Iterator[BinaryIO]:
 def load(backend: ContentAddressableStore, source: Source) -> Link:
     """Keep the blocks of an archive and return its root, under which nothing is missing.
 
-    Errors as in `HierarchyMapping.import_car`.
+    Errors as in `Hierarchy.import_car`.
     """
     with _opened(source) as stream:
         reader = CarReader(stream)

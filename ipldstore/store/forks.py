@@ -25,7 +25,7 @@ from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
 
 Value: TypeAlias = Link | Document
 Rule: TypeAlias = Callable[[str, list[bytes | None]], bytes | None]
-"""Settles a conflict: see `HierarchyMapping.merge`."""
+"""Settles a conflict: see `Hierarchy.merge`."""
 
 _NAMED_KEYS = 5
 _CHANGED_TWICE = "changed in different ways"
@@ -327,7 +327,7 @@ def join_changes(parts: Iterable[Changes]) -> Changes:
 
 
 def merge_changes(state: State, parts: Sequence[Changes], rule: Rule | None = None) -> None:
-    """Make the changes of forks in a hierarchy, all or none; see `HierarchyMapping.merge`."""
+    """Make the changes of forks in a hierarchy, all or none; see `Hierarchy.merge`."""
     for part in parts:
         _check_blocks(state.backend, part)
     with state.lock:

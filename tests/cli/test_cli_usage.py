@@ -17,7 +17,7 @@ from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT
 from ipldstore.cli import main
 from ipldstore.version import __version__
 
-COMMANDS = ["put", "get", "ls", "export", "import", "demo"]
+COMMANDS = ["put", "get", "ls", "export", "import", "demo", "publish"]
 SAY_MODULES = """
 import sys
 from ipldstore.cli import main
@@ -68,7 +68,7 @@ def test_version(run: Any) -> None:
 def test_help_of_commands(command: str, call: Any) -> None:
     shown = call(command, "--help")
     assert (shown.code, shown.err) == (0, "")
-    assert b"--blocks DIR" in shown.out
+    assert b"--blocks STORE" in shown.out
     assert shown.out == call(command, "-h").out
 
 

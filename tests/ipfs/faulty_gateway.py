@@ -29,6 +29,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self):
         self.do_GET()
 
+    def do_POST(self):
+        self.do_GET()
+
     def log_message(self, *arguments):
         pass
 

@@ -131,6 +131,8 @@ def _read_and_write(store, cid, results):
         results.put((store.get_block(cid), store.put_raw(b"from the child", "raw")))
 
 
+# Python 3.12 and later warn of what is tested here
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_process_reads_and_writes(own_node):
     context = multiprocessing.get_context("fork")
     results = context.Queue()

@@ -161,7 +161,7 @@ class Pins:
                 "pinned"
             )
         if after not in pinned:
-            self._rpc.call("pin/update", to_text(before), to_text(after), timeout=timeout)
+            self._rpc.call_once("pin/update", to_text(before), to_text(after), timeout=timeout)
         elif before != after:
             self.remove(before)
         if name is not None:
@@ -175,7 +175,7 @@ class Pins:
         BackendError
             If it is not pinned, or only as a part of something else.
         """
-        self._rpc.call("pin/rm", to_text(as_link(cid)))
+        self._rpc.call_once("pin/rm", to_text(as_link(cid)))
 
     def remote(self, service: str) -> RemotePins:
         """Return the pins of a service that the node knows by a name."""
@@ -230,8 +230,21 @@ class RemotePins:
         ----------
         name
             Only those of exactly this name; all if None.
+
+        Raises
+        ------
+        BackendError
+            If the service cannot be reached, or fails in the middle.
         """
-        return list(self._iter_pins(name=name))
+        # nodes do not say in a readable place that a list broke off, but they can count
+        expected = self._count()
+        pins = list(self._iter_pins())
+        if len(pins) < expected:
+            raise BackendError(
+                f"pinning service {self._service!r}: {len(pins)} of {expected} pins were listed",
+                retryable=True,
+            )
+        return [pin for pin in pins if name is None or pin.name == name]
 
     def add(
         self,
@@ -288,6 +301,13 @@ class RemotePins:
         self._rpc.call(
             "pin/remote/rm", service=self._service, cid=text, status=_STATUSES, force=True
         )
+
+    def _count(self) -> int:
+        answer = self._rpc.call_json("pin/remote/service/ls", stat=True)
+        for service in answer.get("RemoteServices") or []:
+            if service["Service"] == self._service:
+                return sum(service.get("Stat", {}).get("PinCount", {}).values())
+        return 0
 
     def _iter_pins(self, **options: Any) -> Iterator[RemotePin]:
         for answer in self._rpc.iter_json(

@@ -50,7 +50,7 @@ class KuboRPC:
     connections
         How many calls may be under way at once.
     retries
-        How calls that failed for now are tried again. All of them may be sent twice.
+        How calls that failed for now are tried again.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class KuboRPC:
         file
             The file that it takes, if any.
         timeout
-            Seconds that it may take, in the node as well; the node's own if None.
+            Seconds that it may take, in the node as well; the client's own if None.
         options
             Its options, with ``_`` for ``-``; those that are None are left out, tuples are given
             once for each of their values.
@@ -102,6 +102,12 @@ class KuboRPC:
             If it cannot be reached, refuses, or fails.
         """
         return self._retries.run(lambda: self._call(command, arguments, file, timeout, options))
+
+    def call_once(
+        self, command: str, *arguments: str, timeout: float | None = None, **options: Option
+    ) -> bytes:
+        """`call` for commands that must not be sent twice."""
+        return self._call(command, arguments, None, timeout, options)
 
     def _call(
         self,

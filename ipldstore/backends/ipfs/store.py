@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ipldstore.backends.http import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT, Auth
 from ipldstore.backends.ipfs.names import is_name, resolve_name
@@ -28,9 +29,6 @@ from ipldstore.cid import (
 )
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
-
-if TYPE_CHECKING:
-    from multiformats import CID
 
 DEFAULT_BUFFER_BYTES = 32 << 20
 
@@ -137,7 +135,8 @@ class IPFSStore(ContentAddressableStore):
 
     @property
     def pins(self) -> Pins:
-        """What the node keeps when it collects garbage."""
+        """What the node keeps when it collects garbage; what was put is sent first."""
+        self.flush()
         return Pins(self.rpc)
 
     @property
@@ -204,6 +203,23 @@ class IPFSStore(ContentAddressableStore):
     def has_raw(self, cid: Link) -> bool:
         return self._stat(cid, offline=True) is not None
 
+    def find_missing(self, cids: Iterable[Link]) -> set[Link]:
+        links = [
+            cid for cid in cids if identity_data(cid) is None and self._buffer.get(cid) is None
+        ]
+        found = asyncio.run(self._look_for(links)) if links else []
+        return {cid for cid, is_there in zip(links, found, strict=True) if not is_there}
+
+    async def _look_for(self, cids: Iterable[Link]) -> list[bool]:
+        async def look_for(cid: Link) -> bool:
+            try:
+                await self.rpc.call_async("block/stat", to_text(cid), offline=True)
+            except BlockNotFoundError:
+                return False
+            return True
+
+        return await asyncio.gather(*map(look_for, cids))
+
     def size_of(self, cid: Link) -> int | None:
         data = identity_data(cid)
         return self._stat(cid, offline=True) if data is None else len(data)
@@ -238,11 +254,6 @@ class IPFSStore(ContentAddressableStore):
         if isinstance(name, str) and is_name(name):
             return resolve_name(self.rpc, name)
         return super().resolve(name)
-
-    def put(self, value: Any) -> CID:
-        cid = super().put(value)
-        self.flush()
-        return cid
 
     @property
     def _buffer(self) -> Shipping:

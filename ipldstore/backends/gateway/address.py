@@ -1,0 +1,81 @@
+"""Where a gateway is, and what goes there only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from ipldstore.backends.http import Auth, authorization
+from ipldstore.errors import BackendError
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, eq=False)
+class Gateway:
+    """One gateway.
+
+    Attributes
+    ----------
+    url : str
+        What ``/ipfs/CID`` is appended to; without credentials.
+    headers : mapping of str to str
+        The headers, credentials among them, that its own host is sent, and no other.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+
+    @property
+    def host(self) -> str:
+        """The name or IP address of its host."""
+        return urlsplit(self.url).hostname or ""
+
+    def serves(self, url: str) -> bool:
+        """Whether a URL has the gateway's scheme, host and port."""
+        return _origin(urlsplit(url)) == _origin(urlsplit(self.url))
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+def parse_gateway(url: str, headers: Mapping[str, str], auth: Auth) -> Gateway:
+    """Read the URL of a gateway.
+
+    Parameters
+    ----------
+    url
+        Such as ``https://trustless-gateway.link``, with a user and a password if need be.
+    headers
+        Further headers of each request to it.
+    auth
+        User and password, or a bearer token; it goes before what the URL says.
+
+    Raises
+    ------
+    BackendError
+        If the URL is malformed.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise _malformed(str(error)) from None
+    if parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
+        raise _malformed(
+            f"scheme {parts.scheme!r}, host {parts.hostname!r}, query {bool(parts.query)}"
+        )
+    if auth is None and parts.username is not None:
+        auth = unquote(parts.username), unquote(parts.password or "")
+    host = parts.netloc.rpartition("@")[2]
+    path = parts.path.rstrip("/").removesuffix("/ipfs")
+    base = urlunsplit((parts.scheme, host, path, "", ""))
+    return Gateway(base, {**headers, **authorization(auth)})
+
+
+def _malformed(what: str) -> BackendError:
+    return BackendError(
+        f"malformed URL of a gateway: {what}; expected one such as https://trustless-gateway.link"
+    )

@@ -1,0 +1,126 @@
+"""One block out of several gateways: what counts as an answer, and what it means if none does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from ipldstore.backends.gateway.address import Gateway
+from ipldstore.backends.gateway.health import FAILURE, LIE, Health
+from ipldstore.backends.gateway.redirects import Answer, ask
+from ipldstore.backends.gateway.steps import Steps
+from ipldstore.backends.http import Reply, check_busy
+from ipldstore.backends.retries import TransientError
+from ipldstore.cid import Link, to_text, verify_block
+from ipldstore.errors import (
+    BackendError,
+    BlockNotFoundError,
+    CarFormatError,
+    CorruptBlockError,
+    IPLDStoreError,
+)
+
+MAX_BLOCK_BYTES = 2 << 20
+"""The largest block that IPFS nodes give each other."""
+
+FAULTS = (BackendError, BlockNotFoundError, CarFormatError, CorruptBlockError)
+"""What a gateway may do wrong."""
+
+Faults: TypeAlias = dict[Gateway, IPLDStoreError]
+
+_RAW = "application/vnd.ipld.raw"
+
+
+def read_block(
+    link: Link, gateways: Sequence[Gateway], health: Health, faults: Faults, *, method: str = "GET"
+) -> Steps[bytes]:
+    """Ask one gateway after the other until one serves a block.
+
+    Parameters
+    ----------
+    link
+        The CID.
+    gateways, health
+        Whom to ask, and in which order.
+    faults
+        What went wrong before. A gateway is asked again only where that was transient.
+    method
+        ``"HEAD"`` to ask for the block's existence alone.
+
+    Returns
+    -------
+    bytes
+        The block, verified; nothing with ``"HEAD"``.
+
+    Raises
+    ------
+    BlockNotFoundError
+        If all gateways say that they do not have it.
+    CorruptBlockError
+        If none did anything but that or serve other bytes.
+    BackendError
+        In any other case; a `TransientError` if to try again at once is worth it.
+    """
+    for gateway in health.order(gateways):
+        if not isinstance(faults.get(gateway), TransientError | None):
+            continue
+        try:
+            reply: Reply = yield from ask(
+                gateway, link, "format=raw", _RAW, method, MAX_BLOCK_BYTES
+            )
+            check_answer(reply, _RAW)
+            if method == "GET":
+                verify_block(link, reply.body)
+        except FAULTS as error:
+            faults[gateway] = error
+            hold_against(gateway, error, health)
+        else:
+            health.clear(gateway)
+            return reply.body
+    raise _failure(link, faults)
+
+
+def check_answer(answer: Answer, media_type: str) -> None:
+    """Check the status and the type of an answer.
+
+    Raises
+    ------
+    BlockNotFoundError
+        If it says that there is no such block.
+    BackendError
+        If it is anything else than what was asked for.
+    """
+    status = answer.status
+    if status in (404, 410):
+        raise BlockNotFoundError(f"HTTP status {status}")
+    if status == 504:
+        raise BackendError("HTTP status 504, not found in time", retryable=True)
+    check_busy(answer, "busy")
+    if status != 200:
+        raise BackendError(f"HTTP status {status}", retryable=status >= 500)
+    found = answer.headers.get("Content-Type", "")
+    if found.partition(";")[0].strip().lower() != media_type:
+        raise BackendError(f"an answer of type {found[:80]!r}, expected {media_type}")
+
+
+def hold_against(gateway: Gateway, error: IPLDStoreError, health: Health) -> None:
+    """Ask a gateway after the others for a while if it failed or lied; not to have is no fault."""
+    if isinstance(error, BackendError):
+        health.punish(gateway, FAILURE)
+    elif not isinstance(error, BlockNotFoundError):
+        health.punish(gateway, LIE)
+
+
+def _failure(link: Link, faults: Faults) -> IPLDStoreError:
+    errors = list(faults.values())
+    reasons = "; ".join(f"{gateway.url}: {error}" for gateway, error in faults.items())
+    text = f"no gateway serves block {to_text(link)}: {reasons}"
+    if all(isinstance(error, BlockNotFoundError) for error in errors):
+        return BlockNotFoundError(text)
+    if not any(isinstance(error, BackendError) for error in errors):
+        return CorruptBlockError(text)
+    waits = [error.wait for error in errors if isinstance(error, TransientError)]
+    if waits:
+        return TransientError(text, wait=min(waits))
+    retryable = any(isinstance(error, BackendError) and error.retryable for error in errors)
+    return BackendError(text, retryable=retryable)

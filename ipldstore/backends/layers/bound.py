@@ -1,0 +1,108 @@
+"""Keeping a folder of blocks within a size, by the times at which its files were used."""
+
+from __future__ import annotations
+
+import heapq
+from threading import Lock
+
+from ipldstore.backends.directory import DirectoryCAStore
+from ipldstore.cid import Link
+
+_SLACK = 8
+
+
+class SizeBound:
+    """Removes the least recently used blocks of a folder when it grows too large.
+
+    The time of use is the file's own modification time, so all processes that share the folder
+    see the same order and no index has to be kept. How much is there is learned by looking
+    through the folder: before the first put, and then each time this process has put an eighth
+    of the bound. A process alone never leaves more than the bound behind a put; each further
+    one that writes at the same time may add an eighth.
+
+    Parameters
+    ----------
+    folder
+        The blocks.
+    max_bytes
+        The bound, in bytes of blocks.
+
+    Raises
+    ------
+    ValueError
+        If the bound is not positive.
+    """
+
+    def __init__(self, folder: DirectoryCAStore, max_bytes: int) -> None:
+        if max_bytes <= 0:
+            raise ValueError(f"max_bytes is {max_bytes}, expected a positive number of bytes")
+        self._folder = folder
+        self.max_bytes = max_bytes
+        self._step = max_bytes // _SLACK
+        self._room = 0
+        self._lock = Lock()
+        self._cleaning = Lock()
+
+    def note_use(self, cid: Link) -> None:
+        """Note that a block was used just now."""
+        self._folder.touch_block(cid)
+
+    def put(self, cid: Link, data: bytes) -> None:
+        """Keep a block unless it is larger than the bound, and remove old ones if that is due.
+
+        Raises
+        ------
+        BackendError
+            If the block cannot be kept, or an old one cannot be removed.
+        """
+        if len(data) > self.max_bytes:
+            return
+        self._folder.put_block(cid, data)
+        self._folder.touch_block(cid)
+        with self._lock:
+            self._room -= len(data)
+            is_due = self._room < 0
+        if is_due:
+            self._enforce()
+
+    def _enforce(self) -> None:
+        """Look through the folder and remove what is too much, unless a thread is at it."""
+        if not self._cleaning.acquire(blocking=False):
+            return
+        try:
+            with self._lock:
+                self._room = self._step
+            total = newest = 0
+            for block in self._folder.iter_blocks():
+                total += block.size
+                newest = max(newest, block.time_ns)
+            if total > self.max_bytes:
+                total -= self._remove_oldest(total - (self.max_bytes - self._step), newest)
+            # what other threads put meanwhile is taken off already
+            with self._lock:
+                self._room -= max(0, self._step - (self.max_bytes - total))
+        finally:
+            self._cleaning.release()
+
+    def _remove_oldest(self, excess: int, newest: int) -> int:
+        removed = 0
+        for cid, size in self._find_oldest(excess, newest):
+            self._folder.remove_block(cid)
+            removed += size
+        return removed
+
+    def _find_oldest(self, excess: int, newest: int) -> list[tuple[Link, int]]:
+        """Return the oldest blocks that make up at least the excess, all older than the newest.
+
+        Only these are held in memory, in a heap with the newest of them on top.
+        """
+        oldest: list[tuple[int, Link, int]] = []
+        found = 0
+        for block in self._folder.iter_blocks():
+            if block.time_ns >= newest:
+                continue
+            heapq.heappush(oldest, (-block.time_ns, block.cid, block.size))
+            found += block.size
+            while found - oldest[0][2] >= excess:
+                found -= heapq.heappop(oldest)[2]
+        return [(cid, size) for _, cid, size in oldest]

@@ -1,0 +1,292 @@
+"""Several block stores as one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeAlias
+
+from ipldstore.backends.layers.health import Health
+from ipldstore.backends.layers.verified import VerifiedCAStore, get_block_on_loop
+from ipldstore.cid import CIDLike, Link, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import (
+    BackendError,
+    BlockNotFoundError,
+    CorruptBlockError,
+    InvalidCIDError,
+)
+
+Answer: TypeAlias = bytes | Exception
+
+
+class _Source:
+    """One of the stores, and how it did."""
+
+    def __init__(self, store: ContentAddressableStore, clock: Callable[[], float]) -> None:
+        self.store = store
+        self.health = Health(clock)
+
+    def ask(self, cid: Link) -> Answer:
+        with self._noting() as answers:
+            answers.append(self.store.get_block(cid))
+        return answers[0]
+
+    async def ask_async(self, cid: Link) -> Answer:
+        with self._noting() as answers:
+            answers.append(await get_block_on_loop(self.store, cid))
+        return answers[0]
+
+    @contextmanager
+    def _noting(self) -> Iterator[list[Answer]]:
+        answers: list[Answer] = []
+        self.health.begin()
+        try:
+            yield answers
+        except (BlockNotFoundError, InvalidCIDError) as error:
+            self.health.note_success()
+            answers.append(error)
+        except Exception as error:
+            self.health.note_failure()
+            answers.append(error)
+        else:
+            self.health.note_success()
+        finally:
+            self.health.end()
+
+
+class UnionCAStore(VerifiedCAStore):
+    """Reads from several stores and writes into the first.
+
+    Put the fastest or nearest store first: a folder, then the local node, then gateways. Blocks
+    are verified one store at a time, so that one that fails or serves wrong bytes is passed over
+    and the next one asked. It is then asked after the others for a second, and for up to a
+    minute if it goes on.
+
+    Parameters
+    ----------
+    stores
+        The stores, at least one. What is put goes into the first, which also names it; the
+        others are only read.
+    race
+        Whether all are asked at once and the first sound block is taken, instead of one after
+        the other. That costs every store a request, and helps where one never knows which is fast.
+    clock
+        A monotonic clock, in seconds.
+
+    Raises
+    ------
+    TypeError
+        If there is no store, or one of them is none.
+
+    Examples
+    --------
+    >>> from ipldstore import MappingCAStore
+    >>> first, second = MappingCAStore(), MappingCAStore()
+    >>> cid = second.put(b"hello")
+    >>> UnionCAStore(first, second).get(cid)
+    b'hello'
+    """
+
+    def __init__(
+        self,
+        *stores: ContentAddressableStore,
+        race: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not stores:
+            raise TypeError("expected at least one ContentAddressableStore, got none")
+        for store in stores:
+            if not isinstance(store, ContentAddressableStore):
+                raise TypeError(f"expected a ContentAddressableStore, not {type(store).__name__}")
+        super().__init__(default_hash=stores[0].default_hash)
+        self.stores = stores
+        self.race = race
+        self.is_shared = all(store.is_shared for store in stores)
+        self._first = stores[0]
+        self._clock = clock
+        self._sources = [_Source(store, clock) for store in stores]
+
+    def __repr__(self) -> str:
+        race = ", race=True" * self.race
+        return f"UnionCAStore({', '.join(map(repr, self.stores))}{race})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UnionCAStore) and self.stores == other.stores
+
+    def __hash__(self) -> int:
+        return hash((UnionCAStore, self.stores))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"stores": self.stores, "race": self.race, "clock": self._clock}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        UnionCAStore.__init__(self, *state["stores"], race=state["race"], clock=state["clock"])
+
+    def get_raw(self, cid: Link) -> bytes:
+        """Return the verified bytes of a block.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If every store says that it has no such block.
+        CorruptBlockError
+            If none has it and one or more serve wrong bytes.
+        BackendError
+            If none has it and one or more cannot tell; retryable if one of these is. All of
+            these name each store and its reason.
+        """
+        faults: dict[_Source, Exception] = {}
+        for group in self._groups():
+            for source, answer in _ask(group, cid):
+                if isinstance(answer, bytes):
+                    return answer
+                faults[source] = answer
+        raise _failure(cid, faults)
+
+    async def get_raw_async(self, cid: Link) -> bytes:
+        faults: dict[_Source, Exception] = {}
+        for group in self._groups():
+            answer = await _ask_async(group, cid, faults)
+            if answer is not None:
+                return answer
+        raise _failure(cid, faults)
+
+    def put_raw(self, data: bytes, codec: str) -> Link:
+        return self._first.put_raw(data, codec)
+
+    async def put_raw_async(self, data: bytes, codec: str) -> Link:
+        return await self._first.put_raw_async(data, codec)
+
+    def put_block(self, cid: Link, data: bytes) -> None:
+        self._first.put_block(cid, data)
+
+    def put_many(self, blocks: Iterable[tuple[Link, bytes]]) -> None:
+        self._first.put_many(blocks)
+
+    def has_raw(self, cid: Link) -> bool:
+        """Whether one of the stores has a block.
+
+        Raises
+        ------
+        BackendError
+            If none says so, and one or more cannot tell.
+        """
+        faults: dict[_Source, Exception] = {}
+        for source in self._sources:
+            try:
+                if source.store.has(cid):
+                    return True
+            except Exception as error:
+                faults[source] = error
+        if faults:
+            raise _failure(cid, faults)
+        return False
+
+    def size_of(self, cid: Link) -> int | None:
+        for store in self.stores:
+            try:
+                size = store.size_of(cid)
+            except BackendError:
+                continue
+            if size is not None:
+                return size
+        return None
+
+    def make_cid(self, data: bytes, codec: str) -> Link:
+        return self._first.make_cid(data, codec)
+
+    def resolve(self, name: CIDLike) -> Link:
+        """Return the CID that a name stands for in the first store that can tell."""
+        fault: Exception | None = None
+        for store in self.stores:
+            try:
+                return store.resolve(name)
+            except (BackendError, BlockNotFoundError, InvalidCIDError) as error:
+                if fault is None or isinstance(fault, InvalidCIDError):
+                    fault = error
+        assert fault is not None
+        raise fault
+
+    def flush(self) -> None:
+        self._first.flush()
+
+    def close(self) -> None:
+        with ExitStack() as stack:
+            for store in reversed(self.stores):
+                stack.callback(store.close)
+
+    def _groups(self) -> list[list[_Source]]:
+        """Return the stores in the order to ask them, those to be asked at once together."""
+        good = [source for source in self._sources if source.health.is_good]
+        others = [source for source in self._sources if source not in good]
+        if self.race:
+            return [group for group in (good, others) if group]
+        return [[source] for source in good + others]
+
+
+def _ask(group: list[_Source], cid: Link) -> Iterator[tuple[_Source, Answer]]:
+    """Iterate the answers of stores as they come; those not waited for stay behind in threads."""
+    if len(group) == 1:
+        yield group[0], group[0].ask(cid)
+        return
+    answers: SimpleQueue[tuple[_Source, Answer]] = SimpleQueue()
+    for source in group:
+        # no pool: the end of the program would wait for its threads
+        Thread(
+            target=lambda source=source: answers.put((source, source.ask(cid))),
+            name="ipldstore-race",
+            daemon=True,
+        ).start()
+    for _ in group:
+        yield answers.get()
+
+
+async def _ask_async(
+    group: list[_Source], cid: Link, faults: dict[_Source, Exception]
+) -> bytes | None:
+    """Return the first sound block, and cancel what is still under way; note the faults."""
+    tasks = {asyncio.ensure_future(source.ask_async(cid)): source for source in group}
+    pending = set(tasks)
+    try:
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                answer = task.result()
+                if isinstance(answer, bytes):
+                    return answer
+                faults[tasks[task]] = answer
+    finally:
+        for task in pending:
+            task.cancel()
+    return None
+
+
+def _failure(cid: Link, faults: dict[_Source, Exception]) -> Exception:
+    """Return the error that says why no store gave a block, caused by the one that decides."""
+    errors = list(faults.values())
+    failures = [e for e in errors if not isinstance(e, BlockNotFoundError | CorruptBlockError)]
+    corrupt = [e for e in errors if isinstance(e, CorruptBlockError)]
+    invalid = [e for e in errors if isinstance(e, InvalidCIDError)]
+    if invalid:
+        return invalid[0]
+    reasons = "; ".join(
+        f"{source.store!r}: {type(error).__name__}: {error}" for source, error in faults.items()
+    )
+    text = f"block {to_text(cid)} cannot be had from any of {len(faults)} stores: {reasons}"
+    error: Exception
+    if failures:
+        retryable = [e for e in failures if getattr(e, "retryable", False)]
+        error = BackendError(text, retryable=bool(retryable))
+        error.__cause__ = (retryable or failures)[0]
+    elif corrupt:
+        error = CorruptBlockError(text)
+        error.__cause__ = corrupt[0]
+    else:
+        error = BlockNotFoundError(text)
+        error.__cause__ = errors[0]
+    return error

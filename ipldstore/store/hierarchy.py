@@ -1,0 +1,311 @@
+"""A hierarchy as a whole: its root, its views and forks, and how it goes elsewhere."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.cid import CIDLike, as_link, to_cid, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import ReadOnlyStoreError
+from ipldstore.store import archive
+from ipldstore.store.forks import Rule, changes_of, make_fork, merge_changes
+from ipldstore.store.state import State
+from ipldstore.tree.tree import DEFAULT_CACHE_BYTES
+
+if TYPE_CHECKING:
+    from multiformats import CID
+
+    from ipldstore.backends.ipfs.store import IPFSStore
+    from ipldstore.store.publish import Published
+
+_READ_ONLY = "store was opened in read-only mode and does not support writing"
+
+
+class Hierarchy:
+    """What an `IPLDStore` does with all of its content at once; parameters as there."""
+
+    _state: State
+    _read_only: bool
+
+    def __init__(
+        self,
+        backend: ContentAddressableStore | None = None,
+        *,
+        root: CIDLike | None = None,
+        read_only: bool = False,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> None:
+        if backend is None:
+            backend = MappingCAStore()
+        if not isinstance(backend, ContentAddressableStore):
+            raise TypeError(
+                f"expected a ContentAddressableStore, not {type(backend).__name__}; "
+                "a mapping goes into MappingCAStore(mapping)"
+            )
+        state = State(backend, cache_bytes=cache_bytes)
+        if root is not None:
+            state.open_root(backend.resolve(root))
+        self._attach(state, read_only)
+
+    def _attach(self, state: State, read_only: bool) -> None:
+        self._state = state
+        self._read_only = read_only
+
+    @classmethod
+    def _view(cls, state: State, read_only: bool) -> Self:
+        store = cls.__new__(cls)
+        store._attach(state, read_only)
+        return store
+
+    @property
+    def backend(self) -> ContentAddressableStore:
+        """The block store."""
+        return self._state.backend
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writing is refused: in a read-only view, and in a copy in another process."""
+        return self._read_only or self._state.is_detached
+
+    def with_read_only(self, read_only: bool = False) -> Self:
+        """Return another view of the same hierarchy.
+
+        Parameters
+        ----------
+        read_only
+            Whether the view refuses to be written through.
+
+        Raises
+        ------
+        ReadOnlyStoreError
+            If a writable view is asked for in another process than that which made the store.
+        """
+        if not read_only:
+            self._state.check_attached()
+        return self._view(self._state, read_only)
+
+    @property
+    def root_cid(self) -> CID | None:
+        """The CID of the whole hierarchy; None while changes are not frozen."""
+        root = self._state.root
+        return None if root is None else to_cid(root)
+
+    def freeze(self) -> CID:
+        """Put the blocks of all that changed and return the root CID of the hierarchy.
+
+        Raises
+        ------
+        BackendError
+            If a block cannot be kept; the changes are still there, and not frozen.
+        """
+        return to_cid(self._state.freeze())
+
+    def set_root(self, root: CIDLike) -> None:
+        """Open another hierarchy on the same block store; changes that are not frozen are gone.
+
+        Parameters
+        ----------
+        root
+            Its root CID, in any form.
+
+        Raises
+        ------
+        InvalidCIDError
+            If the CID is malformed.
+        BlockNotFoundError, CorruptBlockError
+            If the root block cannot be had.
+        InvalidNodeError
+            If it is not a directory. In all these cases the store is as it was.
+        """
+        self._check_writable()
+        self._state.open_root(self.backend.resolve(root))
+
+    def fork(self) -> Self:
+        """Return a writer for another thread or process, whose changes can be merged.
+
+        It begins from the hierarchy as it stands, which is frozen for that, and puts its blocks
+        into the same block store. It can be pickled: sent to another process before it is used,
+        it can be written there, and sent back it brings its changes along, to be merged. One that
+        was used before it is sent can be read, forked and merged there, and not written.
+
+        Returns
+        -------
+        IPLDStore
+            Its `freeze` gives the root of what it began from with its changes.
+
+        Raises
+        ------
+        ReadOnlyStoreError
+            If this is a read-only view.
+        """
+        if self._read_only:
+            raise ReadOnlyStoreError(_READ_ONLY)
+        return self._view(make_fork(self._state), False)
+
+    def merge(self, *forks: Hierarchy, on_conflict: Rule | None = None) -> None:
+        """Make the changes of forks here, all or none; nothing is frozen afterwards.
+
+        What counts is how a fork differs from what it began with: a key that got its old value
+        again is not changed. Merging a fork twice does no harm, but to write on after a merge,
+        make another fork.
+
+        Parameters
+        ----------
+        forks
+            Forks of this store on its block store, or of an earlier state of it.
+        on_conflict
+            Called as ``on_conflict(key, values)`` for each key that was changed in different
+            ways, with the different values in order: that of this store, if it was changed here
+            since a fork was made, then those of the forks; None where it was deleted. Returns
+            the value that the key shall have, None to delete it.
+
+        Raises
+        ------
+        MergeConflictError
+            If keys were changed in different ways and there is no rule, or keys would be values
+            and directories at once.
+        BlockNotFoundError
+            If a fork wrote its blocks elsewhere.
+        """
+        self._check_writable()
+        parts = [changes_of(getattr(fork, "_state", None)) for fork in forks]
+        merge_changes(self._state, parts, on_conflict)
+
+    def __repr__(self) -> str:
+        root = self._state.root
+        what = "not frozen" if root is None else to_text(root)
+        return f"<IPLDStore {what} on {self.backend!r}{', read-only' * self.read_only}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (type(self), self._read_only, self._state)
+
+    def __dask_tokenize__(self) -> tuple[str, str, str]:
+        root = self._state.root
+        content = uuid.uuid4().hex if root is None else to_text(root)
+        return "ipldstore.IPLDStore", repr(self.backend), content
+
+    def to_car(
+        self,
+        destination: str | os.PathLike[str] | BinaryIO | None = None,
+        *,
+        since: CIDLike | None = None,
+        path: str = "",
+    ) -> bytes | int:
+        """Freeze, and write the whole hierarchy, or a part of it, as a CARv1 archive.
+
+        Its blocks come depth first from the root, each once.
+
+        Parameters
+        ----------
+        destination
+            A path, which appears once the archive is complete, or a binary stream.
+        since
+            The root of what the other side has, such as an earlier version. Its blocks are left
+            out: importing the archive where they are completes it. What lies under nodes that
+            both roots share is not looked through, so that a value that is there and in a new
+            place as well is sent again.
+        path
+            The group or array that becomes the archive's root, instead of the whole hierarchy.
+
+        Returns
+        -------
+        bytes or int
+            The archive, or the number of bytes written where a destination is given.
+
+        Raises
+        ------
+        BlockNotFoundError, CorruptBlockError
+            If a block of the hierarchy, or the root block of `since`, cannot be had.
+        InvalidKeyError
+            If the path is malformed, or not that of a directory.
+        """
+        root = self._state.freeze()
+        known = None if since is None else as_link(since)
+        return archive.export(self.backend, root, destination, since=known, path=path)
+
+    def import_car(self, source: archive.Source) -> CID:
+        """Read a CAR archive, keep its blocks and open its root.
+
+        Parameters
+        ----------
+        source
+            A CARv1 or CARv2 archive with one root: its bytes, its path, or a binary stream.
+
+        Returns
+        -------
+        multiformats.CID
+            The root.
+
+        Raises
+        ------
+        CarFormatError
+            If the archive is malformed, truncated, or holds a block that does not match its CID.
+        BlockNotFoundError
+            If blocks under the root are missing, in the archive and in the block store.
+        InvalidNodeError
+            If the root is not a directory. In all these cases the store's content is as it was;
+            blocks that arrived may stay in the block store.
+        """
+        self._check_writable()
+        root = archive.load(self.backend, source)
+        self._state.open_root(root)
+        return to_cid(root)
+
+    @classmethod
+    def from_car(
+        cls, source: archive.Source, backend: ContentAddressableStore | None = None
+    ) -> Self:
+        """Make a store of a CAR archive; see `import_car`."""
+        store = cls(backend)
+        store.import_car(source)
+        return store
+
+    def publish(
+        self,
+        node: IPFSStore | str | None = None,
+        *,
+        name: str | None = None,
+        key: str | None = None,
+        replace: CIDLike | None = None,
+        announce: bool = True,
+    ) -> Published:
+        """Freeze, and have an IPFS node keep and offer the hierarchy.
+
+        Parameters
+        ----------
+        node
+            The node, or its address. If None: that of the block store, else the local one.
+        name, key, replace, announce
+            The name of the pin; the IPNS key to point at the root; the root whose pin goes; and
+            whether to tell the network. See `ipldstore.store.publish.publish`.
+
+        Returns
+        -------
+        Published
+            The root, and what was done.
+
+        Raises
+        ------
+        BlockNotFoundError, CorruptBlockError
+            If a block of the hierarchy cannot be had.
+        BackendError
+            If the node cannot be reached or fails, or `replace` is not pinned.
+        """
+        from ipldstore.store.publish import publish
+
+        root = self._state.freeze()
+        return publish(
+            root, self.backend, node, name=name, key=key, replace=replace, announce=announce
+        )
+
+    def _check_writable(self) -> None:
+        self._state.check_attached()
+        if self._read_only:
+            raise ReadOnlyStoreError(_READ_ONLY)
+
+
+def _unpickle(cls: type[Hierarchy], read_only: bool, state: State) -> Hierarchy:
+    return cls._view(state, read_only)
