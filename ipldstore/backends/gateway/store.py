@@ -20,6 +20,7 @@ from ipldstore.backends.gateway.steps import Steps, opened, run, run_async
 from ipldstore.backends.gateway.subtree import CAR, CAR_ACCEPT, CAR_QUERY, Wanted, iter_wanted
 from ipldstore.backends.http import DEFAULT_CONNECTIONS, Auth, HTTPClient, Stream
 from ipldstore.backends.retries import Retries
+from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.cid import CIDLike, Link, as_link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockNotFoundError, InvalidCIDError, ReadOnlyStoreError
@@ -29,7 +30,7 @@ DEFAULT_GATEWAYS = ("https://trustless-gateway.link",)
 DEFAULT_TIMEOUT = 30.0
 
 
-class GatewayCAStore(ContentAddressableStore):
+class GatewayCAStore(VerifiedCAStore):
     """Reads blocks through one or several gateways, none of which is trusted.
 
     Every block is verified before it counts. When a gateway cannot be reached, is too slow,

@@ -11,7 +11,7 @@ from typing import Any
 from ipldstore.backends.directory import DirectoryCAStore
 from ipldstore.backends.layers.bound import SizeBound
 from ipldstore.backends.layers.flights import Flights
-from ipldstore.backends.layers.verified import VerifiedCAStore, get_block_on_loop
+from ipldstore.backends.verified import VerifiedCAStore, get_block_on_loop
 from ipldstore.cid import CIDLike, Link, as_link, identity_data
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockNotFoundError, CorruptBlockError

@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any, TypeAlias
 
 from ipldstore.backends.layers.health import Health
-from ipldstore.backends.layers.verified import VerifiedCAStore, get_block_on_loop
+from ipldstore.backends.verified import VerifiedCAStore, get_block_on_loop
 from ipldstore.cid import CIDLike, Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import (
