@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ipldstore.backends.layers.union import UnionCAStore
     from ipldstore.backends.mapping import MappingCAStore
     from ipldstore.contentstore import ContentAddressableStore
+    from ipldstore.copying import copy
     from ipldstore.errors import (
         BackendError,
         BlockNotFoundError,
@@ -66,6 +67,7 @@ _HOMES = {
     "IPLDStore": "ipldstore.store",
     "MappingCAStore": "ipldstore.backends.mapping",
     "UnionCAStore": "ipldstore.backends.layers.union",
+    "copy": "ipldstore.copying",
     "copy_root": "ipldstore.transfer",
     "diff": "ipldstore.store.diff",
     "get_ipfs_mapper": "ipldstore.store.ipfs",
@@ -95,6 +97,7 @@ __all__ = [
     "MergeConflictError",
     "ReadOnlyStoreError",
     "UnionCAStore",
+    "copy",
     "copy_root",
     "diff",
     "get_ipfs_mapper",

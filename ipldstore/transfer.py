@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import NamedTuple
+from typing import NamedTuple, Self, TypeAlias
 
 from ipldstore.cid import CIDLike, Link, as_link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag
+
+Progress: TypeAlias = Callable[[int, int], object]
+"""Told how much was moved so far: how many, and their bytes."""
 
 _VALUES_AT_ONCE = 256
 
@@ -37,7 +40,7 @@ def copy_root(
     target: ContentAddressableStore,
     *,
     workers: int = 8,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Copied:
     """Copy all blocks under a root that the target lacks.
 
@@ -77,65 +80,104 @@ def copy_root(
     >>> copy_root(store.freeze(), store.backend, MappingCAStore())
     Copied(blocks=2, bytes=52, skipped=0)
     """
-    return _Copy(source, target, workers, progress).run(as_link(root))
+    with Moves(workers, progress) as moves:
+        _Copy(source, target, moves).run(as_link(root))
+        moves.finish()
+        target.flush()
+    return moves.copied
+
+
+class Moves:
+    """What is moved by threads, so much at once, and the counts of it.
+
+    Parameters
+    ----------
+    workers
+        How much is moved at once.
+    progress
+        As in `copy_root`.
+
+    Attributes
+    ----------
+    copied : Copied
+        The counts so far.
+    """
+
+    def __init__(self, workers: int, progress: Progress | None) -> None:
+        self.copied = Copied(0, 0, 0)
+        self._pool = ThreadPoolExecutor(workers, "ipldstore-copy")
+        self._most = 2 * workers - 1
+        self._progress = progress
+        self._pending: set[Future[int | None]] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def pending(self) -> tuple[Future[int | None], ...]:
+        """What is on its way."""
+        return tuple(self._pending)
+
+    def begin(self, move: Callable[..., int | None], *what: object) -> None:
+        """Have a thread move something; what it returns is the size, None if it was there.
+
+        Raises what an earlier move raised.
+        """
+        self._pending.add(self._pool.submit(move, *what))
+        self._settle(self._most)
+
+    def finish(self) -> None:
+        """Wait until nothing is on its way, and raise what a move raised."""
+        self._settle(0)
+
+    def skip(self) -> None:
+        """Count what was there."""
+        self.copied = self.copied._replace(skipped=self.copied.skipped + 1)
+
+    def _settle(self, most: int) -> None:
+        while len(self._pending) > most:
+            done, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._count(future.result())
+
+    def _count(self, size: int | None) -> None:
+        if size is None:
+            self.skip()
+            return
+        blocks, total, skipped = self.copied
+        self.copied = Copied(blocks + 1, total + size, skipped)
+        if self._progress is not None:
+            self._progress(self.copied.blocks, self.copied.bytes)
 
 
 class _Copy:
-    """One copy, its counts, and the blocks that are on their way."""
+    """One copy of blocks."""
 
     def __init__(
-        self,
-        source: ContentAddressableStore,
-        target: ContentAddressableStore,
-        workers: int,
-        progress: Callable[[int, int], object] | None,
+        self, source: ContentAddressableStore, target: ContentAddressableStore, moves: Moves
     ) -> None:
         self._source = source
         self._target = target
-        self._workers = workers
-        self._progress = progress
+        self._moves = moves
         self._present: set[Link] = set()
-        self._pending: set[Future[int]] = set()
-        self._blocks = self._bytes = self._skipped = 0
 
-    def run(self, root: Link) -> Copied:
-        with ThreadPoolExecutor(self._workers, "ipldstore-copy") as pool:
-            try:
-                self._move_all(root, pool)
-                self._settle(0)
-                self._target.flush()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        return Copied(self._blocks, self._bytes, self._skipped)
-
-    def _move_all(self, root: Link, pool: ThreadPoolExecutor) -> None:
+    def run(self, root: Link) -> None:
         values: list[Link] = []
         for link, data in iter_dag(root, self._load, children_first=True):
             if link in self._present:
-                self._skipped += 1
+                self._moves.skip()
                 continue
             if data is None:
                 values.append(link)
             if data is not None or len(values) == _VALUES_AT_ONCE:
-                self._move_values(values, pool)
+                self._move_values(values)
                 values.clear()
             if data is not None:
-                before = tuple(self._pending)
-                self._submit(pool, self._move_node, link, data, before)
-        self._move_values(values, pool)
-
-    def _move_values(self, values: Sequence[Link], pool: ThreadPoolExecutor) -> None:
-        missing = self._target.find_missing(values) if values else ()
-        for link in values:
-            if link in missing:
-                self._submit(pool, self._move_value, link)
-            else:
-                self._skipped += 1
-
-    def _submit(self, pool: ThreadPoolExecutor, move: Callable[..., int], *what: object) -> None:
-        self._pending.add(pool.submit(move, *what))
-        self._settle(2 * self._workers - 1)
+                self._moves.begin(self._move_node, link, data, self._moves.pending)
+        self._move_values(values)
 
     def _load(self, node: Link) -> bytes:
         """Load a node from the target if it is there: what it leads to may still be missing."""
@@ -144,28 +186,23 @@ class _Copy:
         self._present.add(node)
         return self._target.get_block(node)
 
+    def _move_values(self, values: Sequence[Link]) -> None:
+        missing = self._target.find_missing(values) if values else ()
+        for link in values:
+            if link in missing:
+                self._moves.begin(self._move_value, link)
+            else:
+                self._moves.skip()
+
     def _move_value(self, link: Link) -> int:
         data = self._source.get_block(link)
         self._target.put_block(link, data)
         return len(data)
 
-    def _move_node(self, link: Link, data: bytes, before: Iterable[Future[int]]) -> int:
+    def _move_node(self, link: Link, data: bytes, before: Iterable[Future[int | None]]) -> int:
         """Move a node after all that it leads to."""
         # the pool begins tasks in the order in which they came, so these end without this one
         for other in before:
             other.result()
         self._target.put_block(link, data)
         return len(data)
-
-    def _settle(self, most: int) -> None:
-        """Wait until no more than so many blocks are on their way."""
-        while len(self._pending) > most:
-            done, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._count(future.result())
-
-    def _count(self, size: int) -> None:
-        self._blocks += 1
-        self._bytes += size
-        if self._progress is not None:
-            self._progress(self._blocks, self._bytes)

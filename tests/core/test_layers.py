@@ -13,7 +13,18 @@ LAYERS = [
     {"contentstore"},
     {"backends", "transfer"},
     {"store"},
-    {"cli", "distributed", "fsspec", "inventory", "testing", "__main__"},
+    {
+        "cli",
+        "copying",
+        "distributed",
+        "fsspec",
+        "inventory",
+        "opening",
+        "references",
+        "registry",
+        "testing",
+        "__main__",
+    },
 ]
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 TOP = len(LAYERS) - 1
