@@ -15,12 +15,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ipldstore.backends.carfile.store import CARStore
     from ipldstore.backends.directory import DirectoryCAStore
     from ipldstore.backends.gateway.store import GatewayCAStore
     from ipldstore.backends.ipfs.store import IPFSStore
     from ipldstore.backends.layers.cache import CachingCAStore
     from ipldstore.backends.layers.union import UnionCAStore
     from ipldstore.backends.mapping import MappingCAStore
+    from ipldstore.backends.objects.store import ObjectCAStore
+    from ipldstore.backends.sqlite import SQLiteCAStore
     from ipldstore.contentstore import ContentAddressableStore
     from ipldstore.copying import copy
     from ipldstore.errors import (
@@ -38,6 +41,13 @@ if TYPE_CHECKING:
         ReadOnlyStoreError,
     )
     from ipldstore.inventory import info
+    from ipldstore.opening import open  # noqa: A004
+    from ipldstore.references import car_reference_fs
+    from ipldstore.registry import (
+        BlockStoreNotFoundError,
+        BlockStoreURLError,
+        open_block_store,
+    )
     from ipldstore.store import IPLDStore
     from ipldstore.store.diff import Change, diff
     from ipldstore.store.ipfs import get_ipfs_mapper
@@ -61,23 +71,34 @@ _HOMES = {
     "Change": "ipldstore.store.diff",
     "ContentAddressableStore": "ipldstore.contentstore",
     "DirectoryCAStore": "ipldstore.backends.directory",
+    "CARStore": "ipldstore.backends.carfile.store",
     "CachingCAStore": "ipldstore.backends.layers.cache",
     "GatewayCAStore": "ipldstore.backends.gateway.store",
     "IPFSStore": "ipldstore.backends.ipfs.store",
     "IPLDStore": "ipldstore.store",
     "MappingCAStore": "ipldstore.backends.mapping",
+    "ObjectCAStore": "ipldstore.backends.objects.store",
+    "SQLiteCAStore": "ipldstore.backends.sqlite",
     "UnionCAStore": "ipldstore.backends.layers.union",
+    "BlockStoreNotFoundError": "ipldstore.registry",
+    "BlockStoreURLError": "ipldstore.registry",
+    "car_reference_fs": "ipldstore.references",
     "copy": "ipldstore.copying",
     "copy_root": "ipldstore.transfer",
     "diff": "ipldstore.store.diff",
     "get_ipfs_mapper": "ipldstore.store.ipfs",
     "info": "ipldstore.inventory",
+    "open": "ipldstore.opening",
+    "open_block_store": "ipldstore.registry",
     **dict.fromkeys(_ERRORS, "ipldstore.errors"),
 }
 
 __all__ = [
     "BackendError",
     "BlockNotFoundError",
+    "BlockStoreNotFoundError",
+    "BlockStoreURLError",
+    "CARStore",
     "CachingCAStore",
     "CarFormatError",
     "Change",
@@ -95,13 +116,18 @@ __all__ = [
     "LimitExceededError",
     "MappingCAStore",
     "MergeConflictError",
+    "ObjectCAStore",
     "ReadOnlyStoreError",
+    "SQLiteCAStore",
     "UnionCAStore",
+    "car_reference_fs",
     "copy",
     "copy_root",
     "diff",
     "get_ipfs_mapper",
     "info",
+    "open",
+    "open_block_store",
 ]
 
 

@@ -43,12 +43,22 @@ def write_car(stream: BinaryIO, root: Link, blocks: Iterable[tuple[Link, bytes]]
     int
         The number of bytes written.
     """
-    header = dagcbor.encode({"roots": [root], "version": 1})
-    written = _write(stream, encode_varint(len(header)) + header)
+    written = _write(stream, encode_header(root))
     for link, data in blocks:
-        written += _write(stream, encode_varint(len(link) + len(data)) + link)
+        written += _write(stream, encode_section_head(link, len(data)))
         written += _write(stream, data)
     return written
+
+
+def encode_header(root: Link) -> bytes:
+    """Write what a CARv1 archive with one root begins with."""
+    header = dagcbor.encode({"roots": [root], "version": 1})
+    return encode_varint(len(header)) + header
+
+
+def encode_section_head(link: Link, size: int) -> bytes:
+    """Write what stands before a block of so many bytes."""
+    return encode_varint(len(link) + size) + link
 
 
 def _write(stream: BinaryIO, data: bytes) -> int:
@@ -80,6 +90,11 @@ class CarReader:
         What the header names as roots, as CIDv1.
     version : int
         1 or 2.
+    payload_start, payload_end : int, int or None
+        Where the CARv1 archive within a CARv2 one begins and ends, in bytes from the start of the
+        stream; 0 and None in a CARv1 archive.
+    index_start : int
+        Where the index of a CARv2 archive begins; 0 if there is none.
 
     Raises
     ------
@@ -91,7 +106,17 @@ class CarReader:
     def __init__(self, stream: BinaryIO, *, max_section_bytes: int = MAX_SECTION_BYTES) -> None:
         self._input = _Input(stream)
         self._max_section_bytes = max_section_bytes
+        self.payload_start = self.index_start = 0
         self.version, self.roots = self._read_header(allow_v2=True)
+
+    @property
+    def offset(self) -> int:
+        """How many bytes of the stream were read: at first, where the first section begins."""
+        return self._input.offset
+
+    @property
+    def payload_end(self) -> int | None:
+        return self._input.end
 
     def __iter__(self) -> Iterator[tuple[Link, bytes]]:
         while (size := self._read_length(self._max_section_bytes, "section")) is not None:
@@ -129,13 +154,14 @@ class CarReader:
 
     def _enter_payload(self) -> None:
         start = self._input.offset
-        data_offset, data_size, _ = _V2_HEADER.unpack(self._input.read(_V2_HEADER.size))
+        data_offset, data_size, index_offset = _V2_HEADER.unpack(self._input.read(_V2_HEADER.size))
         if data_offset < _V2_PAYLOAD_START:
             raise CarFormatError(
                 f"CARv2 payload at byte {data_offset}, within the header", offset=start
             )
         self._input.skip(data_offset - self._input.offset)
         self._input.end = data_offset + data_size
+        self.payload_start, self.index_start = data_offset, index_offset
 
     def _read_length(self, limit: int, what: str) -> int | None:
         """Read the varint before a header or section; None at the clean end of the archive."""

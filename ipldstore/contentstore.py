@@ -126,6 +126,23 @@ class ContentAddressableStore(ABC):
             If that fails. The blocks are still there, and the next `flush` tries again.
         """
 
+    @property
+    def noted_root(self) -> Link | None:
+        """The root that the store itself names, which a hierarchy on it opens by itself.
+
+        None if it names none, as most stores: they hold blocks of many roots.
+        """
+        return None
+
+    def note_root(self, root: Link) -> None:  # noqa: B027
+        """Be told the root of a hierarchy that was frozen, after the `flush` of its blocks.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be noted.
+        """
+
     def close(self) -> None:
         """Flush, and let go of connections and files; what is used after that opens them anew."""
         self.flush()

@@ -24,8 +24,9 @@ app = typer.Typer(
 )
 
 _STORES = (
-    "a folder, ipfs: for the local node, ipfs+http://HOST:PORT for another, gateway: or "
-    "gateway+https://HOST to read through gateways"
+    "a folder, FILE.car, sqlite:FILE, s3://, gs:// or az:// with a bucket, ipfs: for the local "
+    "node, ipfs+http://HOST:PORT for another, gateway: or gateway+https://HOST to read through "
+    "gateways"
 )
 
 Blocks = Annotated[
@@ -214,13 +215,36 @@ def publish_(
     announce: Annotated[
         bool, typer.Option("--announce/--no-announce", help="Tell the network at once.")
     ] = True,
+    files: Annotated[
+        bool,
+        typer.Option("--files", help="Publish it as plain files instead, see unixfs."),
+    ] = False,
     node: Node = None,
     blocks: Blocks = BLOCKS,
 ) -> None:
     """Have an IPFS node keep and offer a hierarchy."""
-    from ipldstore.cli.publish import publish_root
+    if files:
+        from ipldstore.cli.unixfs import publish_files as publish
+    else:
+        from ipldstore.cli.publish import publish_root as publish
 
-    print(publish_root(cid, blocks, node, name=name, key=key, replace=replace, announce=announce))
+    print(publish(cid, blocks, node, name=name, key=key, replace=replace, announce=announce))
+
+
+@app.command()
+@reported
+def unixfs(
+    cid: Root,
+    read: Annotated[
+        bool,
+        typer.Option("--read", help="The other way: CID is a directory of plain files."),
+    ] = False,
+    blocks: Blocks = BLOCKS,
+) -> None:
+    """Keep a hierarchy also as plain files, which any IPFS program reads; print their CID."""
+    from ipldstore.cli.unixfs import read_files, write_files
+
+    print(read_files(cid, blocks) if read else write_files(cid, blocks))
 
 
 @pins.command("add")

@@ -1,11 +1,9 @@
-"""The blocks that the commands work on: a folder, an IPFS node or gateways."""
+"""The blocks that the commands work on."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
@@ -17,6 +15,7 @@ from ipldstore.cli.reporting import size_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag
 from ipldstore.errors import BackendError
+from ipldstore.registry import BlockStoreNotFoundError, BlockStoreURLError, open_block_store
 
 if TYPE_CHECKING:
     from ipldstore.backends.ipfs.store import IPFSStore
@@ -32,8 +31,11 @@ class Extent(NamedTuple):
         return f"{self.blocks:,} block{'s' * (self.blocks != 1)}, {size_text(self.size)}"
 
 
-_SCHEME = re.compile(r"([a-z][a-z0-9+]+):(.*)", re.DOTALL)  # one letter is a drive of Windows
 _IPNS = ("ipns://", "/ipns/")
+_EXPECTED = (
+    "expected a folder, ipfs: or ipfs+http://HOST:PORT, gateway: or gateway+https://HOST, "
+    "FILE.car, sqlite:FILE, s3://BUCKET, gs://BUCKET or az://CONTAINER"
+)
 
 
 def open_blocks(place: str, *, make: bool = False) -> ContentAddressableStore:
@@ -42,43 +44,27 @@ def open_blocks(place: str, *, make: bool = False) -> ContentAddressableStore:
     Parameters
     ----------
     place
-        A folder; ``ipfs:`` for the local node, ``ipfs:MULTIADDR`` or ``ipfs+http://HOST:PORT`` for
-        another; ``gateway:`` for the default gateways, ``gateway+https://HOST`` for one, and more
-        after commas.
+        A folder, or another block store, as in `ipldstore.registry.open_block_store`.
     make
-        Whether a folder that does not exist is made.
+        Whether a folder or file that does not exist is made.
 
     Raises
     ------
     typer.BadParameter
-        If it is none of these.
+        If it names no block store.
     FileNotFoundError
-        If there is no such folder.
+        If there is no such folder or file.
     BackendError
-        If the folder cannot be used.
+        If it cannot be used.
     """
-    scheme = _SCHEME.fullmatch(place)
-    if scheme is None:
-        return _open_folder(Path(place), make)
-    kind, plus, protocol = scheme[1].partition("+")
-    rest = f"{protocol}:{scheme[2]}" if protocol else scheme[2]
-    is_url = protocol in ("http", "https")
-    if kind == "ipfs" and (is_url or (not plus and not rest.startswith("//"))):
-        return open_node(rest)
-    if kind == "gateway" and (is_url or place == "gateway:"):
-        return _open_gateways(rest)
-    raise typer.BadParameter(
-        f"{place!r} names no blocks: expected a folder, ipfs:, ipfs:/ip4/..., "
-        "ipfs+http://HOST:PORT, gateway: or gateway+https://HOST (for a folder with such a name "
-        f"write ./{place})",
-        param_hint="--blocks",
-    )
-
-
-def _open_folder(path: Path, make: bool) -> DirectoryCAStore:
-    if not make and not path.exists():
-        raise FileNotFoundError(f"no folder of blocks {str(path)!r} (option --blocks)")
-    return DirectoryCAStore(path)
+    if place.lower().startswith("memory:"):
+        raise typer.BadParameter("'memory:' would end with the command", param_hint="--blocks")
+    try:
+        return open_block_store(place, create=make)
+    except BlockStoreURLError as error:
+        raise typer.BadParameter(f"{error}; {_EXPECTED}", param_hint="--blocks") from None
+    except BlockStoreNotFoundError as error:
+        raise FileNotFoundError(f"{error} (option --blocks)") from None
 
 
 def open_node(address: str | None) -> IPFSStore:
@@ -95,15 +81,6 @@ def open_node(address: str | None) -> IPFSStore:
         return IPFSStore(address or None)
     except BackendError as error:
         raise typer.BadParameter(str(error)) from None
-
-
-def _open_gateways(urls: str) -> ContentAddressableStore:
-    from ipldstore.backends.gateway.store import GatewayCAStore
-
-    try:
-        return GatewayCAStore(urls.split(",")) if urls else GatewayCAStore()
-    except BackendError as error:
-        raise typer.BadParameter(str(error), param_hint="--blocks") from None
 
 
 @contextmanager

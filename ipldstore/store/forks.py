@@ -31,9 +31,9 @@ _NAMED_KEYS = 5
 _CHANGED_TWICE = "changed in different ways"
 
 _NOT_SHARED = (
-    "this fork is in another process than that which made it, on a block store that is only in "
-    "that one's memory, so what is written would be lost: fork a store on a DirectoryCAStore, or "
-    "on another block store that all processes reach"
+    "this fork is in another process than that which made it, on a block store that only that one "
+    "can write to, so what is written would be lost: fork a store on a DirectoryCAStore, or on "
+    "another block store that all processes reach"
 )
 _SEALED = (
     "this fork was used before it came here by pickle, so what is written to this copy could be "
@@ -243,6 +243,9 @@ class ForkState(State):
 
     def open_root(self, root: Link) -> None:
         raise IPLDStoreError("a fork keeps to the root it began with: open the root in a store")
+
+    def note_root(self, root: Link) -> None:
+        """Leave the root of the block store to those who merge the fork."""
 
     def mark(self) -> Callable[[], None]:
         changes = dict(self.changes)

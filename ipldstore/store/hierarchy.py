@@ -46,8 +46,9 @@ class Hierarchy:
                 "a mapping goes into MappingCAStore(mapping)"
             )
         state = State(backend, cache_bytes=cache_bytes)
+        root = backend.noted_root if root is None else backend.resolve(root)
         if root is not None:
-            state.open_root(backend.resolve(root))
+            state.open_root(root)
         self._attach(state, read_only)
 
     def _attach(self, state: State, read_only: bool) -> None:
@@ -101,7 +102,10 @@ class Hierarchy:
         BackendError
             If a block cannot be kept; the changes are still there, and not frozen.
         """
-        return to_cid(self._state.freeze())
+        root = self._state.freeze()
+        if not self._read_only:
+            self._state.note_root(root)
+        return to_cid(root)
 
     def set_root(self, root: CIDLike) -> None:
         """Open another hierarchy on the same block store; changes that are not frozen are gone.
@@ -261,6 +265,69 @@ class Hierarchy:
         """Make a store of a CAR archive; see `import_car`."""
         store = cls(backend)
         store.import_car(source)
+        return store
+
+    def to_unixfs(self) -> CID:
+        """Freeze, and keep the hierarchy also as a UnixFS directory of plain files.
+
+        It shares the blocks of the values, and is what ``ipfs add -r --hidden`` makes in the
+        profile ``unixfs-v1-2025`` of the files that ``ipldstore get`` writes. Anything that reads
+        IPFS directories reads it without this package.
+
+        Returns
+        -------
+        multiformats.CID
+            The directory's CID.
+
+        Raises
+        ------
+        BlockNotFoundError, CorruptBlockError
+            If a block of the hierarchy cannot be had.
+        BackendError
+            If a block cannot be kept.
+        """
+        from ipldstore.store.plain import write_plain
+
+        directory = write_plain(self.backend, self._state.freeze())
+        self.backend.flush()
+        return to_cid(directory)
+
+    @classmethod
+    def from_unixfs(
+        cls, directory: CIDLike, backend: ContentAddressableStore, *, max_keys: int | None = None
+    ) -> Self:
+        """Make a store of a UnixFS directory of plain files, and freeze it.
+
+        Values keep their blocks where these are cut as this package cuts them; other files are
+        read and written anew. Empty directories are left out.
+
+        Parameters
+        ----------
+        directory
+            The directory's CID, in any form.
+        backend
+            Where its blocks are, and where those of the hierarchy go.
+        max_keys
+            How many files, directories and shards there may be; ten million if None.
+
+        Raises
+        ------
+        InvalidNodeError
+            If a block is malformed, or neither of a file nor of a directory.
+        InvalidKeyError
+            If a path is no key.
+        LimitExceededError
+            If there is more than `max_keys`, or a file that has to be written anew has more than
+            1 GiB.
+        BlockNotFoundError, CorruptBlockError
+            If a block cannot be had.
+        """
+        from ipldstore.store.plain import MAX_KEYS, read_plain
+
+        store = cls(backend)
+        root = backend.resolve(directory)
+        read_plain(backend, root, store._state.tree, max_keys=max_keys or MAX_KEYS)
+        store.freeze()
         return store
 
     def publish(

@@ -102,6 +102,11 @@ class State:
                 self._unflushed = None
         return root
 
+    def note_root(self, root: Link) -> None:
+        """Tell the block store a root that was frozen."""
+        if not self.is_away:
+            self.backend.note_root(root)
+
     def snapshot(self) -> Link | None:
         """Return the root of what is there now, None if there is nothing."""
         with self.lock:

@@ -14,6 +14,8 @@ PROGRAMS = {
     "million.py": "zarr",
     "car_transfer.py": "zarr",
     "ipfs_node.py": "zarr",
+    "onefile.py": "zarr",
+    "object_store.py": "obstore",
 }
 
 for name, peer in PROGRAMS.items():

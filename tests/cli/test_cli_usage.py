@@ -17,7 +17,7 @@ from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT
 from ipldstore.cli import main
 from ipldstore.version import __version__
 
-COMMANDS = ["put", "get", "ls", "export", "import", "demo", "publish"]
+COMMANDS = ["put", "get", "ls", "export", "import", "demo", "publish", "unixfs"]
 SAY_MODULES = """
 import sys
 from ipldstore.cli import main
@@ -104,7 +104,8 @@ def test_folder_that_cannot_hold_blocks(command: str, call: Any, classic: Path) 
     outcome = call(command, argument, "--blocks", "classic.zarr")
     assert (outcome.code, outcome.out) == (5, b"")
     assert "is not empty and holds no SHARDING file" in outcome.err
-    assert call(command, argument, "--blocks", "x.car").code == 5
+    Path("x.bin").write_bytes(b"")
+    assert call(command, argument, "--blocks", "x.bin").code == 5
 
 
 def test_root_that_is_no_directory(call: Any, classic: Path) -> None:

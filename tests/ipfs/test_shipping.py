@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipldstore.backends.ipfs.shipping import Shipping
+from ipldstore.backends.shipping import Shipping
 from ipldstore.cid import make_link
 from ipldstore.errors import BackendError
 

@@ -12,7 +12,7 @@ from ipldstore.backends.http import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT, Auth
 from ipldstore.backends.ipfs.names import is_name, resolve_name
 from ipldstore.backends.ipfs.pinning import Pins
 from ipldstore.backends.ipfs.rpc import KuboRPC
-from ipldstore.backends.ipfs.shipping import Shipping
+from ipldstore.backends.shipping import Shipping
 from ipldstore.car import write_car
 from ipldstore.cid import (
     CODECS,

@@ -157,6 +157,13 @@ class CachingCAStore(VerifiedCAStore):
     def flush(self) -> None:
         self.source.flush()
 
+    @property
+    def noted_root(self) -> Link | None:
+        return self.source.noted_root
+
+    def note_root(self, root: Link) -> None:
+        self.source.note_root(root)
+
     def close(self) -> None:
         try:
             self.source.close()

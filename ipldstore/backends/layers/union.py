@@ -215,6 +215,13 @@ class UnionCAStore(VerifiedCAStore):
     def flush(self) -> None:
         self._first.flush()
 
+    @property
+    def noted_root(self) -> Link | None:
+        return self._first.noted_root
+
+    def note_root(self, root: Link) -> None:
+        self._first.note_root(root)
+
     def close(self) -> None:
         with ExitStack() as stack:
             for store in reversed(self.stores):

@@ -1,4 +1,4 @@
-"""Blocks on their way to a node: collected, and sent together while the writer goes on."""
+"""Blocks on their way to a server: collected, and sent while the writer goes on."""
 
 from __future__ import annotations
 
@@ -32,15 +32,29 @@ class Shipping:
         How many bytes may be in the buffer. A block that is larger is taken when it is empty.
     blocks
         What is in the buffer from the beginning.
+    at_once
+        How many shipments may be under way at once.
+    one_by_one
+        Whether each block is a shipment of its own, and not an eighth of `limit`.
     """
 
-    def __init__(self, ship: Ship, limit: int, blocks: Iterable[tuple[Link, bytes]] = ()) -> None:
+    def __init__(
+        self,
+        ship: Ship,
+        limit: int,
+        blocks: Iterable[tuple[Link, bytes]] = (),
+        *,
+        at_once: int = _SHIPMENTS_AT_ONCE,
+        one_by_one: bool = False,
+    ) -> None:
         self._ship = ship
         self._limit = limit
-        self._shipment_bytes = max(1, limit // _SHIPMENTS_PER_BUFFER)
+        self._at_once = at_once
+        self._shipment_bytes = 1 if one_by_one else max(1, limit // _SHIPMENTS_PER_BUFFER)
         self._changed = Condition()
         self._blocks: dict[Link, bytes] = {}
         self._waiting: dict[Link, None] = {}
+        self._awaited: list[set[Link]] = []
         self._bytes = self._waiting_bytes = 0
         self._begun = self._under_way = 0
         self._failed = 0
@@ -87,8 +101,12 @@ class Shipping:
         with self._changed:
             begun = self._begun
             awaited = set(self._blocks)
-            while awaited := awaited.intersection(self._blocks):
-                self._wait_for_shipments(begun)
+            self._awaited.append(awaited)
+            try:
+                while awaited:
+                    self._wait_for_shipments(begun)
+            finally:
+                self._awaited = [other for other in self._awaited if other is not awaited]
 
     def close(self) -> None:
         """End the threads once they have nothing to do."""
@@ -126,12 +144,12 @@ class Shipping:
     def _start_shipments(self, at_least: int) -> None:
         while (
             self._error is None
-            and self._under_way < _SHIPMENTS_AT_ONCE
+            and self._under_way < self._at_once
             and self._waiting
             and self._waiting_bytes >= at_least
         ):
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(_SHIPMENTS_AT_ONCE, "ipldstore-ship")
+                self._pool = ThreadPoolExecutor(self._at_once, "ipldstore-ship")
             self._begun += 1
             self._under_way += 1
             self._pool.submit(self._send, self._begun, self._take())
@@ -163,6 +181,8 @@ class Shipping:
                 if error is None:
                     del self._blocks[link]
                     self._bytes -= len(data)
+                    for awaited in self._awaited:
+                        awaited.discard(link)
                 else:
                     self._wait_for_shipment(link, data)
             if error is not None:

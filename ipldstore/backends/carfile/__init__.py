@@ -1,0 +1,1 @@
+"""A CAR archive as a block store."""

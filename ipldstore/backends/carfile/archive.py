@@ -1,0 +1,330 @@
+"""An archive in an open file: its blocks found by CID, and, under a lock, new ones appended."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from weakref import finalize
+
+from ipldstore.backends.carfile.indexes import iter_index
+from ipldstore.backends.carfile.offsets import Offsets
+from ipldstore.backends.carfile.sections import (
+    Section,
+    iter_sections,
+    read_layout,
+    read_section,
+)
+from ipldstore.car import encode_header, encode_section_head
+from ipldstore.cid import Link, multihash_of, split
+from ipldstore.errors import BackendError, CarFormatError, ReadOnlyStoreError
+
+MAX_TAIL_BYTES = 32 << 20
+"""A longer section at the end that is cut short is taken for damage, and not cut off."""
+
+
+class Archive:
+    """A CAR archive in an open file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Attributes
+    ----------
+    layout : Layout
+        Where its parts are.
+    end : int
+        Where the last section that was looked at ends.
+    is_cut_short : bool
+        Whether the file ended within a section when it was looked through.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened or read; so do all methods.
+    CarFormatError
+        If it holds no archive.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._finalizer = finalize(self, os.close, self._descriptor)
+        self.is_locked = self.is_changed = False
+        self.layout = read_layout(self._descriptor)
+        self._start_over()
+        if 0 < self.layout.index_start < os.fstat(self._descriptor).st_size:
+            self._load_index()
+
+    def close(self) -> None:
+        """Let go of the file, and of the lock, which a forked process may hold as well."""
+        if self.is_locked and self._finalizer.alive:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        self._finalizer()
+
+    def leave_to_parent(self) -> None:
+        """Let go of the file in a forked process, without touching the parent's lock."""
+        self._finalizer()
+
+    def _start_over(self) -> None:
+        self._offsets = Offsets()
+        self.end = self.layout.sections
+        self.is_cut_short = False
+        self._is_scanned = False
+
+    def _load_index(self) -> None:
+        """Take offsets from the archive's own index, to be checked when they are used."""
+        layout = self.layout
+        try:
+            with open(self._descriptor, "rb", closefd=False) as stream:
+                stream.seek(layout.index_start)
+                for digest, offset in iter_index(stream):
+                    if not layout.sections <= layout.payload + offset < self._payload_end():
+                        raise CarFormatError(f"CARv2 index names byte {offset} of the payload")
+                    self._offsets.add(digest, layout.payload + offset)
+        except (CarFormatError, OverflowError):
+            self._start_over()
+
+    def _payload_end(self) -> int:
+        return self.layout.end or os.fstat(self._descriptor).st_size
+
+    def scan(self) -> None:
+        """Look through the sections that were not looked at yet.
+
+        Raises
+        ------
+        CarFormatError
+            If one is malformed.
+        """
+        end = self._payload_end()
+        for section in iter_sections(self._descriptor, self.end, end):
+            self._note(section)
+        self._is_scanned = True
+        self.is_cut_short = self.end < end
+        if self.is_cut_short and self.layout.end is not None:
+            raise CarFormatError(
+                f"CARv2 payload ends within the section at byte {self.end}", offset=self.end
+            )
+
+    def _note(self, section: Section) -> None:
+        self._offsets.add(split(section.cid).digest, section.offset)
+        self.end = section.end
+
+    def is_current(self) -> bool:
+        """Whether the path still leads to this file, and nothing of it was cut off."""
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(status, os.fstat(self._descriptor)) and status.st_size >= self.end
+
+    def refresh(self) -> None:
+        """Read the header again, and what was appended."""
+        self.layout = read_layout(self._descriptor)
+        if self._is_scanned:
+            self.scan()
+
+    def find(self, cid: Link) -> list[Section]:
+        """Return the sections of a CID's multihash, those that declare the CID itself first.
+
+        Raises
+        ------
+        CarFormatError
+            If the archive is malformed.
+        """
+        found = self._look_up(cid)
+        if not found and not self._is_scanned:
+            if len(self._offsets):
+                self._start_over()
+            self.scan()
+            found = self._look_up(cid)
+        return sorted(found, key=lambda section: section.cid != cid)
+
+    def _look_up(self, cid: Link) -> list[Section]:
+        end = self._payload_end()
+        found = []
+        for offset in self._offsets.find(split(cid).digest):
+            try:
+                section = read_section(self._descriptor, offset, end)
+            except CarFormatError:
+                section = None
+            if section is not None and multihash_of(section.cid) == multihash_of(cid):
+                found.append(section)
+            elif self._is_scanned:
+                raise CarFormatError(
+                    f"section at byte {offset} changed since it was found", offset=offset
+                )
+        return found
+
+    def read(self, section: Section) -> bytes:
+        """Return the bytes of a block."""
+        data = os.pread(self._descriptor, section.size, section.start)
+        while len(data) < section.size:
+            at = section.start + len(data)
+            more = os.pread(self._descriptor, section.end - at, at)
+            if not more:
+                raise CarFormatError(f"archive ends at byte {at}", offset=at)
+            data += more
+        return data
+
+    def lock(self, placeholder: Link) -> None:
+        """Become the only one that writes, look through what is there, and cut off a torn tail.
+
+        Parameters
+        ----------
+        placeholder
+            A root of the length that roots will have.
+
+        Raises
+        ------
+        BackendError
+            If another process writes to the archive.
+        ReadOnlyStoreError
+            If another root cannot be written in place of its root.
+        """
+        self._check_header(placeholder)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            lock_file(descriptor, self.path)
+            if not self.is_current():
+                raise BackendError(
+                    f"{str(self.path)!r} was replaced or cut short: close the store to begin anew"
+                )
+            self.layout = read_layout(descriptor)
+            self.scan()
+            if self.is_cut_short:
+                self._cut_tail(descriptor)
+            os.dup2(descriptor, self._descriptor, inheritable=False)
+        finally:
+            os.close(descriptor)
+        self.is_locked = True
+
+    def _check_header(self, placeholder: Link) -> None:
+        roots = self.layout.roots
+        if self.layout.version != 1 or len(roots) != 1:
+            raise ReadOnlyStoreError(
+                f"{str(self.path)!r} is a CARv{self.layout.version} archive with {len(roots)} "
+                "roots, and only one of version 1 with one root can be written: import it into "
+                "a new one"
+            )
+        start = os.pread(self._descriptor, self.layout.sections, 0)
+        if start != encode_header(roots[0]) or len(start) != len(encode_header(placeholder)):
+            raise ReadOnlyStoreError(
+                f"the root in the header of {str(self.path)!r} has another form or length than "
+                "the roots that this store makes: import it into a new archive, or use the hash "
+                "function of its root as default_hash"
+            )
+
+    def _cut_tail(self, descriptor: int) -> None:
+        size = self._payload_end() - self.end
+        if size > MAX_TAIL_BYTES:
+            raise CarFormatError(
+                f"{str(self.path)!r} is damaged: the section at byte {self.end} is longer than the "
+                f"{size} bytes that are left, too many to be cut off",
+                offset=self.end,
+            )
+        os.ftruncate(descriptor, self.end)
+        self.is_cut_short = False
+
+    def append(self, cid: Link, data: bytes) -> None:
+        """Write a block behind the last one, or nothing.
+
+        Raises
+        ------
+        BackendError
+            If somebody else changed the file, past the lock.
+        """
+        self._check_size()
+        head = encode_section_head(cid, len(data))
+        start = self.end + len(head)
+        try:
+            self._write(head, self.end)
+            self._write(data, start)
+        except BaseException:
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, self.end)
+            raise
+        self._note(Section(cid, self.end, start, start + len(data)))
+
+    def _check_size(self) -> None:
+        size = os.fstat(self._descriptor).st_size
+        if size != self.end:
+            raise BackendError(
+                f"{str(self.path)!r} has {size} bytes, expected {self.end}: something else writes "
+                "to it; stop that, and close the store to begin anew"
+            )
+
+    def overwrite(self, section: Section, data: bytes) -> None:
+        """Write the bytes of a block that was damaged."""
+        self._write(data, section.start)
+
+    def write_root(self, root: Link) -> None:
+        """Put a root into the place of the one in the header."""
+        header = encode_header(root)
+        if len(header) != self.layout.sections:
+            raise ReadOnlyStoreError(
+                f"root {root} is not as long as the one in the header of {str(self.path)!r}"
+            )
+        self._write(header, 0)
+        self.layout = self.layout._replace(roots=[root])
+
+    def sync(self) -> None:
+        """Force what was written to the disk."""
+        if self.is_changed:
+            os.fsync(self._descriptor)
+            self.is_changed = False
+
+    def _write(self, data: bytes, offset: int) -> None:
+        self.is_changed = True
+        write_all(self._descriptor, data, offset)
+
+
+def open_archive(path: Path, beginning: bytes) -> Archive | None:
+    """Open an archive; None if there is no file, or less in it than the beginning of a new one."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(beginning))
+    except FileNotFoundError:
+        return None
+    return None if _is_part(start, beginning) else Archive(path)
+
+
+def make_archive(path: Path, beginning: bytes) -> Archive:
+    """Write the beginning of an archive, unless another process was faster, and open it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        lock_file(descriptor, path)
+        if _is_part(os.pread(descriptor, len(beginning), 0), beginning):
+            write_all(descriptor, beginning, 0)
+    finally:
+        os.close(descriptor)
+    return Archive(path)
+
+
+def _is_part(start: bytes, beginning: bytes) -> bool:
+    return len(start) < len(beginning) and beginning.startswith(start)
+
+
+def lock_file(descriptor: int, path: Path) -> None:
+    """Take the lock of a file that is open, or raise a `BackendError` that may be tried again."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        raise BackendError(
+            f"another store or process is writing to {str(path)!r}: try again when it is closed",
+            retryable=True,
+        ) from error
+
+
+def write_all(descriptor: int, data: bytes, offset: int) -> None:
+    """Write all of some bytes at an offset."""
+    view = memoryview(data)
+    while view:
+        count = os.pwrite(descriptor, view, offset)
+        view, offset = view[count:], offset + count

@@ -1,0 +1,180 @@
+"""The parts of a CAR archive in a file, read by offset: its layout, and its sections' heads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ipldstore.car import MAX_SECTION_BYTES, MAX_VARINT_BYTES, CarReader
+from ipldstore.cid import SHA2_256_MULTIHASH, Link, canonical, decode_varint, read_link
+from ipldstore.errors import CarFormatError, InvalidCIDError
+
+MAX_HEAD_BYTES = 256
+"""More than the length and the CID before a block may take."""
+
+_WINDOW_BYTES = 16 << 10
+
+
+class Layout(NamedTuple):
+    """Where the parts of an archive are, in bytes from the start of its file.
+
+    Attributes
+    ----------
+    version : int
+        1 or 2.
+    roots : list of Link
+        What its header names.
+    payload : int
+        Where the CARv1 header begins.
+    sections : int
+        Where the first section begins.
+    end : int or None
+        Where the payload ends; None where that is the end of the file.
+    index_start : int
+        Where a CARv2 index begins; 0 if there is none.
+    """
+
+    version: int
+    roots: list[Link]
+    payload: int
+    sections: int
+    end: int | None
+    index_start: int
+
+
+class Section(NamedTuple):
+    """A block in an archive.
+
+    Attributes
+    ----------
+    cid : Link
+        The CID that the archive declares for it, as CIDv1.
+    offset : int
+        Where its length begins, in bytes from the start of the file.
+    start, end : int
+        Where its bytes begin and end.
+    """
+
+    cid: Link
+    offset: int
+    start: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
+
+def read_layout(descriptor: int) -> Layout:
+    """Read the header of an archive, until it reads the same twice: it may be written meanwhile.
+
+    Raises
+    ------
+    CarFormatError
+        If it is malformed, or a CARv2 archive is shorter than it says.
+    """
+    layout = _read_layout(descriptor)
+    while layout != (again := _read_layout(descriptor)):
+        layout = again
+    size = os.fstat(descriptor).st_size
+    if layout.end is not None and layout.end > size:
+        raise CarFormatError(
+            f"CARv2 payload ends at byte {layout.end}, the file at byte {size}", offset=size
+        )
+    return layout
+
+
+def _read_layout(descriptor: int) -> Layout:
+    with open(descriptor, "rb", closefd=False) as stream:
+        stream.seek(0)
+        reader = CarReader(stream)
+    return Layout(
+        reader.version,
+        reader.roots,
+        reader.payload_start,
+        reader.offset,
+        reader.payload_end,
+        reader.index_start,
+    )
+
+
+def read_section(descriptor: int, offset: int, end: int) -> Section | None:
+    """Read the head of the section at an offset; see `parse_section`."""
+    return parse_section(os.pread(descriptor, MAX_HEAD_BYTES, offset), 0, offset, end)
+
+
+def iter_sections(descriptor: int, offset: int, end: int) -> Iterator[Section]:
+    """Read the heads of all sections from an offset on, up to one that is cut short.
+
+    Zeros up to the end, which some file systems leave when the machine goes down, are that too.
+
+    Raises
+    ------
+    CarFormatError
+        If one is malformed.
+    """
+    window, window_start = b"", offset
+    while offset < end:
+        at = offset - window_start
+        if at + MAX_HEAD_BYTES > len(window):
+            window, window_start, at = os.pread(descriptor, _WINDOW_BYTES, offset), offset, 0
+        if window[at : at + 1] == b"\0" and _is_zero(descriptor, offset, end):
+            return
+        section = parse_section(window, at, offset, end)
+        if section is None:
+            return
+        yield section
+        offset = section.end
+
+
+def _is_zero(descriptor: int, offset: int, end: int) -> bool:
+    while piece := os.pread(descriptor, min(_WINDOW_BYTES, end - offset), offset):
+        if piece.strip(b"\0"):
+            return False
+        offset += len(piece)
+    return True
+
+
+def parse_section(window: bytes, at: int, offset: int, end: int) -> Section | None:
+    """Read the head of a section.
+
+    Parameters
+    ----------
+    window
+        Bytes of the file, at least `MAX_HEAD_BYTES` from `at` on, or all that there are.
+    at
+        Where the section begins in them.
+    offset
+        Where it begins in the file.
+    end
+        Where the archive ends in the file; what is said to go beyond that is not believed.
+
+    Returns
+    -------
+    Section or None
+        None if the archive ends within the section.
+
+    Raises
+    ------
+    CarFormatError
+        If it is malformed.
+    """
+    if end - offset < MAX_VARINT_BYTES and all(byte > 0x7F for byte in window[at:]):
+        return None
+    try:
+        length, start = decode_varint(window, at)
+        if not 0 < length <= MAX_SECTION_BYTES:
+            raise CarFormatError(f"section of {length} bytes at byte {offset}", offset=offset)
+        section_end = offset + start - at + length
+        if section_end > end:
+            return None
+        head = window[start : start + min(length, MAX_HEAD_BYTES)]
+        if head[0] == 1 and head[1] < 0x80 and head[2:4] == SHA2_256_MULTIHASH and length >= 36:
+            link, size = Link(head[:36]), 36
+        else:
+            link, size = read_link(head)
+            link = canonical(link)
+    except (InvalidCIDError, IndexError) as error:
+        raise CarFormatError(f"section at byte {offset}: {error}", offset=offset) from error
+    return Section(link, offset, offset + start - at + size, section_end)

@@ -1,0 +1,284 @@
+"""A CAR archive as a block store: the one file that a dataset is kept in."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from ipldstore.backends.carfile.archive import Archive, make_archive, open_archive
+from ipldstore.backends.carfile.sections import Section
+from ipldstore.car import encode_header, encode_section_head
+from ipldstore.cid import Link, identity_data, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import BackendError, BlockNotFoundError, ReadOnlyStoreError
+
+_EMPTY_HIERARCHY = b"\xa0"
+
+
+class CARStore(ContentAddressableStore):
+    """Keeps blocks in one CAR archive.
+
+    Blocks are appended as they are put. An archive made here is of version 1 with one root, at
+    first that of the empty hierarchy; each ``freeze`` writes its root in place of it. So it is a
+    valid archive after every freeze, with the blocks of earlier roots still in it; ``to_car``
+    writes one without them. What a crash left half-written at the end is not read, and cut off by
+    the next writer.
+
+    One store writes at a time: it holds a lock from its first put until `close`. Others read what
+    was there when they opened the archive, or called `refresh`. Archives of version 2, or with
+    several roots or none, are only read; an index in them is used, and not relied on.
+
+    It needs a POSIX system.
+
+    Parameters
+    ----------
+    path
+        The file. It is made by the first put when it does not exist, in a folder that does.
+    default_hash
+        The hash function that names new blocks.
+    read_only
+        Whether the store refuses to write, and to begin without a file.
+    fsync
+        Whether what is flushed is forced to the disk, blocks before the root. Without, blocks of
+        the last seconds may be lost when the machine (not the process) goes down.
+
+    Raises
+    ------
+    CarFormatError
+        If the file is no CAR archive; also later, where it is malformed.
+    BackendError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from ipldstore import IPLDStore
+    >>> with tempfile.TemporaryDirectory() as folder, CARStore(folder + "/data.car") as archive:
+    ...     store = IPLDStore(archive)
+    ...     store["a/0"] = b"chunk"
+    ...     root = store.freeze()
+    ...     IPLDStore(CARStore(folder + "/data.car", read_only=True))["a/0"]
+    b'chunk'
+    """
+
+    inline_limit = 64 << 10
+    is_shared = False
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        default_hash: str = "sha2-256",
+        read_only: bool = False,
+        fsync: bool = False,
+    ) -> None:
+        super().__init__(default_hash=default_hash)
+        self.path = Path(path).absolute()
+        self.read_only = read_only
+        self.fsync = fsync
+        root = self.make_cid(_EMPTY_HIERARCHY, "dag-cbor")
+        head = encode_section_head(root, len(_EMPTY_HIERARCHY))
+        self._placeholder = root
+        self._beginning = encode_header(root) + head + _EMPTY_HIERARCHY
+        self._lock = threading.RLock()
+        self._archive: Archive | None = None
+        with self._failing("cannot open"):
+            self._reading()
+        _stores.add(self)
+
+    def __repr__(self) -> str:
+        return f"CARStore({str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CARStore) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash((CARStore, self.path))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.path, self.default_hash, self.read_only, self.fsync)
+
+    @property
+    def noted_root(self) -> Link | None:
+        """The archive's root; None if it has none or several, or is not there yet."""
+        with self._failing("cannot read"):
+            archive = self._reading()
+        roots = [] if archive is None else archive.layout.roots
+        return roots[0] if len(roots) == 1 else None
+
+    def get_raw(self, cid: Link) -> bytes:
+        with self._failing("cannot read a block from", cid):
+            archive, section = self._find(cid)
+            if archive is None or section is None:
+                raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}{_torn(archive)}")
+            return archive.read(section)
+
+    def put_raw(self, data: bytes, codec: str) -> Link:
+        cid = self.make_cid(data, codec)
+        self.put_block(cid, data)
+        return cid
+
+    def put_block(self, cid: Link, data: bytes) -> None:
+        if identity_data(cid) is not None:
+            return
+        with self._lock, self._failing("cannot keep a block in", cid):
+            archive = self._writing()
+            section = next(iter(archive.find(cid)), None)
+            if section is None or section.cid != cid or section.size != len(data):
+                archive.append(cid, data)
+            elif archive.read(section) != data:
+                archive.overwrite(section, data)
+
+    def has_raw(self, cid: Link) -> bool:
+        return self.size_of(cid) is not None
+
+    def size_of(self, cid: Link) -> int | None:
+        if (data := identity_data(cid)) is not None:
+            return len(data)
+        with self._failing("cannot look for a block in", cid):
+            _, section = self._find(cid)
+        return None if section is None else section.size
+
+    def note_root(self, root: Link) -> None:
+        """Make a root that of the archive, whose blocks are there; one only read keeps its own.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be written, its block is missing, or the file was replaced by another one.
+        ReadOnlyStoreError
+            If it has not the length of the root that the archive has.
+        """
+        with self._lock, self._failing("cannot write the root of"):
+            if self.noted_root == root or self._is_only_read():
+                return
+            archive = self._writing()
+            self._check_current(archive)
+            if not archive.find(root):
+                raise BackendError(f"block {root}, the root, is not in {self!r}: write anew")
+            if self.fsync:
+                archive.sync()
+            archive.write_root(root)
+            if self.fsync:
+                archive.sync()
+
+    def flush(self) -> None:
+        with self._lock, self._failing("cannot flush"):
+            if self._archive is not None and self._archive.is_locked:
+                self._check_current(self._archive)
+                if self.fsync:
+                    self._archive.sync()
+
+    def refresh(self) -> None:
+        """See what others have appended since, and their root.
+
+        Raises
+        ------
+        CarFormatError, BackendError
+            As when the archive is opened.
+        """
+        with self._lock, self._failing("cannot read"):
+            if self._archive is None or self._archive.is_locked:
+                return
+            if self._archive.is_current():
+                self._archive.refresh()
+            else:
+                self._drop()
+                self._reading()
+
+    def close(self) -> None:
+        """Flush, and let go of the file and of the lock; what is used after that opens it anew."""
+        with self._lock:
+            try:
+                self.flush()
+            finally:
+                self._drop()
+
+    def _drop(self) -> None:
+        if self._archive is not None:
+            self._archive.close()
+            self._archive = None
+
+    def _leave_to_parent(self) -> None:
+        self._lock = threading.RLock()
+        if self._archive is not None:
+            self._archive.leave_to_parent()
+            self._archive = None
+
+    def _reading(self) -> Archive | None:
+        archive = self._archive
+        if archive is not None:
+            return archive
+        with self._lock:
+            if self._archive is None:
+                self._archive = open_archive(self.path, self._beginning)
+            if self._archive is None and self.read_only:
+                raise BackendError(f"no CAR archive {str(self.path)!r}")
+            return self._archive
+
+    def _writing(self) -> Archive:
+        if self.read_only:
+            raise ReadOnlyStoreError(f"{self!r} was opened in read-only mode")
+        archive = self._reading()
+        if archive is None:
+            if not self.path.parent.is_dir():
+                raise BackendError(f"no folder {str(self.path.parent)!r}: make it first")
+            archive = self._archive = make_archive(self.path, self._beginning)
+        if not archive.is_locked:
+            archive.lock(self._placeholder)
+        return archive
+
+    def _is_only_read(self) -> bool:
+        archive = self._reading()
+        return self.read_only or (
+            archive is not None and (archive.layout.version != 1 or len(archive.layout.roots) != 1)
+        )
+
+    def _check_current(self, archive: Archive) -> None:
+        if not archive.is_current():
+            raise BackendError(
+                f"{str(self.path)!r} was removed, replaced or cut short while it was written to: "
+                "close the store and write anew"
+            )
+
+    def _find(self, cid: Link) -> tuple[Archive | None, Section | None]:
+        archive = self._reading()
+        if archive is None:
+            return None, None
+        with self._lock:
+            sections = archive.find(cid)
+        return archive, sections[0] if sections else None
+
+    @contextmanager
+    def _failing(self, what: str, cid: Link | None = None) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            block = "" if cid is None else f"block {to_text(cid)}: "
+            raise BackendError(f"{block}{what} {str(self.path)!r}: {error.strerror}") from error
+
+
+_stores: WeakSet[CARStore] = WeakSet()
+
+
+def _after_fork() -> None:
+    for store in list(_stores):
+        store._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _torn(archive: Archive | None) -> str:
+    if archive is None or not archive.is_cut_short:
+        return ""
+    return f", which is cut short within the section at byte {archive.end}"
+
+
+def _reopen(path: Path, default_hash: str, read_only: bool, fsync: bool) -> CARStore:
+    return CARStore(path, default_hash=default_hash, read_only=read_only, fsync=fsync)

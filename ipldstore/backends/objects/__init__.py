@@ -1,0 +1,1 @@
+"""Blocks in an object store: Amazon S3 and compatibles, Google Cloud Storage, Azure."""

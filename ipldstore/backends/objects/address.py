@@ -1,0 +1,138 @@
+"""URLs of object stores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ipldstore.errors import BackendError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+SCHEMES = ("s3", "gs", "az")
+
+_CONNECT_SECONDS = 5
+_CLIENT_OPTIONS = frozenset(
+    {
+        "allow_http",
+        "allow_invalid_certificates",
+        "connect_timeout",
+        "default_content_type",
+        "default_headers",
+        "http1_only",
+        "http2_keep_alive_interval",
+        "http2_keep_alive_timeout",
+        "http2_keep_alive_while_idle",
+        "http2_only",
+        "pool_idle_timeout",
+        "pool_max_idle_per_host",
+        "proxy_ca_certificate",
+        "proxy_excludes",
+        "proxy_url",
+        "randomize_addresses",
+        "read_timeout",
+        "root_certificate",
+        "timeout",
+        "user_agent",
+    }
+)
+_RETRIES = {
+    "max_retries": 4,
+    "retry_timeout": timedelta(seconds=60),
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=200),
+        "max_backoff": timedelta(seconds=10),
+        "base": 2,
+    },
+}
+
+
+def open_store(
+    url: str,
+    *,
+    timeout: float,
+    config: Mapping[str, Any] | None = None,
+    client_options: Mapping[str, Any] | None = None,
+    retry_config: Mapping[str, Any] | None = None,
+    credential_provider: Any = None,
+) -> ObjectStore:
+    """Open what a URL names; parameters and errors as in `ObjectCAStore`."""
+    _check_url(url)
+    try:
+        from obstore.exceptions import BaseError
+        from obstore.store import from_url
+    except ImportError:
+        raise BackendError(
+            "object stores need the package obstore: pip install 'ipldstore[objects]'"
+        ) from None
+    _check_config(config or {})
+    own = {
+        "timeout": timedelta(seconds=timeout),
+        "connect_timeout": timedelta(seconds=min(timeout, _CONNECT_SECONDS)),
+    }
+    arguments: dict[str, Any] = {
+        "config": dict(config or {}),
+        "client_options": own | dict(client_options or {}),
+        "retry_config": _RETRIES | dict(retry_config or {}),
+    }
+    if credential_provider is not None:
+        arguments["credential_provider"] = credential_provider
+    try:
+        store: ObjectStore = from_url(url, **arguments)
+    except (BaseError, ValueError, TypeError, OSError) as error:
+        # what obstore says may repeat a value of the configuration
+        kind, names = type(error).__name__, sorted(config or {})
+        raise BackendError(
+            f"cannot open {url!r} ({kind}): check the URL, and the values for {names}"
+        ) from None
+    return store
+
+
+def _check_url(url: str) -> None:
+    """Refuse what is no URL of a bucket, without repeating what may be secret in it."""
+    expected = "expected s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX"
+    try:
+        parts = urlsplit(url)
+        has_secret = "@" in url or parts.query or parts.fragment
+    except ValueError:
+        raise BackendError(f"the URL of an object store is malformed: {expected}") from None
+    if has_secret:
+        raise BackendError(
+            "the URL of an object store carries a user, a password, a signature or other "
+            f"parameters, which would be printed with it: {expected}; credentials are taken from "
+            "the environment or given as config"
+        )
+    if parts.scheme not in SCHEMES or not parts.netloc:
+        raise BackendError(f"{url!r} names no bucket: {expected}")
+
+
+def _check_config(config: Mapping[str, Any]) -> None:
+    """Refuse what belongs elsewhere; obstore 0.12 panics on it."""
+    if misplaced := sorted(_CLIENT_OPTIONS.intersection(config)):
+        raise BackendError(f"{misplaced} belong into client_options, not into config")
+
+
+def secrets_of(store: ObjectStore) -> tuple[str, ...]:
+    """Return the values in an obstore store's configuration that no message may show."""
+    config = getattr(store, "config", None) or {}
+    found = {str(value) for name, value in config.items() if _is_secret(name)}
+    found.update(*map(_strings_in, found))
+    return tuple(sorted((text for text in found if len(text) > 3), key=len, reverse=True))
+
+
+def _is_secret(name: str) -> bool:
+    return any(part in name for part in ("key", "secret", "token", "sas", "password", "bearer"))
+
+
+def _strings_in(text: str) -> list[str]:
+    """Return the private parts of a service account's key, which is JSON."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return []
+    names = document if isinstance(document, dict) else {}
+    return [value for name, value in names.items() if _is_secret(name) and isinstance(value, str)]

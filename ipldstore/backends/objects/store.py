@@ -1,0 +1,363 @@
+"""Blocks in the bucket of an object store, one object a block."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from ipldstore.backends.objects.address import open_store, secrets_of
+from ipldstore.backends.objects.faults import ABSENT, backend_error, code_in, status_in
+from ipldstore.backends.shipping import Shipping
+from ipldstore.cid import CIDLike, Link, as_link, identity_data, multihash_of, to_text, verify_block
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import BackendError, BlockNotFoundError, CorruptBlockError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+DEFAULT_BUFFER_BYTES = 32 << 20
+DEFAULT_CONNECTIONS = 32
+DEFAULT_TIMEOUT = 60.0
+
+_ATTRIBUTES: Any = {"Content-Type": "application/octet-stream"}
+
+
+class ObjectCAStore(ContentAddressableStore):
+    """Keeps blocks in a bucket of Amazon S3 or a compatible, Google Cloud Storage, or Azure.
+
+    A block is one object, named like the files of `DirectoryCAStore`: such a folder that is
+    copied into a bucket as it is makes a store, and the other way round. The names begin with two
+    characters of the hash, so that requests spread over what the provider splits by prefix.
+
+    Blocks that are put are sent in the background, many at once; `flush` waits for them, and an
+    `IPLDStore` does so whenever it freezes. Until then they are read from the buffer. An object
+    that is there already is left alone, unless it is damaged. Any number of writers may share a
+    bucket. Blocks are read whole, as parts of one cannot be verified.
+
+    Credentials come from the environment, from what the machine or service offers, or from
+    `config`; they are not in the store's text and in no error. Its pickle holds what `config`
+    does, because another machine could not reach the bucket otherwise: send it over trusted
+    channels only, or leave credentials to the environment of each machine.
+
+    Parameters
+    ----------
+    store
+        A URL, ``s3://BUCKET/PREFIX``, ``gs://BUCKET/PREFIX`` or ``az://CONTAINER/PREFIX``; or a
+        store of the package obstore.
+    prefix
+        Where in the bucket, or below the URL, the blocks are.
+    config, client_options, retry_config, credential_provider
+        For a URL: as ``obstore.store.from_url`` takes them. By default a request that fails for
+        now is tried five times within a minute.
+    timeout
+        For a URL: how many seconds a request may take.
+    connections
+        How many requests are under way at once, for the threads together and for each event loop.
+    buffer_bytes
+        How many bytes of blocks wait to be sent at most; with 0 a block is in the bucket when
+        `put_raw` returns.
+    default_hash
+        The hash function that names new blocks.
+
+    Raises
+    ------
+    BackendError
+        If the URL or the configuration is malformed, or obstore is not installed. Whether there
+        is a bucket is seen at the first request.
+
+    Examples
+    --------
+    >>> from obstore.store import MemoryStore
+    >>> with ObjectCAStore(MemoryStore()) as store:
+    ...     store.get(store.put(b"hello"))
+    b'hello'
+    """
+
+    def __init__(
+        self,
+        store: str | ObjectStore,
+        *,
+        prefix: str = "",
+        config: Mapping[str, Any] | None = None,
+        client_options: Mapping[str, Any] | None = None,
+        retry_config: Mapping[str, Any] | None = None,
+        credential_provider: Any = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        connections: int = DEFAULT_CONNECTIONS,
+        buffer_bytes: int = DEFAULT_BUFFER_BYTES,
+        default_hash: str = "sha2-256",
+    ) -> None:
+        super().__init__(default_hash=default_hash)
+        if connections < 1 or timeout <= 0 or buffer_bytes < 0:
+            raise ValueError(
+                f"connections {connections} and timeout {timeout} must be positive, "
+                f"buffer_bytes {buffer_bytes} not negative"
+            )
+        options = {
+            "config": config,
+            "client_options": client_options,
+            "retry_config": retry_config,
+            "credential_provider": credential_provider,
+        }
+        if isinstance(store, str):
+            store = open_store(store, timeout=timeout, **options)
+        elif given := [name for name, value in options.items() if value is not None]:
+            raise ValueError(f"{given} are for URLs: a store of obstore has its own")
+        self._begin(store, prefix.strip("/"), connections, buffer_bytes)
+
+    def _begin(
+        self,
+        store: ObjectStore,
+        prefix: str,
+        connections: int,
+        buffer_bytes: int,
+        default_hash: str | None = None,
+    ) -> None:
+        self.default_hash = default_hash or self.default_hash
+        self.store = store
+        self.prefix = prefix
+        self.connections = connections
+        self.buffer_bytes = buffer_bytes
+        self.is_shared = type(store).__name__ != "MemoryStore"
+        self._pid = os.getpid()
+        self._secrets = secrets_of(store)
+        # stores without a server have no configuration, and LocalStore refuses attributes
+        self._attributes = _ATTRIBUTES if hasattr(store, "config") else None
+        self._bucket_is_there = False
+        self._slots = BoundedSemaphore(connections)
+        self._loop_slots: WeakKeyDictionary[Any, asyncio.Semaphore] = WeakKeyDictionary()
+        self._buffer = Shipping(self._ship, buffer_bytes, at_once=connections, one_by_one=True)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        if not self.is_shared:
+            raise TypeError("a MemoryStore is in this process only and cannot be pickled")
+        self.flush()
+        return self.store, self.prefix, self.connections, self.buffer_bytes, self.default_hash
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._begin(*state)
+
+    def __repr__(self) -> str:
+        prefix = f", prefix={self.prefix!r}" if self.prefix else ""
+        # other stores have no text but their address in memory
+        name = repr(self.store) if hasattr(self.store, "config") else type(self.store).__name__
+        return f"ObjectCAStore({name}{prefix})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ObjectCAStore) and (self.store, self.prefix) == (
+            other.store,
+            other.prefix,
+        )
+
+    def __hash__(self) -> int:
+        return hash((ObjectCAStore, repr(self)))
+
+    def get_raw(self, cid: Link) -> bytes:
+        if (data := self._buffer.get(cid)) is not None:
+            return data
+        try:
+            return self._get(self._path(cid))
+        except Exception as error:
+            raise self._error("read", cid, error) from None
+
+    async def get_raw_async(self, cid: Link) -> bytes:
+        if (data := self._buffer.get(cid)) is not None:
+            return data
+        path = self._path(cid)
+        try:
+            async with self._slots_here():
+                answer = await self.store.get_async(path)
+                return bytes(await answer.bytes_async())
+        except Exception as caught:
+            error = caught
+        raise await asyncio.to_thread(self._error, "read", cid, error) from None
+
+    def put_raw(self, data: bytes, codec: str) -> Link:
+        cid = self.make_cid(data, codec)
+        self.put_block(cid, bytes(data))
+        return cid
+
+    async def put_raw_async(self, data: bytes, codec: str) -> Link:
+        cid = self.make_cid(data, codec)
+        data = bytes(data)
+        self._check_process()
+        if not self.buffer_bytes:
+            async with self._slots_here():
+                await asyncio.to_thread(self._put, cid, data)
+        elif not self._buffer.offer(cid, data):
+            await asyncio.to_thread(self._buffer.put, cid, data)
+        return cid
+
+    def put_block(self, cid: Link, data: bytes) -> None:
+        if identity_data(cid) is not None:
+            return
+        self._check_process()
+        if self.buffer_bytes:
+            self._buffer.put(cid, data)
+        else:
+            self._put(cid, data)
+
+    def get_many(self, cids: Iterable[CIDLike]) -> Iterator[tuple[Link, bytes]]:
+        return self._at_once(lambda cid: (cid, self.get_block(cid)), map(as_link, cids))
+
+    def put_many(self, blocks: Iterable[tuple[Link, bytes]]) -> None:
+        if self.buffer_bytes:
+            super().put_many(blocks)
+        else:
+            deque(self._at_once(lambda block: self.put_block(*block), blocks), maxlen=0)
+
+    def find_missing(self, cids: Iterable[Link]) -> set[Link]:
+        looked = self._at_once(lambda cid: (cid, self.has(cid)), cids)
+        return {cid for cid, is_there in looked if not is_there}
+
+    def has_raw(self, cid: Link) -> bool:
+        return self.size_of(cid) is not None
+
+    def size_of(self, cid: Link) -> int | None:
+        """Return a block's size in bytes, None if it is not there; it is one request."""
+        data = identity_data(cid)
+        if data is None:
+            data = self._buffer.get(cid)
+        if data is not None:
+            return len(data)
+        path = self._path(cid)
+        try:
+            with self._slots:
+                return self.store.head(path)["size"]
+        except Exception as caught:
+            error = self._error("look for", cid, caught)
+        if isinstance(error, BlockNotFoundError):
+            return None
+        raise error
+
+    def flush(self) -> None:
+        self._buffer.flush()
+
+    def close(self) -> None:
+        """Send what is in the buffer, and end the threads; the next use starts them anew."""
+        try:
+            self.flush()
+        finally:
+            self._buffer.close()
+
+    def _path(self, cid: Link) -> str:
+        """Return an object's name, the one place that all requests for a block pass."""
+        self._check_process()
+        key = base64.b32encode(multihash_of(cid)).decode().rstrip("=")
+        prefix = f"{self.prefix}/" if self.prefix else ""
+        return f"{prefix}{key[-3:-1]}/{key}.data"
+
+    def _check_process(self) -> None:
+        """Raise in a forked process, where every request of obstore would hang."""
+        if self._pid != os.getpid():
+            raise BackendError(
+                f"{self!r} was made in another process and came here by fork(), which its "
+                "connections do not survive: start processes by spawn or forkserver"
+            )
+
+    def _slots_here(self) -> asyncio.Semaphore:
+        loop = asyncio.get_running_loop()
+        if loop not in self._loop_slots:
+            self._loop_slots[loop] = asyncio.Semaphore(self.connections)
+        return self._loop_slots[loop]
+
+    def _at_once(self, call: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+        """Iterate what a function returns for each item, so many called ahead at once."""
+        pool = ThreadPoolExecutor(self.connections, "ipldstore-objects")
+        ahead: deque[Future[B]] = deque()
+        try:
+            for item in items:
+                ahead.append(pool.submit(call, item))
+                if len(ahead) >= self.connections:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _ship(self, blocks: Iterable[tuple[Link, bytes]]) -> None:
+        for cid, data in blocks:
+            self._put(cid, data)
+
+    def _put(self, cid: Link, data: bytes) -> None:
+        path = self._path(cid)
+        try:
+            with self._slots:
+                if not self._create(path, data) and not self._holds(cid, path, data):
+                    self._write(path, data)
+        except Exception as error:
+            raise self._error("keep", cid, error, may_be_missing=False) from None
+
+    def _create(self, path: str, data: bytes) -> bool:
+        """Make an object and return whether it is made; False if something has its name."""
+        from obstore.exceptions import AlreadyExistsError, NotSupportedError
+
+        try:
+            self._write(path, data, "create")
+        except AlreadyExistsError:
+            return False
+        except (NotImplementedError, NotSupportedError):
+            self._write(path, data)
+        return True
+
+    def _write(self, path: str, data: bytes, mode: Any = "overwrite") -> None:
+        # in parts, an object could not be made only where there is none
+        self.store.put(path, data, mode=mode, attributes=self._attributes, use_multipart=False)
+
+    def _holds(self, cid: Link, path: str, data: bytes) -> bool:
+        """Whether an object is whole, told by its MD5 where the provider has it as its tag."""
+        from obstore.exceptions import NotModifiedError
+
+        tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        try:
+            answer = self.store.get(path, options={"if_none_match": f'"{tag}"'})
+            verify_block(cid, bytes(answer.bytes()))
+        except NotModifiedError:
+            return True
+        except (CorruptBlockError, FileNotFoundError):
+            return False
+        return True
+
+    def _get(self, path: str) -> bytes:
+        with self._slots:
+            return bytes(self.store.get(path).bytes())
+
+    def _error(
+        self, verb: str, cid: Link, error: Exception, *, may_be_missing: bool = True
+    ) -> Exception:
+        """Return the error of this package for one of obstore's."""
+        if isinstance(error, BackendError):
+            return error
+        if may_be_missing and isinstance(error, FileNotFoundError):
+            fault = None if code_in(error) in ABSENT else self._fault_of_bucket(cid, error)
+            if fault is None:
+                return BlockNotFoundError(f"no block {to_text(cid)} in {self!r}")
+            error = fault
+        what = f"cannot {verb} block {to_text(cid)} in {self!r}"
+        return backend_error(what, error, self._secrets)
+
+    def _fault_of_bucket(self, cid: Link, error: Exception) -> Exception | None:
+        """Return why a 404 does not say that an object is not there, None if it does."""
+        if code_in(error) is not None:
+            return error
+        if self._bucket_is_there:
+            return None
+        try:
+            next(iter(self.store.list(self._path(cid), chunk_size=1)), None)
+        except Exception as caught:
+            # who may not list a bucket learns that there is one
+            if status_in(caught) != 403:
+                return caught
+        self._bucket_is_there = True
+        return None

@@ -1,0 +1,349 @@
+"""The protocol ``ipld`` of fsspec: hierarchies as files, to read, as ``ipld://CID/path``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from threading import Lock
+from typing import Any, NoReturn
+
+from fsspec.asyn import AsyncFileSystem  # type: ignore[import-untyped]
+from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
+from fsspec.config import apply_config  # type: ignore[import-untyped]
+from fsspec.spec import AbstractBufferedFile  # type: ignore[import-untyped]
+from fsspec.utils import isfilelike  # type: ignore[import-untyped]
+
+from ipldstore.cid import DAG_PB, RAW, Link, codec_of, parse_text, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import InvalidKeyError, IPLDStoreError, ReadOnlyStoreError
+from ipldstore.registry import BLOCKS_VARIABLE, absolute, find_blocks
+from ipldstore.store.async_values import read_value_async
+from ipldstore.store.values import Cut, read_value, value_size
+from ipldstore.tree.decode import decode_stub
+from ipldstore.tree.documents import Document
+from ipldstore.tree.keys import split_path
+from ipldstore.tree.nodes import Directory, Entry, is_value
+from ipldstore.tree.pages import iter_entries
+from ipldstore.tree.tree import Tree
+
+_HIERARCHIES = 16
+_READ_ONLY = "files of ipld:// are only read"
+
+
+class _Hierarchy:
+    """The tree under a root, for several threads."""
+
+    def __init__(self, backend: ContentAddressableStore, root: Link) -> None:
+        self.root = root
+        self._tree = Tree(backend.get_block, root)
+        self._load = backend.get_block
+        self._lock = Lock()
+
+    def find(self, segments: list[str]) -> Entry | None:
+        with self._lock:
+            value = self._tree.find(segments) if segments else None
+            return self._tree.find_directory(segments) if value is None else value
+
+    def peek(self, segments: list[str]) -> Link | Document | None:
+        """Find a value if that takes no waiting, neither for blocks nor for another thread."""
+        if not segments or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self._tree.peek(segments)[1]
+        finally:
+            self._lock.release()
+
+    def list(self, directory: Directory) -> list[tuple[str, Entry]]:
+        with self._lock:
+            return list(iter_entries(directory, self._load))
+
+
+class _ByBlocks(type(AsyncFileSystem)):  # type: ignore[misc]
+    """Makes file systems that fsspec may use again: only those that name their blocks by a URL."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        options = apply_config(cls, options)
+        blocks = options.get("blocks")
+        if blocks is None:
+            blocks = os.environ.get(BLOCKS_VARIABLE) or None
+        if isinstance(blocks, str | os.PathLike):
+            options["blocks"] = absolute(os.fspath(blocks))
+        else:
+            options["skip_instance_cache"] = True
+        return super().__call__(*args, **options)
+
+
+class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc]
+    """Reads hierarchies as files: ``ipld://CID/path``.
+
+    fsspec finds it by its protocol, in ``xarray.open_zarr("ipld://CID/group")``,
+    ``zarr.open("ipld://CID")`` and ``fsspec.open("ipld://CID/zarr.json")``; what is said here as
+    parameters goes into their ``storage_options``. Paths are taken literally: ``%20`` stands for
+    itself.
+
+    Only a key that the hierarchy does not hold is a ``FileNotFoundError``. A block that is missing,
+    corrupt or out of reach raises an error of this package, which is no ``OSError``, so that no
+    reader takes it for a chunk that was never written; `cat` raises it whatever `on_error` says.
+
+    Parameters
+    ----------
+    blocks
+        The block store: a URL or path as `ipldstore.registry.open_block_store` takes it, or an
+        object. If None, fsspec's configuration names it, else the environment variable
+        ``IPLDSTORE_BLOCKS``. Caching protocols and fsspec's JSON need a URL.
+    asynchronous, loop, batch_size
+        As in fsspec's ``AsyncFileSystem``.
+    options
+        Of the block store, where it is named by a URL.
+
+    Raises
+    ------
+    BlockStoreURLError, BackendError, TypeError
+        If the block store is not named, named wrongly, or cannot be used.
+
+    Examples
+    --------
+    >>> import fsspec, ipldstore
+    >>> store = ipldstore.IPLDStore()
+    >>> store["a/0"], store["a/.zarray"] = b"chunk", b"{}"
+    >>> root = store.freeze()
+    >>> files = fsspec.filesystem("ipld", blocks=store.backend)
+    >>> files.cat(f"ipld://{root}/a/0", start=-3)
+    b'unk'
+    >>> [name.removeprefix(str(root)) for name in files.find(f"{root}")]
+    ['/a/.zarray', '/a/0']
+    """
+
+    protocol = "ipld"
+
+    def __init__(
+        self,
+        *,
+        blocks: ContentAddressableStore | str | None = None,
+        asynchronous: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(asynchronous=asynchronous, loop=loop, batch_size=batch_size)
+        self.backend = find_blocks(blocks, **options)
+        self._hierarchy: Callable[[str], _Hierarchy] = lru_cache(_HIERARCHIES)(
+            lambda root: _Hierarchy(self.backend, parse_text(root))
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, IPLDFileSystem)
+            and self.backend == other.backend
+            and self.asynchronous == other.asynchronous
+        )
+
+    def __hash__(self) -> int:
+        return hash((IPLDFileSystem, self.backend))
+
+    def __dask_tokenize__(self) -> tuple[str, str]:
+        return "ipldstore.IPLDFileSystem", repr(self.backend)
+
+    async def _cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **options: Any
+    ) -> bytes:
+        entry = await self._find_value(path)
+        cut = None if start is None and end is None else _cut(start, end)
+        try:
+            return bytes(await self._read(entry, cut))
+        except IPLDStoreError as error:
+            error.add_note(f"while reading {path!r}")
+            raise
+
+    async def _find_value(self, path: str) -> Link | Document:
+        hierarchy, segments = self._locate(path)
+        if not self.backend.inline_limit:
+            entry: Entry | None = hierarchy.peek(segments)
+            if entry is None:
+                entry = await asyncio.to_thread(hierarchy.find, segments)
+        else:
+            entry = hierarchy.find(segments)
+        if isinstance(entry, Directory):
+            raise IsADirectoryError(path)
+        if entry is None:
+            raise FileNotFoundError(path)
+        return entry
+
+    async def _read(self, entry: Link | Document, cut: Cut | None) -> bytes | memoryview:
+        limit = self.backend.inline_limit
+        if not limit:
+            return await read_value_async(self.backend, entry, cut)
+        if isinstance(entry, Document):
+            return read_value(self.backend, entry, cut)
+        size = None if codec_of(entry) == DAG_PB else self.backend.size_of(entry)
+        if size is not None and size <= limit:
+            return read_value(self.backend, entry, cut)
+        return await asyncio.to_thread(read_value, self.backend, entry, cut)
+
+    async def _cat(
+        self,
+        path: str | list[str],
+        recursive: bool = False,
+        on_error: str = "raise",
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """Return the content of files.
+
+        `on_error` is about paths at which there is no file; errors of blocks are always raised.
+        """
+        found = await super()._cat(
+            path,
+            recursive=recursive,
+            on_error="raise" if on_error == "raise" else "return",
+            batch_size=batch_size,
+            **options,
+        )
+        several = found if isinstance(found, dict) else {"": found}
+        for content in several.values():
+            if isinstance(content, IPLDStoreError):
+                raise content
+        if on_error == "omit" and isinstance(found, dict):
+            return {key: data for key, data in found.items() if not isinstance(data, Exception)}
+        return found
+
+    async def _info(self, path: str, **options: Any) -> dict[str, Any]:
+        """Describe a file or directory: ``name``, ``type``, ``size`` in bytes and ``cid``.
+
+        The CID is that of its topmost block; None if it has none of its own, but stands in the
+        block of the directory above.
+        """
+        return await asyncio.to_thread(self._describe, path)
+
+    def _describe(self, path: str) -> dict[str, Any]:
+        hierarchy, segments = self._locate(path)
+        entry = hierarchy.find(segments)
+        if entry is None:
+            raise FileNotFoundError(path)
+        found = _info_of(self._strip_protocol(path), entry)
+        if not segments:
+            return found | {"cid": to_text(hierarchy.root)}
+        if not isinstance(entry, Directory):
+            found["size"] = value_size(self.backend, entry)
+        return found
+
+    async def _ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
+        """List a directory, or a file by itself, with infos as `info` gives them or only names.
+
+        Sizes that would take a request or the loading of a block are None.
+        """
+        found = await asyncio.to_thread(self._list, path)
+        return found if detail else [info["name"] for info in found]
+
+    def _list(self, path: str) -> list[dict[str, Any]]:
+        hierarchy, segments = self._locate(path)
+        directory = hierarchy.find(segments)
+        if not isinstance(directory, Directory):
+            return [self._describe(path)]
+        top = self._strip_protocol(path)
+        found = []
+        for segment, entry in hierarchy.list(directory):
+            info = _info_of(f"{top}/{segment}", entry)
+            if info["type"] == "file":
+                info["size"] = self._cheap_size(entry)
+            found.append(info)
+        return found
+
+    def _cheap_size(self, entry: Entry) -> int | None:
+        if isinstance(entry, Document):
+            return len(entry.to_json())
+        if isinstance(entry, Link) and codec_of(entry) == RAW and self.backend.inline_limit:
+            return self.backend.size_of(entry)
+        return None
+
+    async def _exists(self, path: str, **options: Any) -> bool:
+        return await self._find_kind(path) is not None
+
+    async def _isfile(self, path: str) -> bool:
+        return await self._find_kind(path) == "file"
+
+    async def _isdir(self, path: str) -> bool:
+        return await self._find_kind(path) == "directory"
+
+    async def _find_kind(self, path: str) -> str | None:
+        """Say what is at a path without measuring it, as fsspec's own would."""
+        try:
+            await self._find_value(path)
+        except IsADirectoryError:
+            return "directory"
+        except FileNotFoundError:
+            return None
+        return "file"
+
+    async def _get_file(
+        self, rpath: str, lpath: Any, callback: Any = DEFAULT_CALLBACK, **options: Any
+    ) -> None:
+        if await self._isdir(rpath):
+            os.makedirs(lpath, exist_ok=True)
+            return
+        data = await self._cat_file(rpath)
+        callback.set_size(len(data))
+        await asyncio.to_thread(_write, lpath, data)
+        callback.absolute_update(len(data))
+
+    def _open(
+        self, path: str, mode: str = "rb", block_size: int | None = None, **options: Any
+    ) -> IPLDFile:
+        if mode != "rb":
+            raise ReadOnlyStoreError(f"{_READ_ONLY}: {path!r} cannot be opened in mode {mode!r}")
+        return IPLDFile(self, path, mode, block_size or "default", **options)
+
+    async def _refuse(self, *arguments: Any, **options: Any) -> NoReturn:
+        raise ReadOnlyStoreError(f"{_READ_ONLY}: write through an IPLDStore")
+
+    _pipe_file = _put_file = _cp_file = _rm = _rm_file = _mkdir = _makedirs = _refuse
+
+    def _locate(self, path: str) -> tuple[_Hierarchy, list[str]]:
+        """Take a path apart; one that no key can have is like one that is not there."""
+        root, _, key = self._strip_protocol(path).partition("/")
+        if not root:
+            raise FileNotFoundError(f"{path!r} names no root: expected ipld://CID/path")
+        try:
+            segments = split_path(key)
+        except InvalidKeyError as error:
+            raise FileNotFoundError(f"{path!r}: {error}") from None
+        return self._hierarchy(root), segments
+
+
+class IPLDFile(AbstractBufferedFile):  # type: ignore[misc]
+    """A value, open for reading."""
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        data: bytes = self.fs.cat_file(self.path, start=start, end=end)
+        return data
+
+
+def _info_of(name: str, entry: Entry) -> dict[str, Any]:
+    is_file = is_value(entry, name.rpartition("/")[2])
+    cid = entry if isinstance(entry, Link) else None
+    if isinstance(entry, Directory) and entry.stub is not None:
+        cid = decode_stub(entry.stub)
+    return {
+        "name": name,
+        "type": "file" if is_file else "directory",
+        "size": 0,
+        "cid": None if cid is None else to_text(cid),
+    }
+
+
+def _cut(start: int | None, end: int | None) -> Cut:
+    def cut(size: int) -> tuple[int, int]:
+        first, stop, _ = slice(start, end).indices(size)
+        return first, max(first, stop)
+
+    return cut
+
+
+def _write(target: Any, data: bytes) -> None:
+    if isfilelike(target):
+        target.write(data)
+    else:
+        with open(target, "wb") as file:
+            file.write(data)

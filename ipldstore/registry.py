@@ -1,0 +1,315 @@
+"""Block stores by URL, also those of other packages."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NamedTuple
+from urllib.request import url2pathname
+
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import BackendError, IPLDStoreError
+
+PLUGINS = "ipldstore.block_stores"
+"""The group of entry points that name further block stores: scheme = callable(url, **options)."""
+
+BLOCKS_VARIABLE = "IPLDSTORE_BLOCKS"
+"""The environment variable that names the block store where none is given."""
+
+# upper case only in URLs with two slashes: other paths may hold a colon, and one letter is a drive
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+|(?i:[a-z][a-z0-9+.-]+)(?=://)):(.*)", re.DOTALL)
+_SECRET = re.compile(r"(?<=//)[^/?#]*@|[?#].*", re.DOTALL)
+_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*:[^/?#]*@", re.IGNORECASE)
+
+
+class BlockStoreURLError(IPLDStoreError, ValueError):
+    """Text does not name a block store."""
+
+
+class BlockStoreNotFoundError(BackendError):
+    """A folder or file of blocks is not there, and was not to be made."""
+
+
+def open_block_store(
+    url: str | os.PathLike[str], *, create: bool = True, **options: Any
+) -> ContentAddressableStore:
+    """Open the block store that a URL or a path names.
+
+    =============================== ================================================
+    ``blocks/``, ``file:///...``    a folder
+    ``x.car``, ``car:PATH``         a CAR file
+    ``sqlite:PATH``                 an SQLite database
+    ``memory:``                     the memory of this process
+    ``ipfs:``                       the local IPFS node
+    ``ipfs:/ip4/...``               another one, by the multiaddr of its RPC API
+    ``ipfs+http://HOST:PORT``       the same, by its URL
+    ``gateway:``                    the default gateways, to read
+    ``gateway+https://HOST``        one gateway; more follow after commas, as URLs
+    ``s3://``, ``gs://``, ``az://`` a bucket, and a prefix in it, of an object store
+    =============================== ================================================
+
+    Further packages add theirs as entry points of the group ``ipldstore.block_stores``: the name
+    is the scheme, the object a ``callable(url, **options)`` that returns the store.
+
+    Parameters
+    ----------
+    url
+        The URL or path. A path that looks like a URL is written ``./name:x``. User and password
+        may stand in the URL of a node or a gateway only, and are not shown again; object stores
+        take them from where their own tools keep them.
+    create
+        Whether a folder or file that is not there is made.
+    options
+        As the block store takes them.
+
+    Raises
+    ------
+    BlockStoreURLError
+        If it names no block store.
+    BlockStoreNotFoundError
+        If there is no such folder or file and `create` is false.
+    BackendError
+        If the store cannot be used, or the plug-in for it is broken.
+    TypeError
+        If the store does not take an option.
+
+    Examples
+    --------
+    >>> open_block_store("memory:")
+    MappingCAStore(dict)
+    >>> open_block_store("gateway+https://user:secret@example.org", timeout=5)
+    GatewayCAStore(['https://example.org'])
+    """
+    scheme, rest = _split(os.fspath(url))
+    kind = _KINDS.get(scheme) or _KINDS.get(scheme.partition("+")[0])
+    if kind is None or not kind.takes_passwords:
+        refuse_password(os.fspath(url))
+    if kind is None or ("+" in scheme and not kind.takes_passwords):
+        return _open_plugin(scheme, os.fspath(url), options)
+    place = kind.read(scheme, rest)
+    if kind.is_local and not create and not os.path.exists(place[0]):
+        raise BlockStoreNotFoundError(f"no {kind.noun} {place[0]!r}")
+    factory = _load(kind)
+    _check_options(scheme, factory, options)
+    try:
+        return factory(*place, **options)
+    except BackendError as error:
+        if kind.takes_passwords:  # these connect later: all that can be wrong now is the address
+            raise BlockStoreURLError(str(error)) from None
+        raise
+
+
+def refuse_password(url: str) -> None:
+    """Raise `BlockStoreURLError`, which does not show it, if there is a password in a URL."""
+    if _PASSWORD.match(url):
+        raise BlockStoreURLError(
+            f"{redact(url)!r} came with a password: credentials do not belong into this URL, "
+            "give them as options or where the store's own tools keep them"
+        )
+
+
+def redact(url: str | os.PathLike[str]) -> str:
+    """Return a URL without what could be secret: user and password, query and fragment."""
+    text = os.fspath(url)
+    return _SECRET.sub("", text) if _SCHEME.fullmatch(text) else text
+
+
+def absolute(url: str) -> str:
+    """Return a URL that means the same from another working folder."""
+    scheme, rest = _split(url)
+    kind = _KINDS.get(scheme)
+    if kind is None or not kind.is_local:
+        return url
+    path = os.path.abspath(kind.read(scheme, rest)[0])
+    return path if scheme == "path" else f"{scheme}:{path}"
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return scheme and rest; a path is a folder, or a CAR file by its name."""
+    found = _SCHEME.fullmatch(url)
+    scheme = "path" if found is None else found[1].lower()
+    if found is not None and scheme != "file":
+        return scheme, found[2]
+    path = url if found is None else _path_of_file_url(found[2])
+    if not path:
+        raise BlockStoreURLError("an empty text names no block store")
+    is_archive = path.lower().endswith(".car") and not os.path.isdir(path)
+    return ("car" if is_archive else "path"), path
+
+
+class _Kind(NamedTuple):
+    """One kind of block store: how to read its URLs, and where its class is."""
+
+    read: Callable[[str, str], tuple[Any, ...]]
+    home: str
+    noun: str = ""
+    is_local: bool = False
+    takes_passwords: bool = False
+    extra: str | None = None
+
+
+def _read_path(scheme: str, rest: str) -> tuple[str]:
+    if not rest.startswith("//") or scheme == "path":
+        path = rest
+    elif rest.startswith("///"):
+        path = rest[2:]
+    else:
+        raise BlockStoreURLError(
+            f"'{scheme}:{_SECRET.sub('', rest)}' names a host: expected {scheme}:PATH or "
+            f"{scheme}:///PATH, a path on this machine"
+        )
+    if not path or "\0" in path:
+        raise BlockStoreURLError(f"'{scheme}:' without a path, expected {scheme}:PATH")
+    return (path,)
+
+
+def _path_of_file_url(rest: str) -> str:
+    (path,) = _read_path("file", rest.replace("//localhost/", "///", 1))
+    if not path.startswith("/"):
+        raise BlockStoreURLError(f"'file:{path}' is no absolute path: expected file:///PATH")
+    return url2pathname(path)
+
+
+def _read_nothing(scheme: str, rest: str) -> tuple[()]:
+    if rest.strip("/"):
+        raise BlockStoreURLError(f"expected '{scheme}:' and nothing after it, not {rest!r}")
+    return ()
+
+
+def _read_node(scheme: str, rest: str) -> tuple[str | None]:
+    _, plus, protocol = scheme.partition("+")
+    if protocol in ("http", "https") and rest.startswith("//"):
+        return (f"{protocol}:{rest}",)
+    if plus or rest.startswith("//"):
+        raise BlockStoreURLError(
+            f"'{scheme}:{_SECRET.sub('', rest)}' names no IPFS node: expected ipfs:, ipfs:/ip4/... "
+            "or ipfs+http://HOST:PORT (ipfs://CID names a hierarchy, not where its blocks are)"
+        )
+    return (rest or None,)
+
+
+def _read_gateways(scheme: str, rest: str) -> tuple[list[str]] | tuple[()]:
+    _, plus, protocol = scheme.partition("+")
+    if protocol in ("http", "https") and rest.startswith("//"):
+        return (f"{protocol}:{rest}".split(","),)
+    if plus or rest:
+        raise BlockStoreURLError(
+            f"'{scheme}:{_SECRET.sub('', rest)}' names no gateway: expected gateway: or "
+            "gateway+https://HOST"
+        )
+    return ()
+
+
+def _read_bucket(scheme: str, rest: str) -> tuple[str]:
+    if not rest.startswith("//") or not rest.strip("/") or re.search("[@?#]", rest):
+        raise BlockStoreURLError(
+            f"'{scheme}:{_SECRET.sub('', rest)}' names no bucket: expected {scheme}://NAME/PREFIX, "
+            "without a user, parameters or a fragment"
+        )
+    return (f"{scheme}:{rest}",)
+
+
+_BUCKET = _Kind(_read_bucket, "objects.store:ObjectCAStore", extra="objects")
+_KINDS = {
+    "path": _Kind(_read_path, "directory:DirectoryCAStore", "folder of blocks", is_local=True),
+    "memory": _Kind(_read_nothing, "mapping:MappingCAStore"),
+    "car": _Kind(_read_path, "carfile.store:CARStore", "CAR file", is_local=True),
+    "sqlite": _Kind(_read_path, "sqlite:SQLiteCAStore", "database of blocks", is_local=True),
+    "ipfs": _Kind(_read_node, "ipfs.store:IPFSStore", takes_passwords=True),
+    "gateway": _Kind(_read_gateways, "gateway.store:GatewayCAStore", takes_passwords=True),
+    "s3": _BUCKET,
+    "gs": _BUCKET,
+    "az": _BUCKET,
+}
+
+
+def _load(kind: _Kind) -> Callable[..., ContentAddressableStore]:
+    module, _, name = kind.home.partition(":")
+    found = getattr(import_module(f"ipldstore.backends.{module}"), name)
+    factory: Callable[..., ContentAddressableStore] = found
+    return factory
+
+
+def _check_options(scheme: str, factory: Callable[..., Any], options: dict[str, Any]) -> None:
+    parameters = inspect.signature(factory).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    taken = sorted(parameter.name for parameter in list(parameters)[1:])
+    for name in options.keys() - set(taken):
+        raise TypeError(f"'{scheme}:' takes no option {name!r}: expected {', '.join(taken)}")
+
+
+def _open_plugin(scheme: str, url: str, options: dict[str, Any]) -> ContentAddressableStore:
+    plugins = entry_points(group=PLUGINS)
+    names = (scheme, scheme.partition("+")[0])
+    found = next(filter(None, (list(plugins.select(name=name)) for name in names)), [])
+    if not found:
+        raise _unknown_scheme(scheme, url, sorted(plugins.names))
+    if len({plugin.value for plugin in found}) > 1:
+        raise BackendError(f"several plug-ins claim '{scheme}:': {', '.join(map(_say, found))}")
+    try:
+        factory = found[0].load()
+    except Exception as error:
+        raise BackendError(
+            f"the plug-in for '{scheme}:', {_say(found[0])}, is broken: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    store = factory(url, **options)
+    if not isinstance(store, ContentAddressableStore):
+        raise BackendError(
+            f"the plug-in for '{scheme}:', {_say(found[0])}, gave a {type(store).__name__}, "
+            "expected a ContentAddressableStore"
+        )
+    return store
+
+
+def _say(plugin: EntryPoint) -> str:
+    package = "" if plugin.dist is None else f" of {plugin.dist.name}"
+    return f"{plugin.value}{package}"
+
+
+def _unknown_scheme(scheme: str, url: str, plugged: list[str]) -> BlockStoreURLError:
+    known = ["file", *(name for name in _KINDS if name != "path"), *plugged]
+    extras = sorted({kind.extra for kind in _KINDS.values() if kind.extra})
+    need = [f"{name}:" for name, kind in _KINDS.items() if kind.extra]
+    near = get_close_matches(scheme, known, 1)
+    guess = f"did you mean '{near[0]}:'? " if near else ""
+    if scheme in ("http", "https"):
+        guess = f"did you mean 'gateway+{scheme}:' or 'ipfs+{scheme}:'? "
+    return BlockStoreURLError(
+        f"{redact(url)!r} names no block store: {guess}There are a folder, "
+        f"{', '.join(f'{name}:' for name in known)}; {', '.join(need)} need "
+        f"pip install 'ipldstore[{extras[0]}]'; a path with such a name is written ./{scheme}:..."
+    )
+
+
+def find_blocks(
+    blocks: ContentAddressableStore | str | os.PathLike[str] | None, **options: Any
+) -> ContentAddressableStore:
+    """Return the block store that is meant, to read from; a URL is opened.
+
+    Parameters
+    ----------
+    blocks
+        An open block store, or what `open_block_store` takes. If None, the environment variable
+        ``IPLDSTORE_BLOCKS`` says it. Nothing else is tried, and nothing is made.
+    options
+        As in `open_block_store`, whose errors come as well.
+    """
+    if isinstance(blocks, ContentAddressableStore):
+        if options:
+            raise TypeError(f"{', '.join(options)}: a block store that is open takes no options")
+        return blocks
+    place = os.environ.get(BLOCKS_VARIABLE) or None if blocks is None else blocks
+    if place is None:
+        raise BlockStoreURLError(
+            "a root does not say where its blocks are: name a block store with blocks= or the "
+            f"environment variable {BLOCKS_VARIABLE}, such as a folder, x.car, "
+            "ipfs: for the local node, or gateway: for public gateways"
+        )
+    return open_block_store(place, create=False, **options)

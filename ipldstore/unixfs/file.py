@@ -1,0 +1,260 @@
+"""UnixFS files: content cut into raw leaves, and the dag-pb blocks that join them.
+
+Files are written in the ``unixfs-v1-2025`` profile (CIDv1, raw leaves of 1 MiB, balanced, at most
+1024 links a node), so that their CIDs are those of ``ipfs add`` in that profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from ipldstore.cid import RAW, Link, codec_of, split, to_text
+from ipldstore.errors import InvalidNodeError, LimitExceededError
+from ipldstore.unixfs.nodes import (
+    FILE_TYPE,
+    RAW_TYPE,
+    Node,
+    Put,
+    decode_node,
+    encode_file,
+    encode_link,
+    encode_node,
+)
+
+CHUNK_BYTES = 1 << 20
+MAX_LINKS = 1024
+MAX_DEPTH = 8
+MAX_LEAVES = 1 << 16
+
+
+class FilePart(NamedTuple):
+    """A part of a file: its CID, its bytes of content, and the size of all blocks under it."""
+
+    link: Link
+    content: int
+    blocks: int
+
+
+class FileNode(NamedTuple):
+    """A dag-pb block of a UnixFS file.
+
+    Attributes
+    ----------
+    data : bytes
+        Content in the node itself, before that of its children.
+    links : list of Link
+        Its children.
+    sizes : list of int
+        Bytes of content under each child.
+    """
+
+    data: bytes
+    links: list[Link]
+    sizes: list[int]
+
+    @property
+    def size(self) -> int:
+        """Bytes of content under the node."""
+        return len(self.data) + sum(self.sizes)
+
+
+def write_file(data: bytes | memoryview, put: Put) -> Link:
+    """Cut content into blocks, keep them and return the file's CID; as `put_file`."""
+    return put_file(data, put).link
+
+
+def put_file(data: bytes | memoryview, put: Put) -> FilePart:
+    """Cut content into blocks and keep them.
+
+    Parameters
+    ----------
+    data
+        The content, at least one byte more than fits in one chunk for a dag-pb file; less becomes
+        one raw block.
+    put
+        Keeps a block of a codec (``"raw"`` or ``"dag-pb"``) and returns its CID.
+
+    Returns
+    -------
+    FilePart
+        The whole file.
+    """
+    view = memoryview(data)
+    level = [
+        FilePart(put(piece, "raw"), len(piece), len(piece))  # type: ignore[arg-type]
+        for start in range(0, max(len(view), 1), CHUNK_BYTES)
+        for piece in (view[start : start + CHUNK_BYTES],)
+    ]
+    return _join(level, put)
+
+
+def _join(level: Sequence[FilePart], put: Put) -> FilePart:
+    while len(level) > 1:
+        level = [
+            _write_node(level[start : start + MAX_LINKS], put)
+            for start in range(0, len(level), MAX_LINKS)
+        ]
+    return level[0]
+
+
+def _write_node(children: Sequence[FilePart], put: Put) -> FilePart:
+    content = sum(child.content for child in children)
+    node = _encode_node(children, content)
+    blocks = len(node) + sum(child.blocks for child in children)
+    return FilePart(put(node, "dag-pb"), content, blocks)
+
+
+def _encode_node(children: Sequence[FilePart], content: int) -> bytes:
+    links = (encode_link(child.link, b"", child.blocks) for child in children)
+    return encode_node(links, encode_file(content, (child.content for child in children)))
+
+
+def measure_file(
+    link: Link, file: FileNode, load: Callable[[Link], bytes], name: Put
+) -> FilePart | None:
+    """Return the sizes of a file of several blocks, if it is just as `write_file` writes it.
+
+    Loads its inner nodes, and no content.
+
+    Parameters
+    ----------
+    link, file
+        The file's root node.
+    load
+        Returns the verified bytes of a block.
+    name
+        Returns the CID that a block of a codec would have.
+
+    Raises
+    ------
+    LimitExceededError
+        If the file has more than 2^16 leaves, which are 64 GiB.
+    InvalidNodeError
+        If a block is not of a UnixFS file.
+    """
+    leaves: list[FilePart] = []
+    hash_code = split(link).hash_code
+    for leaf in _iter_leaves(file, load, 1):
+        if leaf is None or split(leaf.link).hash_code != hash_code:
+            return None
+        if leaves and leaves[-1].content != CHUNK_BYTES:
+            return None
+        if len(leaves) == MAX_LEAVES:
+            raise LimitExceededError(f"file {to_text(link)} has more than {MAX_LEAVES} leaves")
+        leaves.append(leaf)
+    if not 0 < leaves[-1].content <= CHUNK_BYTES:
+        return None
+    whole = _join(leaves, name)
+    return whole if whole.link == link else None
+
+
+def _iter_leaves(
+    file: FileNode, load: Callable[[Link], bytes], depth: int
+) -> Iterator[FilePart | None]:
+    """Iterate the raw leaves; None comes for what no file of ours has."""
+    if file.data or not file.links or depth > MAX_DEPTH:
+        yield None
+        return
+    for link, size in zip(file.links, file.sizes, strict=True):
+        if codec_of(link) == RAW:
+            yield FilePart(link, size, size)
+        else:
+            yield from _iter_leaves(decode_file(link, load(link)), load, depth + 1)
+
+
+def read_content(node: FileNode, load: Callable[[Link], bytes], start: int, stop: int) -> bytes:
+    """Return a range of a file's content, loading only the blocks that hold it.
+
+    Parameters
+    ----------
+    node
+        The file's root node.
+    load
+        Returns the verified bytes of a block.
+    start, stop
+        The range wanted, in bytes from the file's start.
+
+    Raises
+    ------
+    InvalidNodeError
+        If a block is not of a UnixFS file, or holds another amount of content than announced.
+    """
+    return b"".join(_iter_content(node, load, start, stop))
+
+
+def links_within(node: FileNode, offset: int, start: int, stop: int) -> list[tuple[Link, int]]:
+    """Return the links of a node that lead to a range of content, and where each one's begins.
+
+    Parameters
+    ----------
+    node
+        A node of a file.
+    offset
+        Where its content begins, in bytes from the file's start.
+    start, stop
+        The range wanted, in bytes from the file's start.
+    """
+    return [
+        (content, begin)
+        for begin, size, content in _iter_parts(node, offset)
+        if isinstance(content, Link) and begin + size > start and begin < stop
+    ]
+
+
+def _iter_content(
+    top: FileNode, load: Callable[[Link], bytes], start: int, stop: int
+) -> Iterator[bytes]:
+    stack = [_iter_parts(top, 0)]
+    while stack:
+        part = next(stack[-1], None)
+        if part is None:
+            stack.pop()
+            continue
+        offset, size, content = part
+        if offset + size <= start or offset >= stop:
+            continue
+        if isinstance(content, Link):
+            data = load(content)
+            node = (
+                FileNode(data, [], []) if codec_of(content) == RAW else decode_file(content, data)
+            )
+            if node.size != size:
+                raise InvalidNodeError(
+                    f"block {to_text(content)}: {node.size} bytes of content, {size} announced"
+                )
+            if len(stack) > MAX_DEPTH:
+                raise InvalidNodeError(f"file nested more than {MAX_DEPTH} levels deep")
+            stack.append(_iter_parts(node, offset))
+        else:
+            yield content[max(0, start - offset) : stop - offset]
+
+
+def _iter_parts(node: FileNode, offset: int) -> Iterator[tuple[int, int, bytes | Link]]:
+    yield offset, len(node.data), node.data
+    offset += len(node.data)
+    for link, size in zip(node.links, node.sizes, strict=True):
+        yield offset, size, link
+        offset += size
+
+
+def decode_file(link: Link, data: bytes) -> FileNode:
+    """Read a dag-pb block of a UnixFS file.
+
+    Raises
+    ------
+    InvalidNodeError
+        If it is none.
+    """
+    return as_file(link, decode_node(link, data))
+
+
+def as_file(link: Link, node: Node) -> FileNode:
+    """Take a decoded block as one of a file; errors as `decode_file`."""
+    fault = f"block {to_text(link)} is not of a UnixFS file"
+    if node.type not in (FILE_TYPE, RAW_TYPE):
+        raise InvalidNodeError(f"{fault}: it is of a {node.kind}")
+    file = FileNode(node.data, [child.link for child in node.links], node.block_sizes)
+    if len(file.links) != len(file.sizes) or node.size not in (None, file.size):
+        raise InvalidNodeError(f"{fault}: sizes of links and file do not agree")
+    return file

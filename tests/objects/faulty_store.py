@@ -1,0 +1,81 @@
+"""An HTTP server before a real object store, for the faults that a real one cannot be made to show.
+
+`faults` holds the answers that the next requests get; after them they go on to the real server.
+"""
+
+import http.client
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+CUT = "close the connection without an answer"
+
+
+class FaultyStore:
+    """Between `with` and its end."""
+
+    def __init__(self, port):
+        handler = type("Handler", (_Handler,), {"front": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.target = port
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        self.faults = []
+        self.requests = []
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *error):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments):
+        pass
+
+    def _answer(self):
+        self.front.requests.append((self.command, self.path))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fault = self.front.faults.pop(0) if self.front.faults else None
+        if fault == CUT:
+            self.close_connection = True
+        elif fault is not None:
+            status, text = fault
+            self._reply(status, {}, text.encode())
+        else:
+            self._forward(body)
+
+    do_GET = do_HEAD = do_PUT = _answer  # noqa: N815
+
+    def _forward(self, body):
+        connection = http.client.HTTPConnection("127.0.0.1", self.front.target, timeout=60)
+        # the Host is signed, and goes on as it came
+        connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        data = answer.read()
+        headers = {k: v for k, v in answer.getheaders() if k.lower() not in _OWN}
+        size = answer.headers["Content-Length"] if self.command == "HEAD" else None
+        self._reply(answer.status, headers, data, size)
+        connection.close()
+
+    def _reply(self, status, headers, data, size=None):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", size or str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+
+_OWN = ("content-length", "connection", "date", "server", "transfer-encoding")
+
+
+def s3_error(code):
+    return f"<Error><Code>{code}</Code><Message>no</Message></Error>"

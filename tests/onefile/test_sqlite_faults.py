@@ -1,0 +1,206 @@
+"""Files that are no database of blocks, locked, damaged or full ones: each gives BackendError."""
+
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from ipldstore import BackendError, BlockNotFoundError
+from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.cid import make_link
+
+HELLO = make_link(b"hello")
+
+LIMITED = """
+import os, resource, signal, sys
+from ipldstore import BackendError
+from ipldstore.backends.sqlite import SQLiteCAStore
+
+backend = SQLiteCAStore(sys.argv[1])
+backend.put(b"hello")
+{action}
+try:
+    backend.put(os.urandom(1 << 20))
+except BackendError as error:
+    print(error, error.retryable, sep="|")
+{after}
+print(backend.get_block("bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"))
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "blocks.sqlite"
+
+
+def files_in(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def run(path, action, after=""):
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED.format(action=action, after=after), str(path)],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("content", [b"x", b"SQLite format 2\0", b"PK\x03\x04" * 100])
+def test_file_that_is_no_database(path, content):
+    path.write_bytes(content)
+    with pytest.raises(BackendError, match=r"no SQLite database|of another application") as caught:
+        SQLiteCAStore(path)
+    assert not caught.value.retryable
+    assert files_in(path.parent) == {path.name: content}
+
+
+def test_header_and_nothing_else(path):
+    path.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    with pytest.raises(BackendError, match="damaged"):
+        SQLiteCAStore(path)
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_database_of_another_application(path, wal):
+    with closing(sqlite3.connect(path)) as connection:
+        if wal:
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE blocks (multihash, data)")
+    before = files_in(path.parent)
+    with pytest.raises(BackendError, match="another application"):
+        SQLiteCAStore(path)
+    assert files_in(path.parent) == before
+
+
+@pytest.mark.parametrize("version", [0, 2, 99])
+def test_another_version(path, version):
+    SQLiteCAStore(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+    with pytest.raises(BackendError, match=f"version {version} .*expected 1"):
+        SQLiteCAStore(path)
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(BackendError, match="make it first"):
+        SQLiteCAStore(tmp_path / "no" / "blocks.sqlite")
+    assert not (tmp_path / "no").exists()
+
+
+def test_path_that_is_a_folder(tmp_path):
+    with pytest.raises(BackendError, match="cannot use"):
+        SQLiteCAStore(tmp_path)
+
+
+def test_empty_file_becomes_a_database(path):
+    path.touch()
+    with SQLiteCAStore(path) as backend:
+        assert backend.get(backend.put(b"hello")) == b"hello"
+
+
+def test_locked_database_may_be_tried_again(path):
+    with SQLiteCAStore(path, timeout=0.01) as backend:
+        backend.put(b"hello")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            cid = backend.put_raw(b"more", "raw")
+            with pytest.raises(BackendError, match="another process is writing") as caught:
+                backend.flush()
+            assert caught.value.retryable
+            assert pickle.loads(pickle.dumps(caught.value)).retryable
+            assert backend.get(HELLO) == b"hello"
+            assert backend.get(cid) == b"more"
+            other.execute("ROLLBACK")
+        backend.flush()
+        backend.close()
+        assert backend.get(cid) == b"more"
+
+
+def test_full_buffer_of_a_locked_database_takes_no_more(path):
+    with SQLiteCAStore(path, timeout=0.01) as backend:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            kept = [backend.put_raw(bytes([i]) * (1 << 20), "raw") for i in range(4)]
+            for size in (1, 9 << 20):
+                with pytest.raises(BackendError):
+                    backend.put_raw(b"x" * size, "raw")
+                assert make_link(b"x" * size) not in backend
+            other.execute("ROLLBACK")
+        assert all(cid in backend for cid in kept)
+        backend.put_raw(b"x", "raw")
+
+
+def test_locked_new_database(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(BackendError) as caught:
+            SQLiteCAStore(path, timeout=0.01)
+        assert caught.value.retryable
+
+
+def test_damaged_pages(path):
+    with SQLiteCAStore(path) as backend:
+        blocks = [b"%d " % i * 200 for i in range(2000)]
+        backend.put_many((make_link(data), data) for data in blocks)
+    content = bytearray(path.read_bytes())
+    content[8192:] = os.urandom(len(content) - 8192)
+    path.write_bytes(content)
+    with SQLiteCAStore(path) as backend:
+        for call in (backend.get_block, backend.has, lambda cid: backend.find_missing([cid])):
+            with pytest.raises(BackendError, match="damaged") as caught:
+                call(make_link(blocks[0]))
+            assert not caught.value.retryable
+        backend.put_raw(b"new", "raw")
+        with pytest.raises(BackendError, match="damaged"):
+            backend.flush()
+        backend._pending.clear()
+
+
+def test_table_that_is_missing(path):
+    SQLiteCAStore(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE blocks")
+    with SQLiteCAStore(path) as backend, pytest.raises(BackendError, match="no such table"):
+        backend.get_block(HELLO)
+
+
+def test_full_disk(path):
+    said = run(
+        path,
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))",
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))",
+    )
+    assert said[0].startswith("cannot keep blocks in")
+    assert said[-1] == "b'hello'"
+
+
+def test_read_only_file():
+    # root may write to any file, so the process becomes another user
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "blocks.sqlite"
+        path.parent.chmod(0o755)
+        action = "os.chmod(sys.argv[1], 0o444)\nbackend.close()\nos.geteuid() or os.setuid(65534)"
+        (said,) = run(path, action, "sys.exit()")
+    assert said.endswith("it can only be read: give yourself the right to write to it|False")
+
+
+def test_file_that_went_away_is_not_made_again(path):
+    with SQLiteCAStore(path) as backend:
+        backend.put(b"hello")
+        backend.close()
+        path.unlink()
+        with pytest.raises(BackendError, match="went away"):
+            backend.get_block(HELLO)
+        assert not path.exists()
+    with SQLiteCAStore(path) as again, pytest.raises(BlockNotFoundError):
+        again.get_block(HELLO)
