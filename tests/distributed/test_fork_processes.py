@@ -83,7 +83,7 @@ def test_a_fork_on_blocks_in_memory_refuses_to_write_elsewhere(mapping, pool):
     for fork in store.fork(), store:
         task = change if fork is not store else fork_and_change
         arguments = [{"a/1": b"1"}, []] if task is change else [{"a/1": b"1"}]
-        with pytest.raises(ReadOnlyStoreError, match="on a block store that is only in"):
+        with pytest.raises(ReadOnlyStoreError, match="on a block store that only that one"):
             pool.submit(task, fork, *arguments).result()
 
 
