@@ -68,7 +68,10 @@ class TestShelf(MappingTests):
         pytest.skip("a shelf is not safe under threads, so a store over it is not either")
 
     def test_event_loops_put_and_get(self, backend):
-        pytest.skip("event loops use threads for it, under which a shelf is not safe")
+        pytest.skip("event loops use threads, under which a shelf is not safe")
+
+    test_event_loops_get_the_same_errors = test_event_loops_put_and_get
+    test_event_loops_are_refused_corrupt_blocks = test_event_loops_put_and_get
 
 
 def test_keys_are_base32_text_and_values_are_bytes():

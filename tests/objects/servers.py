@@ -130,6 +130,11 @@ class Azure(Server):
         "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
     )
 
+    def find(self):
+        if shutil.which("node") is None:
+            skip_without("no node, which Azurite runs on")
+        return super().find()
+
     def command(self):
         return [
             self.find(),
