@@ -223,12 +223,12 @@ def publish_(
     blocks: Blocks = BLOCKS,
 ) -> None:
     """Have an IPFS node keep and offer a hierarchy."""
-    if files:
-        from ipldstore.cli.unixfs import publish_files as publish
-    else:
-        from ipldstore.cli.publish import publish_root as publish
+    from ipldstore.cli.publish import publish_root
 
-    print(publish(cid, blocks, node, name=name, key=key, replace=replace, announce=announce))
+    root = publish_root(
+        cid, blocks, node, name=name, key=key, replace=replace, announce=announce, files=files
+    )
+    print(root)
 
 
 @app.command()

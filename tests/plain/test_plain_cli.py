@@ -4,7 +4,8 @@ import pytest
 from plain_cases import CASES
 
 from ipldstore import DirectoryCAStore, IPLDStore
-from ipldstore.cli.unixfs import publish_files, read_files, write_files
+from ipldstore.cli.publish import publish_root
+from ipldstore.cli.unixfs import read_files, write_files
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def test_files_are_written_and_read(written, capsys):
 
 def test_files_are_published(written, daemon, tmp_path):
     blocks, root, directory = written
-    options = {"name": "plain", "key": None, "replace": None, "announce": False}
-    assert publish_files(root, blocks, daemon.url, **options) == directory
+    options = {"name": "plain", "key": None, "replace": None, "announce": False, "files": True}
+    assert publish_root(root, blocks, daemon.url, **options) == directory
     pinned = daemon.run("pin", "ls", "--type=recursive", "--names", directory).decode()
     assert "plain" in pinned
     assert daemon.run("cat", f"{directory}/a/c/0/1") == b"chunk"
