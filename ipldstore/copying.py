@@ -197,8 +197,13 @@ def _copy_values(source: _Plain, target: _Plain, moves: Moves) -> None:
         target.put(key, data)
         return len(data)
 
-    for is_metadata in (False, True):
-        for key in source.iter_keys():
-            if (key.rpartition("/")[2] in METADATA_NAMES) == is_metadata:
-                moves.begin(move, key)
-        moves.finish()
+    metadata = []
+    for key in source.iter_keys():
+        if key.rpartition("/")[2] in METADATA_NAMES:
+            metadata.append(key)
+        else:
+            moves.begin(move, key)
+    moves.finish()
+    for key in metadata:
+        moves.begin(move, key)
+    moves.finish()

@@ -70,3 +70,6 @@ class Retries(NamedTuple):
     def _iter_waits(self) -> Iterator[float]:
         for attempt in range(self.attempts - 1):
             yield min(self.first_wait * 2**attempt, self.longest_wait) * random.uniform(0.5, 1)
+
+
+DEFAULT_RETRIES = Retries()

@@ -19,7 +19,7 @@ from ipldstore.backends.gateway.redirects import ask
 from ipldstore.backends.gateway.steps import Steps, opened, run, run_async
 from ipldstore.backends.gateway.subtree import CAR, CAR_ACCEPT, CAR_QUERY, Wanted, iter_wanted
 from ipldstore.backends.http import DEFAULT_CONNECTIONS, Auth, HTTPClient, Stream
-from ipldstore.backends.retries import Retries
+from ipldstore.backends.retries import DEFAULT_RETRIES, Retries
 from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.cid import CIDLike, Link, as_link
 from ipldstore.contentstore import ContentAddressableStore
@@ -80,7 +80,7 @@ class GatewayCAStore(VerifiedCAStore):
         auth: Auth = None,
         timeout: float = DEFAULT_TIMEOUT,
         connections: int = DEFAULT_CONNECTIONS,
-        retries: Retries = Retries(),  # noqa: B008
+        retries: Retries = DEFAULT_RETRIES,
     ) -> None:
         super().__init__()
         urls = [gateways] if isinstance(gateways, str) else list(gateways)
@@ -89,7 +89,7 @@ class GatewayCAStore(VerifiedCAStore):
                 f"{len(urls)} gateways: expected one or several, and one only where auth is given; "
                 "credentials for several go into their URLs"
             )
-        self._arguments = {
+        self._arguments: dict[str, Any] = {
             "gateways": urls,
             "headers": dict(headers or {}),
             "auth": auth,
@@ -117,11 +117,8 @@ class GatewayCAStore(VerifiedCAStore):
     def __hash__(self) -> int:
         return hash((GatewayCAStore, self.gateways))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self._arguments
-
-    def __setstate__(self, arguments: dict[str, Any]) -> None:
-        self.__init__(**arguments)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._arguments,)
 
     def get_raw(self, cid: Link) -> bytes:
         return self._read(cid)
@@ -250,6 +247,10 @@ class GatewayCAStore(VerifiedCAStore):
 
     def close(self) -> None:
         self._client.close()
+
+
+def _restore(arguments: dict[str, Any]) -> GatewayCAStore:
+    return GatewayCAStore(**arguments)
 
 
 class _Counted:

@@ -22,7 +22,7 @@ from ipldstore.backends.http import (
     check_busy,
 )
 from ipldstore.backends.ipfs.address import find_address
-from ipldstore.backends.retries import Retries, TransientError
+from ipldstore.backends.retries import DEFAULT_RETRIES, Retries, TransientError
 from ipldstore.errors import BackendError, BlockNotFoundError
 
 Option: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
@@ -61,7 +61,7 @@ class KuboRPC:
         auth: Auth = None,
         timeout: float = DEFAULT_TIMEOUT,
         connections: int = DEFAULT_CONNECTIONS,
-        retries: Retries = Retries(),  # noqa: B008
+        retries: Retries = DEFAULT_RETRIES,
     ) -> None:
         self.url, found_auth = find_address(address)
         self.auth = auth or found_auth
