@@ -11,6 +11,7 @@ PROGRAMS = {
     "codec.py": "dag_cbor",
     "zarr_stores.py": "zarr",
     "versions.py": "icechunk",
+    "damage.py": "icechunk",
     "million.py": "zarr",
     "car_transfer.py": "zarr",
     "ipfs_node.py": "zarr",

@@ -1,0 +1,188 @@
+"""What is fuzzed: each target takes bytes that a stranger made, and may raise only typed errors."""
+
+import json
+import math
+import os
+import tempfile
+from contextlib import suppress
+from io import BytesIO
+from itertools import islice
+
+import dag_cbor
+from bundles import read_bundle
+
+from ipldstore import dagcbor
+from ipldstore.backends.carfile.store import CARStore
+from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.car import CarReader, write_car
+from ipldstore.cid import canonical, parse_link, parse_text, to_cid, to_text, verify_block
+from ipldstore.dag import iter_dag, links_of
+from ipldstore.errors import InvalidCIDError, IPLDStoreError
+from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.plain import read_plain
+from ipldstore.tree.documents import parse_json
+from ipldstore.tree.tree import Tree
+from ipldstore.unixfs.file import decode_file, measure_file, read_content
+
+MAX_STEPS = 500
+MAX_CONTENT = 1 << 16
+
+
+def fuzz_dagcbor(data: bytes) -> None:
+    """Decode a block: one form is accepted, and the package dag-cbor reads the same from it."""
+    value = dagcbor.decode(data)
+    assert dagcbor.encode(value) == data
+    try:
+        theirs = dag_cbor.decode(data)
+    except KeyError:  # a codec or hash function that is not in the table of multiformats
+        return
+    assert dag_cbor.encode(theirs) == data
+    assert len(list(dagcbor.iter_links(value))) == len(_their_links(theirs))
+
+
+def _their_links(value) -> list[object]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [link for item in value for link in _their_links(item)]
+    return [value] if type(value).__name__ == "CID" else []
+
+
+def fuzz_cid(data: bytes) -> None:
+    """Read a CID: from its text and from its bytes, there is one spelling of it in here."""
+    try:
+        link = canonical(parse_link(data))
+    except IPLDStoreError:
+        link = parse_text(data.decode("utf-8", "surrogateescape"))
+    text = to_text(link)
+    assert parse_text(text) == link
+    with suppress(InvalidCIDError):  # not in the table of multiformats
+        assert bytes(to_cid(link)) == link
+
+
+def fuzz_car(data: bytes) -> None:
+    """Read an archive: what comes out of it hashes right and can be written and read again."""
+    reader = CarReader(BytesIO(data))
+    blocks = list(reader)
+    for link, block in blocks:
+        verify_block(link, block)
+    if reader.roots:
+        again = BytesIO()
+        write_car(again, reader.roots[0], blocks)
+        again.seek(0)
+        assert list(CarReader(again)) == blocks
+
+
+def fuzz_carfile(data: bytes) -> None:
+    """Open an archive as a block store, through its index if it has one, and read all of it."""
+    with tempfile.NamedTemporaryFile(dir=_MEMORY, suffix=".car") as file:
+        file.write(data)
+        file.flush()
+        with CARStore(file.name, read_only=True) as archive:
+            links = [link for link, _ in _blocks_of(data)]
+            for link in links:
+                if archive.has(link):
+                    archive.get_block(link)
+            if archive.noted_root is not None:
+                dict(islice(HierarchyMapping(archive, read_only=True).items(), MAX_STEPS))
+
+
+_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
+def _blocks_of(data: bytes):
+    found = []
+    with suppress(IPLDStoreError):
+        found.extend(islice(CarReader(BytesIO(data)), MAX_STEPS))
+    return found
+
+
+def fuzz_tree(bundle: bytes) -> None:
+    """Read, walk, change and freeze a hierarchy of any blocks that hash right."""
+    blocks, backend = _kept(bundle)
+    root = blocks[-1][0]
+    tree = Tree(backend.get_block, root)
+    entries = list(islice(tree.iter_entries(), MAX_STEPS))
+    store = HierarchyMapping(backend, root=root)
+    for key, entry in entries:
+        assert tree.find(key.split("/")) == entry
+        assert key in store
+        store.get(key)
+    if len(entries) == MAX_STEPS:
+        return
+    content = dict(store)
+    assert sorted(content) == sorted(key for key, _ in entries)
+    store["a new/0"] = b"value"
+    store.freeze()
+    assert dict(HierarchyMapping(backend, root=store.root_cid)) == {**content, "a new/0": b"value"}
+
+
+def fuzz_dag(bundle: bytes) -> None:
+    """Walk a DAG of any blocks that hash right."""
+    blocks, backend = _kept(bundle)
+    root, data = blocks[-1]
+    links_of(root, data)
+    order = [link for link, _ in iter_dag(root, backend.get_block, children_first=True)]
+    assert len(order) == len(set(order))
+    assert order[-1] == root
+
+
+def fuzz_unixfs(bundle: bytes) -> None:
+    """Read any dag-pb blocks that hash right as a file, and as a directory."""
+    blocks, backend = _kept(bundle)
+    root, data = blocks[-1]
+    try:
+        read_plain(backend, root, Tree(backend.get_block), max_keys=MAX_STEPS)
+    except IPLDStoreError:
+        file = decode_file(root, data)
+        stop = min(file.size, MAX_CONTENT)
+        assert len(read_content(file, backend.get_block, 0, stop)) == stop
+        measure_file(root, file, backend.get_block, backend.make_cid)
+
+
+def fuzz_json(data: bytes) -> None:
+    """Hold a document as IPLD data: it reads back as equal JSON, or is not held so."""
+    document = parse_json(data)
+    if document is None:
+        return
+    text = document.to_json()
+    assert _same(json.loads(text), json.loads(data))
+    again = parse_json(text)
+    assert again is not None
+    assert again.encoded == document.encoded
+
+
+def _same(one, other) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return one == other and math.copysign(1, one) == math.copysign(1, other)
+    return type(one) is type(other) and one == other
+
+
+def _kept(bundle: bytes):
+    backend = MappingCAStore()
+    blocks = read_bundle(bundle)
+    for link, data in blocks:
+        backend.put_block(link, data)
+    if not blocks:
+        raise IPLDStoreError("no blocks")
+    return blocks, backend
+
+
+TARGETS = {
+    name.removeprefix("fuzz_"): target
+    for name, target in list(globals().items())
+    if name.startswith("fuzz_")
+}
+
+
+def run(name: str, data: bytes) -> bool:
+    """Run a target; whether it took the data."""
+    try:
+        TARGETS[name](data)
+    except IPLDStoreError:
+        return False
+    return True
