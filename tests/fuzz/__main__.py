@@ -14,50 +14,62 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).parent
+from corpus import load_corpus, save_corpus
+
 NAMES = ("car", "carfile", "cid", "dag", "dagcbor", "json", "tree", "unixfs")
+MAX_BYTES = 4096
 MEMORY_MIB = 1024
 INPUT_SECONDS = 20
 
 
 def fuzz_one(target: str, options: argparse.Namespace) -> dict[str, object]:
     """Fuzz a target in a process, and return what came of it."""
-    sys.path.insert(0, str(HERE))
-    from corpus import load_corpus, save_corpus
-    from seeds import seeds_of
+    from seeds import seeds_of  # imports ipldstore, which the child has to instrument first
 
     with tempfile.TemporaryDirectory() as folder:
         begun = [*seeds_of(target), *load_corpus(target)]
+        found = Path(folder, "found")
+        found.mkdir()
         for number, data in enumerate(begun):
-            Path(folder, f"{number:06}").write_bytes(data)
-        done = subprocess.run(
-            [
-                *(sys.executable, __file__, "--child", target, folder),
-                f"-max_total_time={options.seconds}",
-                f"-rss_limit_mb={MEMORY_MIB}",
-                f"-timeout={INPUT_SECONDS}",
-                f"-artifact_prefix={options.crashes}/{target}-",
-                *("-max_len=16384", "-print_final_stats=1", "-use_value_profile=1"),
-            ],
-            check=False,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
+            (found / f"{number:06}").write_bytes(data)
+        done = start(
+            target,
+            found,
+            f"-max_total_time={options.seconds}",
+            f"-artifact_prefix={options.crashes}/{target}-",
+            "-use_value_profile=1",
         )
-        kept = [path.read_bytes() for path in Path(folder).iterdir()]
         if options.save and done.returncode == 0:
-            save_corpus(target, kept)
-    runs = re.search(r"number_of_executed_units:\s*(\d+)", done.stderr)
+            smallest = Path(folder, "smallest")
+            smallest.mkdir()
+            start(target, smallest, str(found), "-merge=1")
+            save_corpus(target, [path.read_bytes() for path in smallest.iterdir()])
+        count = len(list(found.iterdir()))
     if done.returncode != 0:
         print(done.stderr[-4000:], file=sys.stderr)
+    runs = re.search(r"number_of_executed_units:\s*(\d+)", done.stderr)
     return {
         "target": target,
         "runs": int(runs[1]) if runs else 0,
         "seconds": options.seconds,
-        "inputs": len(kept),
-        "new": len(kept) - len(begun),
+        "new": count - len(begun),
         "failed": done.returncode != 0,
     }
+
+
+def start(target: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run libFuzzer in a process of its own."""
+    return subprocess.run(
+        [
+            *(sys.executable, __file__, "--child", target, str(folder), *options),
+            *(f"-rss_limit_mb={MEMORY_MIB}", f"-timeout={INPUT_SECONDS}"),
+            *(f"-max_len={MAX_BYTES}", "-print_final_stats=1"),
+        ],
+        check=False,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
 
 
 def child(target: str, arguments: list[str]) -> None:
@@ -65,13 +77,13 @@ def child(target: str, arguments: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["ipldstore"]):
-        sys.path.insert(0, str(HERE))
         import targets
 
     def run(data: bytes) -> None:
         targets.run(target, data)
 
-    atheris.Setup([sys.argv[0], *arguments], run)
+    again = f"{sys.executable} {__file__} --child {target}"  # how -merge=1 starts itself
+    atheris.Setup([again, *arguments], run)
     atheris.Fuzz()
 
 

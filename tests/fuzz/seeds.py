@@ -41,7 +41,7 @@ def hierarchies() -> list[HierarchyMapping]:
         deep[f"group/{number}/zarr.json"] = json.dumps(document).encode()
         deep[f"group/{number}/c/0/{number}"] = b"chunk %d" % number
     wide = HierarchyMapping()
-    for number in range(200):
+    for number in range(30):
         wide[f"a/0.{number}"] = b"chunk"
     stores = [HierarchyMapping(), flat, deep, wide]
     for store in stores:
