@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ipldstore.cid import (
     CODECS,
@@ -23,9 +23,28 @@ from ipldstore.cid import (
     verify_block,
 )
 from ipldstore.errors import BackendError, BlockNotFoundError, CodecError
+from ipldstore.limits import MAX_CBOR_BYTES
 
 if TYPE_CHECKING:
     from multiformats import CID
+
+
+class StoredBlock(NamedTuple):
+    """A block that a store lists.
+
+    Attributes
+    ----------
+    cid : Link
+        The block's CID; with the codec raw where the store does not keep the codec.
+    size : int
+        Its size in bytes.
+    time_ns : int
+        When it was written or last touched, in nanoseconds since 1970; 0 where that is not known.
+    """
+
+    cid: Link
+    size: int
+    time_ns: int = 0
 
 
 class ContentAddressableStore(ABC):
@@ -40,6 +59,16 @@ class ContentAddressableStore(ABC):
     default_hash
         The hash function that names new blocks, such as ``"sha2-256"`` or ``"blake3"``.
 
+    Attributes
+    ----------
+    inline_limit : int
+        Largest block, in bytes, that an event loop may read or write itself, without a thread.
+        With 0, the default, what a store does may wait on a network, so that event loops use the
+        asynchronous methods, which such a store should override.
+    is_shared : bool
+        Whether a copy of the store in another process, made by pickle, reaches the same blocks.
+        True by default.
+
     Raises
     ------
     InvalidCIDError
@@ -47,14 +76,7 @@ class ContentAddressableStore(ABC):
     """
 
     inline_limit: int = 0
-    """Largest block, in bytes, that an event loop may read or write itself, without a thread.
-
-    With 0, what a store does may wait on a network, so that event loops use the asynchronous
-    methods, which such a store should override.
-    """
-
     is_shared: bool = True
-    """Whether a copy of the store in another process, made by pickle, reaches the same blocks."""
 
     def __init__(self, *, default_hash: str = "sha2-256") -> None:
         hash_function(default_hash)
@@ -200,8 +222,7 @@ class ContentAddressableStore(ABC):
             data = self.get_raw(link)
         except KeyError as error:
             raise BlockNotFoundError(f"no block {to_text(link)}") from error
-        verify_block(link, data)
-        return data
+        return self._verified(link, data)
 
     async def get_block_async(self, cid: CIDLike) -> bytes:
         """`get_block` for event loops."""
@@ -213,6 +234,14 @@ class ContentAddressableStore(ABC):
             data = await self.get_raw_async(link)
         except KeyError as error:
             raise BlockNotFoundError(f"no block {to_text(link)}") from error
+        return self._verified(link, data)
+
+    def _verified(self, link: Link, data: bytes) -> bytes:
+        if not isinstance(data, bytes):
+            raise TypeError(
+                f"{type(self).__name__} gave {type(data).__name__} for the block {to_text(link)}, "
+                "expected bytes, or BlockNotFoundError"
+            )
         verify_block(link, data)
         return data
 
@@ -235,7 +264,11 @@ class ContentAddressableStore(ABC):
         self.put_raw(data, codec)
 
     def get_many(self, cids: Iterable[CIDLike]) -> Iterator[tuple[Link, bytes]]:
-        """Iterate the verified bytes of several blocks, in any order; errors as in `get_block`."""
+        """Iterate the verified bytes of several blocks, in any order; errors as in `get_block`.
+
+        What overrides it takes CIDs in every form, identity CIDs too, and verifies what it got:
+        `ipldstore.cid` has ``as_link``, ``identity_data`` and ``verify_block``.
+        """
         for cid in cids:
             link = as_link(cid)
             yield link, self.get_block(link)
@@ -252,6 +285,8 @@ class ContentAddressableStore(ABC):
 
     def find_missing(self, cids: Iterable[Link]) -> set[Link]:
         """Return those of several blocks that are not there; errors as in `has`.
+
+        An identity CID carries its block, so it is never among them.
 
         Not to be called on an event loop: a store on a network may run one of its own for it.
         """
@@ -272,9 +307,24 @@ class ContentAddressableStore(ABC):
             return False
 
     def size_of(self, cid: Link) -> int | None:
-        """Return a block's size in bytes where that is cheap to learn, else None."""
+        """Return a block's size in bytes where that is cheap to learn, else None.
+
+        None also for a block that is not there. An identity CID may come, too.
+        """
         data = identity_data(cid)
         return None if data is None else len(data)
+
+    def iter_blocks(self) -> Iterator[StoredBlock]:
+        """Iterate the blocks in the store, in no order; one may come several times.
+
+        Those that are put or go meanwhile may be left out.
+
+        Raises
+        ------
+        BackendError
+            If the store cannot list its blocks, as those that others share by network.
+        """
+        raise BackendError(f"{self!r} cannot list its blocks")
 
     def get(self, cid: CIDLike) -> Any:
         """Return the IPLD value of a block.
@@ -304,12 +354,14 @@ class ContentAddressableStore(ABC):
         data = self.get_block(link)
         if codec == RAW:
             return data
+        if len(data) > MAX_CBOR_BYTES:
+            raise CodecError(f"block {to_text(link)}: {len(data)} bytes, at most {MAX_CBOR_BYTES}")
         import dag_cbor
         from dag_cbor.encoding.err import CBORError
 
         try:
             return dag_cbor.decode(data)
-        except (CBORError, ValueError, KeyError, RecursionError) as error:
+        except (CBORError, ValueError, KeyError, OverflowError, RecursionError) as error:
             raise CodecError(f"block {to_text(link)} is not DAG-CBOR: {error}") from error
 
     def put(self, value: Any) -> CID:
@@ -345,3 +397,12 @@ class ContentAddressableStore(ABC):
         cid = as_link(self.put_raw(data, codec))
         self.flush()
         return to_cid(cid)
+
+
+def require_block_store(store: object) -> None:
+    """Raise `TypeError` for what is no block store, such as the URL of one."""
+    if not isinstance(store, ContentAddressableStore):
+        raise TypeError(
+            f"expected a ContentAddressableStore, not {type(store).__name__}; "
+            "open_block_store(URL) opens one, MappingCAStore(mapping) makes one"
+        )

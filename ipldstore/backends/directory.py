@@ -6,16 +6,18 @@ import base64
 import errno
 import os
 import secrets
+import stat
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
+from ipldstore.limits import MAX_BLOCK_BYTES
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -25,24 +27,6 @@ SHARDING = b"/repo/flatfs/shard/v1/next-to-last/2\n"
 
 _WRITERS = 2
 _RETRYABLE = (errno.EAGAIN, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT)
-
-
-class StoredBlock(NamedTuple):
-    """A block's file.
-
-    Attributes
-    ----------
-    cid : Link
-        The block's CID with the codec raw: files do not tell the codec.
-    size : int
-        Its size in bytes.
-    time_ns : int
-        When it was written or last touched, in nanoseconds since 1970.
-    """
-
-    cid: Link
-    size: int
-    time_ns: int
 
 
 class DirectoryCAStore(ContentAddressableStore):
@@ -59,8 +43,9 @@ class DirectoryCAStore(ContentAddressableStore):
     default_hash
         The hash function that names new blocks.
     fsync
-        Whether each block is forced to the disk before it counts as kept. Without, blocks of the
-        last seconds may be lost when the machine (not the process) goes down.
+        Whether each block is forced to the disk, with its name, before it counts as kept; a block
+        that is there already, too. Without, when the machine (not the process) goes down, blocks
+        of the last seconds may be lost or damaged: reading them says so, putting them mends them.
 
     Raises
     ------
@@ -90,6 +75,7 @@ class DirectoryCAStore(ContentAddressableStore):
         self.path = Path(path).absolute()
         self.fsync = fsync
         self._prefix = f"{self.path}{os.sep}"
+        self._synced_shards: set[str] = set()
         try:
             self._claim()
         except OSError as error:
@@ -107,8 +93,7 @@ class DirectoryCAStore(ContentAddressableStore):
     def get_raw(self, cid: Link) -> bytes:
         name = self._file_name(cid)
         try:
-            with open(name, "rb", buffering=0) as file:
-                return file.readall()
+            return _read(name)
         except FileNotFoundError:
             raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}") from None
         except OSError as error:
@@ -125,7 +110,11 @@ class DirectoryCAStore(ContentAddressableStore):
         name = self._file_name(cid)
         try:
             if not _holds(name, data):
-                self._write(name, data)
+                self._write(name, data, sync=self.fsync)
+            elif self.fsync:
+                _sync(name)
+            if self.fsync:
+                self._sync_names(name)
         except OSError as error:
             raise _backend_error(f"cannot keep block {to_text(cid)}", name, error) from error
 
@@ -156,11 +145,12 @@ class DirectoryCAStore(ContentAddressableStore):
             return len(data)
         name = self._file_name(cid)
         try:
-            return os.stat(name).st_size
+            status = os.stat(name)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _backend_error(f"cannot look for block {to_text(cid)}", name, error) from error
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def iter_blocks(self) -> Iterator[StoredBlock]:
         """Iterate the blocks in the folder, in no order; those that go meanwhile are left out.
@@ -214,25 +204,26 @@ class DirectoryCAStore(ContentAddressableStore):
         return f"{self._prefix}{key[-3:-1]}{os.sep}{key}.data"
 
     def _claim(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
+        _make_folder(self.path)
         marker = self.path / SHARDING_NAME
         names = os.listdir(self.path)
         try:
-            sharding = marker.read_bytes()
+            sharding = _read(str(marker))
         except FileNotFoundError:
             if any(not name.startswith(".") for name in names):
                 raise BackendError(
                     f"{str(self.path)!r} is not empty and holds no {SHARDING_NAME} file: "
                     "expected a folder of blocks, or none"
                 ) from None
-            self._write(str(marker), SHARDING)
+            self._write(str(marker), SHARDING, sync=True)
+            _sync(str(self.path))
             return
         if sharding.strip() != SHARDING.strip():
             raise BackendError(
                 f"{str(marker)!r} says {sharding[:80]!r}, expected {SHARDING.decode().strip()!r}"
             )
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, name: str, data: bytes, *, sync: bool = False) -> None:
         """Write a file under a temporary name beside its own, then rename it."""
         folder = os.path.dirname(name)
         temporary = f"{folder}{os.sep}.put-{os.getpid()}-{secrets.token_hex(8)}"
@@ -241,13 +232,11 @@ class DirectoryCAStore(ContentAddressableStore):
         except FileNotFoundError:
             with suppress(FileExistsError):
                 os.mkdir(folder)
-            if self.fsync:
-                _sync_folder(str(self.path))
             descriptor = _create(temporary)
         try:
             try:
                 _write_all(descriptor, data)
-                if self.fsync:
+                if sync:
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -255,22 +244,30 @@ class DirectoryCAStore(ContentAddressableStore):
         except BaseException:
             _remove(temporary)
             raise
-        if self.fsync:
-            _sync_folder(folder)
+
+    def _sync_names(self, name: str) -> None:
+        """Force the name of a block's file to the disk, and once that of its shard's folder."""
+        folder = os.path.dirname(name)
+        _sync(folder)
+        if folder not in self._synced_shards:
+            _sync(str(self.path))
+            self._synced_shards.add(folder)
 
 
 def _iter_shard(folder: str) -> Iterator[StoredBlock]:
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as files:
         for file in files:
-            cid = _cid_of(file.name)
+            cid = parse_file_name(file.name)
             if cid is None:
                 continue
             with suppress(FileNotFoundError):
                 status = file.stat()
-                yield StoredBlock(cid, status.st_size, status.st_mtime_ns)
+                if stat.S_ISREG(status.st_mode):
+                    yield StoredBlock(cid, status.st_size, status.st_mtime_ns)
 
 
-def _cid_of(name: str) -> Link | None:
+def parse_file_name(name: str) -> Link | None:
+    """Return the CID of the block whose file has this name, its codec raw; None if it has none."""
     key, suffix = os.path.splitext(name)
     if suffix != ".data":
         return None
@@ -293,10 +290,10 @@ def _write_all(descriptor: int, data: bytes) -> None:
 def _holds(name: str, data: bytes) -> bool:
     """Whether a file holds exactly the data; a damaged one does not, and is written again."""
     try:
-        if os.stat(name).st_size != len(data):
+        status = os.stat(name)
+        if status.st_size != len(data) or not stat.S_ISREG(status.st_mode):
             return False
-        with open(name, "rb", buffering=0) as file:
-            return file.readall() == data
+        return _read(name) == data
     except FileNotFoundError:
         return False
 
@@ -306,8 +303,38 @@ def _remove(name: str) -> None:
         os.unlink(name)
 
 
-def _sync_folder(name: str) -> None:
-    descriptor = os.open(name, os.O_RDONLY)
+def _read(name: str) -> bytes:
+    with open(name, "rb", buffering=0, opener=_open_file) as file:
+        return file.readall()
+
+
+def _open_file(name: str, flags: int) -> int:
+    """Open a file, and nothing else: a pipe would keep the reader waiting, a device never end."""
+    descriptor = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", name)
+    if status.st_size > MAX_BLOCK_BYTES:
+        os.close(descriptor)
+        raise OSError(errno.EFBIG, f"{status.st_size} bytes, at most {MAX_BLOCK_BYTES}", name)
+    return descriptor
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder, with those above it, and force their names to the disk."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        _sync(str(folder.parent))
+
+
+def _sync(name: str) -> None:
+    """Force a file or folder to the disk."""
+    is_windows = os.name == "nt"
+    if is_windows and os.path.isdir(name):
+        return
+    descriptor = os.open(name, os.O_RDWR if is_windows else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import UserDict
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 
-from ipldstore.cid import Link, identity_data, to_text
-from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import BlockNotFoundError
+from ipldstore.cid import Link, identity_data, parse_text, to_text
+from ipldstore.contentstore import ContentAddressableStore, StoredBlock
+from ipldstore.errors import BlockNotFoundError, InvalidCIDError
 
 
 class MappingCAStore(ContentAddressableStore):
@@ -76,3 +76,10 @@ class MappingCAStore(ContentAddressableStore):
             return None
         data = self.mapping.get(to_text(cid))
         return None if data is None else len(data)
+
+    def iter_blocks(self) -> Iterator[StoredBlock]:
+        for name in list(self.mapping):
+            try:
+                yield StoredBlock(parse_text(name), len(self.mapping[name]))
+            except (InvalidCIDError, KeyError):
+                continue

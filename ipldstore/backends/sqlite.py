@@ -5,36 +5,35 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet, finalize
 
-from ipldstore.cid import Link, identity_data, multihash_of, to_text
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.backends.database import (
+    PRIMARY_CODE,
+    RETRYABLE,
+    SCHEMA_VERSION,
+    prepare_database,
+    transaction,
+)
+from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
+from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError
 
-APPLICATION_ID = 0x49504C44
-"""The letters IPLD, in the header of the file, where the ``file`` program finds them."""
-
-SCHEMA_VERSION = 1
-
-_PAGE_BYTES = 8192
 _BUFFER_BYTES = 4 << 20
 _BUFFER_BLOCKS = 4096
 _ASK_AT_ONCE = 500
-_RETRY_SECONDS = 0.01
 
-# A table by row number: keyed by multihash without row numbers, it took two to five times as long
-# to write and read at 1 KiB and at 16 KiB a block.
-_SCHEMA = "CREATE TABLE blocks (multihash BLOB NOT NULL UNIQUE, data BLOB NOT NULL)"
 _PUT = (
     "INSERT INTO blocks VALUES (?, ?) ON CONFLICT (multihash) "
     "DO UPDATE SET data = excluded.data WHERE data <> excluded.data"
 )
 _GET = "SELECT data FROM blocks WHERE multihash = ?"
+_LIST = (
+    "SELECT rowid, multihash, length(data) FROM blocks WHERE rowid > ? ORDER BY rowid LIMIT 1000"
+)
 _SIZE = "SELECT length(data) FROM blocks WHERE multihash = ?"
 
 _ADVICE = {
@@ -46,8 +45,6 @@ _ADVICE = {
     sqlite3.SQLITE_READONLY: "it can only be read: give yourself the right to write to it",
     sqlite3.SQLITE_CANTOPEN: "see that the file and its folder may be read and written",
 }
-_RETRYABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_PRIMARY_CODE = 0xFF
 
 
 class SQLiteCAStore(ContentAddressableStore):
@@ -66,8 +63,9 @@ class SQLiteCAStore(ContentAddressableStore):
     default_hash
         The hash function that names new blocks.
     fsync
-        Whether what is flushed is forced to the disk. Without, blocks of the last seconds may be
-        lost when the machine (not the process) goes down; the database stays sound.
+        Whether what is flushed is forced to the disk; blocks that are there already, too. Without,
+        blocks of the last seconds may be lost when the machine (not the process) goes down; the
+        database stays sound.
     timeout
         How many seconds to wait for another process that is writing.
 
@@ -174,6 +172,18 @@ class SQLiteCAStore(ContentAddressableStore):
                 found.update(key for (key,) in connection.execute(query, keys))
         return {cid for cid in wanted if multihash_of(cid) not in found}
 
+    def iter_blocks(self) -> Iterator[StoredBlock]:
+        self.flush()
+        row = 0
+        while True:
+            with self._failing("cannot list the blocks in"), self._connection() as connection:
+                rows = connection.execute(_LIST, (row,)).fetchall()
+            if not rows:
+                return
+            for _, multihash, size in rows:
+                yield StoredBlock(parse_link(b"\x01\x55" + multihash), size)
+            row = rows[-1][0]
+
     def flush(self) -> None:
         with self._lock:
             self._write_pending()
@@ -230,9 +240,13 @@ class SQLiteCAStore(ContentAddressableStore):
     def _connect(self) -> sqlite3.Connection:
         if not self.path.exists():
             raise BackendError(f"{str(self.path)!r} went away: open the store again to begin anew")
-        return self._open("rw")
+        return self._open("rw", self._synchronous)
 
-    def _open(self, mode: str) -> sqlite3.Connection:
+    @property
+    def _synchronous(self) -> str:
+        return "FULL" if self.fsync else "NORMAL"
+
+    def _open(self, mode: str, synchronous: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode={mode}",
             timeout=self.timeout,
@@ -241,7 +255,7 @@ class SQLiteCAStore(ContentAddressableStore):
             uri=True,
         )
         try:
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self.fsync else 'NORMAL'}")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
         except BaseException:
             connection.close()
             raise
@@ -261,39 +275,30 @@ class SQLiteCAStore(ContentAddressableStore):
         with (
             self._failing("cannot keep blocks in"),
             self._connection() as connection,
-            _transaction(connection),
+            transaction(connection),
         ):
+            before = connection.total_changes
             connection.executemany(_PUT, blocks)
+            if self.fsync and connection.total_changes == before:
+                # Others may have put them without forcing them to the disk: a commit that writes
+                # anything forces what is in the log before it.
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _claim(self) -> None:
         """Make the table in a new file; refuse what is not a file of this store."""
         if not self.path.parent.is_dir():
             raise BackendError(f"no folder {str(self.path.parent)!r}: make it first")
-        is_new = not self.path.exists() or not self.path.stat().st_size
-        connection = self._open("rwc" if is_new else "rw")
+        if self.path.exists() and not self.path.is_file():
+            raise BackendError(f"cannot use {str(self.path)!r}: it is not a regular file")
+        # Less than FULL is safe only once the file has a write-ahead log.
+        connection = self._open("rw" if self.path.exists() else "rwc", "FULL")
         try:
-            if is_new:
-                _retry_while_busy(lambda: _make_table(connection), self.timeout)
-            self._check_schema(connection)
-            _retry_while_busy(lambda: _use_wal(connection), self.timeout)
+            prepare_database(connection, self.path, self.timeout)
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         except BaseException:
             connection.close()
             raise
         self._idle.append(connection)
-
-    def _check_schema(self, connection: sqlite3.Connection) -> None:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application != APPLICATION_ID:
-            raise BackendError(
-                f"{str(self.path)!r} is a database of another application "
-                f"(application_id {application:#x}, expected {APPLICATION_ID:#x})"
-            )
-        if version != SCHEMA_VERSION:
-            raise BackendError(
-                f"{str(self.path)!r} has version {version} of the table of blocks, expected "
-                f"{SCHEMA_VERSION}: use a version of ipldstore that knows it"
-            )
 
     @contextmanager
     def _failing(self, what: str, cid: Link | None = None) -> Iterator[None]:
@@ -302,10 +307,10 @@ class SQLiteCAStore(ContentAddressableStore):
             yield
         except (sqlite3.Error, OSError) as error:
             block = "" if cid is None else f"block {to_text(cid)}: "
-            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+            code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
             advice = f": {_ADVICE[code]}" if code in _ADVICE else ""
             raise BackendError(
-                f"{block}{what} {str(self.path)!r}: {error}{advice}", retryable=code in _RETRYABLE
+                f"{block}{what} {str(self.path)!r}: {error}{advice}", retryable=code in RETRYABLE
             ) from error
 
 
@@ -337,47 +342,3 @@ def _reopen(path: Path, default_hash: str, fsync: bool, timeout: float) -> SQLit
 def _close_all(connections: list[sqlite3.Connection]) -> None:
     while connections:
         connections.pop().close()
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _make_table(connection: sqlite3.Connection) -> None:
-    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-    with _transaction(connection):
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-            connection.execute(_SCHEMA)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_READONLY:
-            raise
-
-
-def _retry_while_busy(step: Callable[[], None], seconds: float) -> None:
-    """Do a step for which SQLite itself does not always wait until others have written."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            step()
-        except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & _PRIMARY_CODE in _RETRYABLE
-            if not busy or time.monotonic() > deadline:
-                raise
-            time.sleep(_RETRY_SECONDS)
-        else:
-            return

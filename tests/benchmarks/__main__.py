@@ -17,6 +17,7 @@ PROGRAMS = {
     "ipfs_node.py": "zarr",
     "onefile.py": "zarr",
     "object_store.py": "obstore",
+    "verifying.py": "numpy",
 }
 
 for name, peer in PROGRAMS.items():

@@ -5,14 +5,19 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from weakref import finalize
 
+from ipldstore.backends.carfile import mending
 from ipldstore.backends.carfile.indexes import iter_index
 from ipldstore.backends.carfile.offsets import Offsets
 from ipldstore.backends.carfile.sections import (
     Section,
+    is_lost,
+    is_zero,
     iter_sections,
     read_layout,
     read_section,
@@ -20,9 +25,7 @@ from ipldstore.backends.carfile.sections import (
 from ipldstore.car import encode_header, encode_section_head
 from ipldstore.cid import Link, multihash_of, split
 from ipldstore.errors import BackendError, CarFormatError, ReadOnlyStoreError
-
-MAX_TAIL_BYTES = 32 << 20
-"""A longer section at the end that is cut short is taken for damage, and not cut off."""
+from ipldstore.limits import MAX_CAR_TAIL_BYTES
 
 
 class Archive:
@@ -110,6 +113,16 @@ class Archive:
                 f"CARv2 payload ends within the section at byte {self.end}", offset=self.end
             )
 
+    def iter_sections(self) -> Iterator[Section]:
+        """Read the heads of all sections, from the first on.
+
+        Raises
+        ------
+        CarFormatError
+            If one is malformed.
+        """
+        return iter_sections(self._descriptor, self.layout.sections, self._payload_end())
+
     def _note(self, section: Section) -> None:
         self._offsets.add(split(section.cid).digest, section.offset)
         self.end = section.end
@@ -172,7 +185,9 @@ class Archive:
         return data
 
     def lock(self, placeholder: Link) -> None:
-        """Become the only one that writes, look through what is there, and cut off a torn tail.
+        """Become the only one that writes, look through what is there, and mend what is torn.
+
+        The first `sync` is not left out, as others may have written what is there without one.
 
         Parameters
         ----------
@@ -186,7 +201,7 @@ class Archive:
         ReadOnlyStoreError
             If another root cannot be written in place of its root.
         """
-        self._check_header(placeholder)
+        self._check_form()
         descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         try:
             lock_file(descriptor, self.path)
@@ -195,15 +210,20 @@ class Archive:
                     f"{str(self.path)!r} was replaced or cut short: close the store to begin anew"
                 )
             self.layout = read_layout(descriptor)
+            self._check_header(placeholder)
             self.scan()
             if self.is_cut_short:
                 self._cut_tail(descriptor)
+            if mending.rename_damaged(self, descriptor, placeholder):
+                self._start_over()
+                self.scan()
             os.dup2(descriptor, self._descriptor, inheritable=False)
         finally:
             os.close(descriptor)
-        self.is_locked = True
+        self.is_locked = self.is_changed = True
+        self._synced_end = self.end
 
-    def _check_header(self, placeholder: Link) -> None:
+    def _check_form(self) -> None:
         roots = self.layout.roots
         if self.layout.version != 1 or len(roots) != 1:
             raise ReadOnlyStoreError(
@@ -211,6 +231,10 @@ class Archive:
                 "roots, and only one of version 1 with one root can be written: import it into "
                 "a new one"
             )
+
+    def _check_header(self, placeholder: Link) -> None:
+        self._check_form()
+        roots = self.layout.roots
         start = os.pread(self._descriptor, self.layout.sections, 0)
         if start != encode_header(roots[0]) or len(start) != len(encode_header(placeholder)):
             raise ReadOnlyStoreError(
@@ -220,11 +244,19 @@ class Archive:
             )
 
     def _cut_tail(self, descriptor: int) -> None:
-        size = self._payload_end() - self.end
-        if size > MAX_TAIL_BYTES:
+        end = self._payload_end()
+        size = end - self.end
+        if not is_lost(descriptor, self.end, end):
+            if size > MAX_CAR_TAIL_BYTES:
+                raise CarFormatError(
+                    f"{str(self.path)!r} is damaged: the section at byte {self.end} is longer than "
+                    f"the {size} bytes that are left, too many to be cut off",
+                    offset=self.end,
+                )
+        elif not is_zero(descriptor, self.end, end) and not mending.is_complete(self):
             raise CarFormatError(
-                f"{str(self.path)!r} is damaged: the section at byte {self.end} is longer than the "
-                f"{size} bytes that are left, too many to be cut off",
+                f"{str(self.path)!r} is damaged: the section at byte {self.end} is lost, and blocks"
+                " under the root are not before it: copy what can be read into a new archive",
                 offset=self.end,
             )
         os.ftruncate(descriptor, self.end)
@@ -277,6 +309,12 @@ class Archive:
         if self.is_changed:
             os.fsync(self._descriptor)
             self.is_changed = False
+            self._synced_end = self.end
+
+    def take_back(self) -> None:
+        """Cut off what was appended since the last `sync`, or since the archive was locked."""
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, self._synced_end)
 
     def _write(self, data: bytes, offset: int) -> None:
         self.is_changed = True
@@ -284,29 +322,47 @@ class Archive:
 
 
 def open_archive(path: Path, beginning: bytes) -> Archive | None:
-    """Open an archive; None if there is no file, or less in it than the beginning of a new one."""
+    """Open an archive; None if there is no file, or only a part of the beginning of a new one."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         with open(path, "rb") as file:
-            start = file.read(len(beginning))
+            start = file.read(len(beginning) + 1)
     except FileNotFoundError:
         return None
     return None if _is_part(start, beginning) else Archive(path)
 
 
 def make_archive(path: Path, beginning: bytes) -> Archive:
-    """Write the beginning of an archive, unless another process was faster, and open it."""
+    """Write the beginning of an archive, unless another process was faster, and open it.
+
+    It is forced to the disk, with its name, so that the file is an archive whatever happens.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         lock_file(descriptor, path)
-        if _is_part(os.pread(descriptor, len(beginning), 0), beginning):
+        if _is_part(os.pread(descriptor, len(beginning) + 1, 0), beginning):
             write_all(descriptor, beginning, 0)
+            os.fsync(descriptor)
+            _sync_folder(path.parent)
     finally:
         os.close(descriptor)
     return Archive(path)
 
 
 def _is_part(start: bytes, beginning: bytes) -> bool:
+    """Whether a file's start is less than a beginning, perhaps with zeros for what is not there."""
+    if len(start) == len(beginning):
+        start = start.rstrip(b"\0")
     return len(start) < len(beginning) and beginning.startswith(start)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def lock_file(descriptor: int, path: Path) -> None:

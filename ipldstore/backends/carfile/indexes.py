@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from ipldstore.cid import MAX_DIGEST_BYTES
 from ipldstore.errors import CarFormatError
+from ipldstore.limits import MAX_DIGEST_BYTES
 
 _INDEX_SORTED = b"\x80\x08"
 _MULTIHASH_INDEX_SORTED = b"\x81\x08"

@@ -6,14 +6,13 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ipldstore.car import MAX_SECTION_BYTES, MAX_VARINT_BYTES, CarReader
+from ipldstore.car import CarReader
 from ipldstore.cid import SHA2_256_MULTIHASH, Link, canonical, decode_varint, read_link
 from ipldstore.errors import CarFormatError, InvalidCIDError
-
-MAX_HEAD_BYTES = 256
-"""More than the length and the CID before a block may take."""
+from ipldstore.limits import MAX_CAR_HEAD_BYTES, MAX_CAR_SECTION_BYTES, MAX_VARINT_BYTES
 
 _WINDOW_BYTES = 16 << 10
+_SECTOR_BYTES = 512
 
 
 class Layout(NamedTuple):
@@ -101,13 +100,14 @@ def _read_layout(descriptor: int) -> Layout:
 
 def read_section(descriptor: int, offset: int, end: int) -> Section | None:
     """Read the head of the section at an offset; see `parse_section`."""
-    return parse_section(os.pread(descriptor, MAX_HEAD_BYTES, offset), 0, offset, end)
+    return parse_section(os.pread(descriptor, MAX_CAR_HEAD_BYTES, offset), 0, offset, end)
 
 
 def iter_sections(descriptor: int, offset: int, end: int) -> Iterator[Section]:
     """Read the heads of all sections from an offset on, up to one that is cut short.
 
-    Zeros up to the end, which some file systems leave when the machine goes down, are that too.
+    One whose head was lost when the machine went down is that too: some file systems leave zeros
+    in place of sectors that were not written yet.
 
     Raises
     ------
@@ -117,18 +117,31 @@ def iter_sections(descriptor: int, offset: int, end: int) -> Iterator[Section]:
     window, window_start = b"", offset
     while offset < end:
         at = offset - window_start
-        if at + MAX_HEAD_BYTES > len(window):
+        if at + MAX_CAR_HEAD_BYTES > len(window):
             window, window_start, at = os.pread(descriptor, _WINDOW_BYTES, offset), offset, 0
-        if window[at : at + 1] == b"\0" and _is_zero(descriptor, offset, end):
-            return
-        section = parse_section(window, at, offset, end)
+        try:
+            section = parse_section(window, at, offset, end)
+        except CarFormatError:
+            if not is_lost(descriptor, offset, end):
+                raise
+            section = None
         if section is None:
             return
         yield section
         offset = section.end
 
 
-def _is_zero(descriptor: int, offset: int, end: int) -> bool:
+def is_lost(descriptor: int, offset: int, end: int) -> bool:
+    """Whether there are zeros where the head of a section should be, up to the end of a sector."""
+    border = _SECTOR_BYTES - offset % _SECTOR_BYTES
+    data = os.pread(descriptor, min(border + _SECTOR_BYTES, end - offset), offset)
+    own, next_sector = data[:border], data[border:]
+    is_within = border >= MAX_CAR_HEAD_BYTES or not next_sector
+    return not own.strip(b"\0") or not (is_within or next_sector.strip(b"\0"))
+
+
+def is_zero(descriptor: int, offset: int, end: int) -> bool:
+    """Whether there is nothing but zeros from an offset on."""
     while piece := os.pread(descriptor, min(_WINDOW_BYTES, end - offset), offset):
         if piece.strip(b"\0"):
             return False
@@ -142,7 +155,7 @@ def parse_section(window: bytes, at: int, offset: int, end: int) -> Section | No
     Parameters
     ----------
     window
-        Bytes of the file, at least `MAX_HEAD_BYTES` from `at` on, or all that there are.
+        Bytes of the file, at least `MAX_CAR_HEAD_BYTES` from `at` on, or all that there are.
     at
         Where the section begins in them.
     offset
@@ -164,12 +177,12 @@ def parse_section(window: bytes, at: int, offset: int, end: int) -> Section | No
         return None
     try:
         length, start = decode_varint(window, at)
-        if not 0 < length <= MAX_SECTION_BYTES:
+        if not 0 < length <= MAX_CAR_SECTION_BYTES:
             raise CarFormatError(f"section of {length} bytes at byte {offset}", offset=offset)
         section_end = offset + start - at + length
         if section_end > end:
             return None
-        head = window[start : start + min(length, MAX_HEAD_BYTES)]
+        head = window[start : start + min(length, MAX_CAR_HEAD_BYTES)]
         if head[0] == 1 and head[1] < 0x80 and head[2:4] == SHA2_256_MULTIHASH and length >= 36:
             link, size = Link(head[:36]), 36
         else:

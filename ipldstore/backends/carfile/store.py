@@ -14,7 +14,7 @@ from ipldstore.backends.carfile.archive import Archive, make_archive, open_archi
 from ipldstore.backends.carfile.sections import Section
 from ipldstore.car import encode_header, encode_section_head
 from ipldstore.cid import Link, identity_data, to_text
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError, ReadOnlyStoreError
 
 _EMPTY_HIERARCHY = b"\xa0"
@@ -27,7 +27,8 @@ class CARStore(ContentAddressableStore):
     first that of the empty hierarchy; each ``freeze`` writes its root in place of it. So it is a
     valid archive after every freeze, with the blocks of earlier roots still in it; ``to_car``
     writes one without them. What a crash left half-written at the end is not read, and cut off by
-    the next writer.
+    the next writer. A file that is made is on the disk, with its header, before anything is put
+    into it.
 
     One store writes at a time: it holds a lock from its first put until `close`. Others read what
     was there when they opened the archive, or called `refresh`. Archives of version 2, or with
@@ -44,8 +45,9 @@ class CARStore(ContentAddressableStore):
     read_only
         Whether the store refuses to write, and to begin without a file.
     fsync
-        Whether what is flushed is forced to the disk, blocks before the root. Without, blocks of
-        the last seconds may be lost when the machine (not the process) goes down.
+        Whether what is flushed is forced to the disk, blocks before the root. Without, when the
+        machine (not the process) goes down, blocks of the last seconds may be lost, and the root
+        may be there without its blocks; roots whose blocks are there are opened by their CIDs.
 
     Raises
     ------
@@ -87,6 +89,7 @@ class CARStore(ContentAddressableStore):
         self._beginning = encode_header(root) + head + _EMPTY_HIERARCHY
         self._lock = threading.RLock()
         self._archive: Archive | None = None
+        self._has_failed = False
         with self._failing("cannot open"):
             self._reading()
         _stores.add(self)
@@ -144,6 +147,12 @@ class CARStore(ContentAddressableStore):
             _, section = self._find(cid)
         return None if section is None else section.size
 
+    def iter_blocks(self) -> Iterator[StoredBlock]:
+        with self._failing("cannot list the blocks in"):
+            archive = self._reading()
+            for section in () if archive is None else archive.iter_sections():
+                yield StoredBlock(section.cid, section.size)
+
     def note_root(self, root: Link) -> None:
         """Make a root that of the archive, whose blocks are there; one only read keeps its own.
 
@@ -155,24 +164,44 @@ class CARStore(ContentAddressableStore):
             If it has not the length of the root that the archive has.
         """
         with self._lock, self._failing("cannot write the root of"):
+            self._check_failed()
             if self.noted_root == root or self._is_only_read():
                 return
             archive = self._writing()
             self._check_current(archive)
             if not archive.find(root):
                 raise BackendError(f"block {root}, the root, is not in {self!r}: write anew")
-            if self.fsync:
-                archive.sync()
+            self._sync(archive)
             archive.write_root(root)
-            if self.fsync:
-                archive.sync()
+            self._sync(archive)
 
     def flush(self) -> None:
         with self._lock, self._failing("cannot flush"):
             if self._archive is not None and self._archive.is_locked:
+                self._check_failed()
                 self._check_current(self._archive)
-                if self.fsync:
-                    self._archive.sync()
+                self._sync(self._archive)
+
+    def _check_failed(self) -> None:
+        if self._has_failed:
+            raise BackendError(
+                f"what was put into {str(self.path)!r} since its last flush could not be forced to "
+                "the disk, and is not in it: open it with a new CARStore, and write that again"
+            )
+
+    def _sync(self, archive: Archive) -> None:
+        """Force what was written to the disk, or take it back: trying again proves nothing.
+
+        Systems forget what they could not write once they said so.
+        """
+        if not self.fsync:
+            return
+        try:
+            archive.sync()
+        except OSError:
+            self._has_failed = True
+            archive.take_back()
+            raise
 
     def refresh(self) -> None:
         """See what others have appended since, and their root.
@@ -224,6 +253,7 @@ class CARStore(ContentAddressableStore):
     def _writing(self) -> Archive:
         if self.read_only:
             raise ReadOnlyStoreError(f"{self!r} was opened in read-only mode")
+        self._check_failed()
         archive = self._reading()
         if archive is None:
             if not self.path.parent.is_dir():

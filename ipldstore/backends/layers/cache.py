@@ -13,7 +13,7 @@ from ipldstore.backends.layers.bound import SizeBound
 from ipldstore.backends.layers.flights import Flights
 from ipldstore.backends.verified import VerifiedCAStore, get_block_on_loop
 from ipldstore.cid import CIDLike, Link, as_link, identity_data
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.contentstore import ContentAddressableStore, StoredBlock, require_block_store
 from ipldstore.errors import BlockNotFoundError, CorruptBlockError
 
 _BATCH = 64
@@ -69,8 +69,7 @@ class CachingCAStore(VerifiedCAStore):
         max_bytes: int | None = None,
     ) -> None:
         for store in (source, cache):
-            if not isinstance(store, ContentAddressableStore):
-                raise TypeError(f"expected a ContentAddressableStore, not {type(store).__name__}")
+            require_block_store(store)
         super().__init__(default_hash=source.default_hash)
         self.source = source
         self.cache = cache
@@ -147,6 +146,9 @@ class CachingCAStore(VerifiedCAStore):
 
     def size_of(self, cid: Link) -> int | None:
         return self.source.size_of(cid)
+
+    def iter_blocks(self) -> Iterator[StoredBlock]:
+        return self.source.iter_blocks()
 
     def make_cid(self, data: bytes, codec: str) -> Link:
         return self.source.make_cid(data, codec)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from ipldstore.backends.layers.health import Health
 from ipldstore.backends.verified import VerifiedCAStore, get_block_on_loop
 from ipldstore.cid import CIDLike, Link, to_text
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.contentstore import ContentAddressableStore, StoredBlock, require_block_store
 from ipldstore.errors import (
     BackendError,
     BlockNotFoundError,
@@ -101,8 +101,7 @@ class UnionCAStore(VerifiedCAStore):
         if not stores:
             raise TypeError("expected at least one ContentAddressableStore, got none")
         for store in stores:
-            if not isinstance(store, ContentAddressableStore):
-                raise TypeError(f"expected a ContentAddressableStore, not {type(store).__name__}")
+            require_block_store(store)
         super().__init__(default_hash=stores[0].default_hash)
         self.stores = stores
         self.race = race
@@ -196,6 +195,10 @@ class UnionCAStore(VerifiedCAStore):
             if size is not None:
                 return size
         return None
+
+    def iter_blocks(self) -> Iterator[StoredBlock]:
+        for store in self.stores:
+            yield from store.iter_blocks()
 
     def make_cid(self, data: bytes, codec: str) -> Link:
         return self._first.make_cid(data, codec)

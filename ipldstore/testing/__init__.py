@@ -1,0 +1,77 @@
+"""For those who test a block store of their own, or what they build on one.
+
+`BackendTests` is the contract of a block store as tests, which need pytest. `FaultyStore` wraps a
+block store and has it fail, stall, corrupt, reorder and lose on a schedule; it needs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ipldstore.testing.contract import (
+        DAG_JSON,
+        EMPTY_RAW,
+        HASHES,
+        HELLO_RAW,
+        IDENTITY_HELLO,
+        MISSING,
+        BackendTests,
+    )
+    from ipldstore.testing.faults import (
+        Call,
+        Fail,
+        Fault,
+        FaultyStore,
+        FlipBit,
+        Late,
+        Lose,
+        Schedule,
+        Stall,
+        Swap,
+        Truncate,
+        at,
+        randomly,
+    )
+
+_CONTRACT = (
+    "BackendTests",
+    "DAG_JSON",
+    "EMPTY_RAW",
+    "HASHES",
+    "HELLO_RAW",
+    "IDENTITY_HELLO",
+    "MISSING",
+)
+
+__all__ = [
+    "DAG_JSON",
+    "EMPTY_RAW",
+    "HASHES",
+    "HELLO_RAW",
+    "IDENTITY_HELLO",
+    "MISSING",
+    "BackendTests",
+    "Call",
+    "Fail",
+    "Fault",
+    "FaultyStore",
+    "FlipBit",
+    "Late",
+    "Lose",
+    "Schedule",
+    "Stall",
+    "Swap",
+    "Truncate",
+    "at",
+    "randomly",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: only the contract needs pytest."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    part = "contract" if name in _CONTRACT else "faults"
+    return getattr(import_module(f"ipldstore.testing.{part}"), name)

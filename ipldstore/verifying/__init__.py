@@ -1,0 +1,143 @@
+"""Verify what a root names, and repair it from elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from ipldstore.cid import DAG_CBOR, CIDLike, Link, as_link, codec_of, to_text
+from ipldstore.contentstore import ContentAddressableStore, require_block_store
+from ipldstore.errors import InvalidNodeError
+from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.transfer import Progress
+from ipldstore.verifying.blocks import Blocks
+from ipldstore.verifying.journal import Journal, JournalError
+from ipldstore.verifying.places import find_problems
+from ipldstore.verifying.report import Problem, VerifyReport
+from ipldstore.verifying.walk import Walk
+
+__all__ = ["JournalError", "Problem", "VerifyReport", "verify"]
+
+
+def verify(
+    root_or_store: CIDLike | HierarchyMapping,
+    backend: ContentAddressableStore | None = None,
+    *,
+    repair_from: ContentAddressableStore | Sequence[ContentAddressableStore] | None = None,
+    extra: bool = False,
+    journal: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> VerifyReport:
+    """Read every block under a root and check that it is what it has to be.
+
+    Each block is hashed against its CID. Directories, pages and documents have to be in the one
+    form that the format allows, and every link has to lead to what stands in its place: lists of
+    pages to pages that begin and end where the list says, in order; files to blocks of the sizes
+    that they announce. What is wrong is reported, with the keys that it concerns, and the rest is
+    looked at all the same.
+
+    Each block is read once; a page that stands in several directories between other pages may be
+    read for each. Several are read at once. In memory stay about 150 bytes for a block, and about
+    1,000 for one that is missing.
+
+    Parameters
+    ----------
+    root_or_store
+        The root CID of a hierarchy, or a store, which is frozen.
+    backend
+        Where the blocks of a root are; a store has its own. What it returns counts: a cache is
+        asked before its source, and of several stores any that has the block.
+    repair_from
+        A block store, or several, from which blocks that are missing or corrupt are fetched. They
+        are verified, put, and read back. What lies below a repaired directory is looked at too.
+    extra
+        Whether to list the blocks in the store that are not under the root, compared by multihash.
+        Those of other roots are among them, such as of earlier versions.
+    journal
+        A file in which blocks of values that were found sound are noted, so that a run that was
+        stopped, however hard, goes on where it was: it reads the directories again, and of the
+        values only the others. It goes with one root and one block store, told by its ``repr``. It
+        is removed when everything was found sound, so that the next run reads everything again;
+        when problems are left, it stays, and the next run looks at what was not sound.
+    progress
+        Called, in the caller's thread, with the number of blocks that were read so far and their
+        bytes. What it raises stops the verification.
+
+    Returns
+    -------
+    VerifyReport
+        What was found.
+
+    Raises
+    ------
+    InvalidNodeError
+        If the root has another codec than dag-cbor, so that it cannot be that of a hierarchy; a
+        UnixFS directory becomes one by `IPLDStore.from_unixfs`.
+    InvalidCIDError
+        If the root is malformed.
+    JournalError
+        If the journal is that of another root or block store, or cannot be used.
+    BackendError
+        If `extra` is asked of a store that cannot list its blocks.
+
+    Examples
+    --------
+    >>> from ipldstore import IPLDStore, MappingCAStore, verify
+    >>> blocks = {}
+    >>> store = IPLDStore(MappingCAStore(blocks))
+    >>> store["a/0"] = b"chunk"
+    >>> archive = store.to_car()
+    >>> blocks["bafkreidmq73ig4nsrfkha7v3skx647gp7n2mn5y6zd7krkmm6yiefckylm"] = b"chonk"
+    >>> [(problem.kind, problem.keys) for problem in verify(store).problems]
+    [('corrupt', ('a/0',))]
+    >>> copy = IPLDStore.from_car(archive)
+    >>> verify(store, repair_from=copy.backend).ok
+    True
+    """
+    root, backend = _root_of(root_or_store, backend)
+    if repair_from is None:
+        repair_from = ()
+    elif isinstance(repair_from, ContentAddressableStore):
+        repair_from = (repair_from,)
+    for source in repair_from:
+        require_block_store(source)
+    blocks = Blocks(backend, repair_from)
+    with Journal(journal, root, backend) if journal is not None else nullcontext() as noted:
+        walk = Walk(blocks, noted, progress)
+        problems = find_problems(walk.run(root))
+        others = _find_extra(backend, walk) if extra and walk.is_whole else None
+        if noted is not None and not problems:
+            noted.finish()
+    return VerifyReport(
+        root=to_text(root),
+        blocks=walk.blocks_read,
+        bytes=walk.bytes_read,
+        skipped=walk.skipped,
+        problems=tuple(problems),
+        repaired=tuple(sorted(map(to_text, set(blocks.repaired)))),
+        extra=others,
+    )
+
+
+def _root_of(
+    root_or_store: CIDLike | HierarchyMapping, backend: ContentAddressableStore | None
+) -> tuple[Link, ContentAddressableStore]:
+    if isinstance(root_or_store, HierarchyMapping):
+        return as_link(root_or_store.freeze()), root_or_store.backend
+    if backend is None:
+        raise TypeError("a root needs the backend that holds its blocks")
+    require_block_store(backend)
+    root = backend.resolve(root_or_store)
+    if codec_of(root) != DAG_CBOR:
+        raise InvalidNodeError(
+            f"{to_text(root)} is not the root of a hierarchy: its codec is {codec_of(root):#x}, "
+            f"expected {DAG_CBOR:#x} (dag-cbor); a UnixFS directory becomes a hierarchy by "
+            "IPLDStore.from_unixfs"
+        )
+    return root, backend
+
+
+def _find_extra(backend: ContentAddressableStore, walk: Walk) -> tuple[str, ...]:
+    found = {block.cid for block in backend.iter_blocks() if not walk.is_under(block.cid)}
+    return tuple(sorted(map(to_text, found)))

@@ -1,0 +1,92 @@
+"""What a verification found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A block that is not as it should be.
+
+    Attributes
+    ----------
+    kind : str
+        * ``"missing"``: the block store says that it has no such block.
+        * ``"corrupt"``: the bytes that it has do not hash to the CID.
+        * ``"malformed"``: the hash is right, the content is not what stands in its place.
+        * ``"limit"``: the hierarchy nests deeper than this package reads.
+        * ``"unreachable"``: the block store cannot tell: disk, network or server.
+    cid : str
+        The block.
+    keys : tuple of str
+        The keys that cannot be read for it, at most ten of them. A directory stands for all keys
+        below it, with a slash at its end; the root is the empty text.
+    key_count : int
+        How many there are.
+    message : str
+        What was expected and what came.
+    """
+
+    kind: str
+    cid: str
+    keys: tuple[str, ...]
+    key_count: int
+    message: str
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What a verification found.
+
+    Attributes
+    ----------
+    root : str
+        The root that was verified.
+    blocks, bytes : int
+        Distinct blocks under it that were read in this run and hash to their CIDs, and their bytes.
+    skipped : int
+        Blocks that an earlier run noted in the journal as sound and that were not read again.
+    problems : tuple of Problem
+        What is wrong still, sorted by keys.
+    repaired : tuple of str
+        CIDs of the blocks that were fetched from elsewhere and put; they count as read.
+    extra : tuple of str or None
+        CIDs of blocks in the store that are not under the root. None if that was not asked for,
+        or cannot be told because a directory could not be read.
+    """
+
+    root: str
+    blocks: int
+    bytes: int
+    skipped: int
+    problems: tuple[Problem, ...]
+    repaired: tuple[str, ...]
+    extra: tuple[str, ...] | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything under the root is there and sound; blocks beside it do no harm."""
+        return not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON data.
+
+        Returns
+        -------
+        dict
+            The attributes by their names, tuples as lists, and ``ok``. Each of the problems is a
+            dict of its own attributes.
+        """
+        problems = [{**asdict(problem), "keys": list(problem.keys)} for problem in self.problems]
+        return {
+            "root": self.root,
+            "ok": self.ok,
+            "blocks": self.blocks,
+            "bytes": self.bytes,
+            "skipped": self.skipped,
+            "problems": problems,
+            "repaired": list(self.repaired),
+            "extra": None if self.extra is None else list(self.extra),
+        }

@@ -1,0 +1,332 @@
+"""Walk all blocks under a root, each held against what stands in its place, several at once."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Hashable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+from ipldstore.cid import (
+    CODECS,
+    DAG_CBOR,
+    RAW,
+    Link,
+    codec_of,
+    identity_data,
+    to_text,
+    with_codec,
+)
+from ipldstore.errors import IPLDStoreError
+from ipldstore.limits import MAX_FILE_DEPTH, MAX_LIST_DEPTH
+from ipldstore.transfer import Progress
+from ipldstore.tree.decode import decode_directory, decode_document, decode_pages
+from ipldstore.tree.documents import Document
+from ipldstore.tree.keys import METADATA_NAMES
+from ipldstore.tree.nodes import Directory, Entry, PageList
+from ipldstore.unixfs import decode_file
+from ipldstore.verifying.blocks import Blocks, fault_of
+from ipldstore.verifying.journal import Journal
+from ipldstore.verifying.places import Fault, Place
+
+_LOCAL_BATCH = 16
+_LOCAL_WORKERS = min(4, os.cpu_count() or 1)
+_DISTANT_WORKERS = 16
+
+
+class _Role(Enum):
+    """What a block has to be."""
+
+    VALUE = "value"
+    FILE = "file"
+    DOCUMENT = "document"
+    DIRECTORY = "directory"
+    PAGES = "pages"
+
+
+class _Want(NamedTuple):
+    """A link, and what it says of the block that it leads to.
+
+    Attributes
+    ----------
+    owner : Place
+        The block that the link stands in.
+    label : str
+        Where in that: what the keys that need the block begin with, or are.
+    size : int or None
+        The bytes of content that are announced.
+    level : int
+        How many nodes of the same file, or lists of the same directory, are above the block.
+    first, end : str or None
+        Of a page: its first segment, and the natural key before which it ends.
+    kinds : list of bool
+        Whether the blocks that its list leads to are lists, as far as is known.
+    """
+
+    owner: Place
+    label: str
+    cid: Link
+    role: _Role
+    size: int | None = None
+    level: int = 0
+    first: str = ""
+    end: str | None = None
+    kinds: list[bool] | None = None
+
+    @property
+    def key(self) -> Hashable:
+        """What a block is looked at once for."""
+        if self.role is _Role.VALUE:
+            return self.cid
+        return self.role, self.cid, self.level, self.first, self.end
+
+
+_State: TypeAlias = "int | Place | Fault"
+"""What is known of a block: the size of a raw one, the place of another, or what is wrong."""
+
+
+class Walk:
+    """One walk through a hierarchy.
+
+    Of every raw block its CID and size are held in memory, of every other one the links to those
+    that lead to others. Directories are read in the order of a walk depth first, so that few are
+    held at once.
+
+    Parameters
+    ----------
+    blocks
+        The blocks.
+    journal
+        What was found sound earlier, and where to note more.
+    progress
+        Called with the number of blocks that were read so far and their bytes.
+
+    Attributes
+    ----------
+    blocks_read, bytes_read, skipped : int
+        As in `VerifyReport`.
+    is_whole : bool
+        Whether every block that leads to others could be read.
+    """
+
+    def __init__(self, blocks: Blocks, journal: Journal | None, progress: Progress | None) -> None:
+        self.blocks_read = self.bytes_read = self.skipped = 0
+        self.is_whole = True
+        self._blocks = blocks
+        self._journal = journal
+        self._progress = progress
+        is_local = blocks.store.inline_limit > 0
+        self._batch = _LOCAL_BATCH if is_local else 1
+        self._workers = _LOCAL_WORKERS if is_local else _DISTANT_WORKERS
+        self._raw: dict[Link, int | Fault] = {}
+        self._others: dict[Hashable, Place | Fault] = {}
+        self._counted: set[Link] = set()
+        self._awaited: dict[Hashable, list[_Want]] = {}
+        self._nodes: list[_Want] = []
+        self._values: deque[_Want] = deque()
+
+    def run(self, root: Link) -> Place:
+        """Look at all blocks under a root, and return a place above it."""
+        top = Place(root)
+        self._meet(_Want(top, "", root, _Role.DIRECTORY, level=-1))
+        under_way: set[Future[list[tuple[_Want, bytes | int | Fault]]]] = set()
+        with ThreadPoolExecutor(self._workers, "ipldstore-verify") as pool:
+            try:
+                while self._nodes or self._values or under_way:
+                    while len(under_way) < 2 * self._workers and (batch := self._take()):
+                        under_way.add(pool.submit(self._fetch, batch))
+                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self._arrive(future.result())
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return top
+
+    def is_under(self, cid: Link) -> bool:
+        """Whether a block, under any codec, is one of those that were met."""
+        return any(
+            with_codec(cid, codec) in (self._raw if codec == RAW else self._counted)
+            for codec in CODECS.values()
+        )
+
+    def _take(self) -> Sequence[_Want]:
+        """Take what to read next: a node where values will run out, else some values."""
+        if self._nodes and len(self._values) < 2 * self._workers * self._batch:
+            return [self._nodes.pop()]
+        return [self._values.popleft() for _ in range(min(self._batch, len(self._values)))]
+
+    def _fetch(self, wants: Sequence[_Want]) -> list[tuple[_Want, bytes | int | Fault]]:
+        """Read blocks, in a thread; of values the sizes are all that is needed."""
+        answers: list[tuple[_Want, bytes | int | Fault]] = []
+        for want in wants:
+            data = self._blocks.fetch(want.cid)
+            is_value = want.role is _Role.VALUE and not isinstance(data, Fault)
+            answers.append((want, len(data) if is_value else data))  # type: ignore[arg-type]
+        return answers
+
+    def _meet(self, want: _Want) -> None:
+        """Have a block looked at, unless it was."""
+        key = want.key
+        state = self._known(want, key)
+        if state is not None:
+            self._settle(want, state)
+        elif key in self._awaited:
+            self._awaited[key].append(want)
+        else:
+            self._awaited[key] = [want]
+            (self._values if want.role is _Role.VALUE else self._nodes).append(want)
+
+    def _known(self, want: _Want, key: Hashable) -> _State | None:
+        data = identity_data(want.cid)
+        if data is not None:
+            return len(data) if want.role is _Role.VALUE else self._judge(want, data)
+        if want.role is not _Role.VALUE:
+            return self._others.get(key)
+        state = self._raw.get(want.cid)
+        if state is None and self._journal is not None:
+            state = self._journal.sound.pop(want.cid, None)
+            if state is not None:
+                self._raw[want.cid] = state
+                self.skipped += 1
+        return state
+
+    def _arrive(self, answers: Sequence[tuple[_Want, bytes | int | Fault]]) -> None:
+        for want, answer in answers:
+            key = want.key
+            wants = self._awaited.pop(key)
+            state: _State
+            if isinstance(answer, bytes):
+                self._count_node(want.cid, len(answer))
+                state = self._others[key] = self._judge(want, answer)
+            elif want.role is _Role.VALUE:
+                state = self._raw[want.cid] = answer
+                self._count_value(want.cid, answer)
+            else:
+                assert isinstance(answer, Fault)
+                state = self._others[key] = answer
+                self.is_whole = False
+            for each in wants:
+                self._settle(each, state)
+        if self._journal is not None:
+            self._journal.write()
+        if self._progress is not None:
+            self._progress(self.blocks_read, self.bytes_read)
+
+    def _count_node(self, cid: Link, size: int) -> None:
+        if cid not in self._counted:
+            self._counted.add(cid)
+            self.blocks_read += 1
+            self.bytes_read += size
+
+    def _count_value(self, cid: Link, size: int | Fault) -> None:
+        if not isinstance(size, Fault):
+            self.blocks_read += 1
+            self.bytes_read += size
+            if self._journal is not None:
+                self._journal.note(cid, size)
+
+    def _settle(self, want: _Want, state: _State) -> None:
+        """Hold what is known of a block against a link to it."""
+        owner, label = want.owner, want.label
+        if isinstance(state, Fault):
+            owner.faults.append((label, state))
+            return
+        if isinstance(state, Place):
+            if want.role is not _Role.DOCUMENT:
+                owner.inner.append((label, state))
+            if want.kinds is not None and state.is_list not in want.kinds:
+                want.kinds.append(state.is_list)
+                if len(want.kinds) > 1:
+                    self._blame(owner, label, "a list of pages leads to both maps and lists")
+        size = state.size if isinstance(state, Place) else state
+        if want.size is not None and size != want.size:
+            found = f"block {to_text(want.cid)} below it has {size} bytes of content"
+            self._blame(owner, label, f"{found}, {want.size} announced")
+
+    def _blame(self, owner: Place, label: str, message: str, kind: str = "malformed") -> None:
+        text = f"block {to_text(owner.cid)}: {message}"
+        owner.faults.append((label, Fault(kind, owner.cid, text)))
+
+    def _judge(self, want: _Want, data: bytes) -> Place | Fault:
+        """Read a block as what it has to be, and meet all that it leads to."""
+        try:
+            if want.role is _Role.FILE:
+                return self._judge_file(want, data)
+            if want.role is _Role.PAGES:
+                return self._judge_pages(want, data)
+            place = Place(want.cid)
+            if want.role is _Role.DIRECTORY:
+                directory = decode_directory(want.cid, data, root=want.level < 0)
+                self._enter(place, "", directory)
+            else:
+                decode_document(want.cid, data)
+        except IPLDStoreError as error:
+            self.is_whole = False
+            return fault_of(want.cid, error)
+        return place
+
+    def _judge_file(self, want: _Want, data: bytes) -> Place:
+        node = decode_file(want.cid, data)
+        place = Place(want.cid, size=node.size)
+        level = want.level + 1
+        if node.links and level > MAX_FILE_DEPTH:
+            self.is_whole = False
+            self._blame(place, "", f"file nested more than {MAX_FILE_DEPTH} levels deep", "limit")
+            return place
+        for link, size in zip(node.links, node.sizes, strict=True):
+            role = _Role.VALUE if codec_of(link) == RAW else _Role.FILE
+            self._meet(_Want(place, "", link, role, size, level))
+        return place
+
+    def _judge_pages(self, want: _Want, data: bytes) -> Place:
+        found = decode_pages(want.cid, data, want.first, want.end)
+        place = Place(want.cid, is_list=isinstance(found, PageList))
+        if isinstance(found, PageList):
+            self._enter_pages(place, "", found, want.end, want.level + 1)
+        else:
+            self._enter_entries(place, "", found.entries)
+        return place
+
+    def _enter(self, place: Place, label: str, directory: Directory) -> None:
+        place.levels = max(place.levels, label.count("/"))
+        if directory.pages is None:
+            self._enter_entries(place, label, directory.entries)
+        else:
+            self._enter_pages(place, label, directory.pages, None, 1)
+
+    def _enter_entries(self, place: Place, label: str, entries: dict[str, Entry]) -> None:
+        for segment, entry in entries.items():
+            if isinstance(entry, Directory):
+                self._enter(place, f"{label}{segment}/", entry)
+            elif not isinstance(entry, Document):
+                self._enter_link(place, label + segment, entry, segment in METADATA_NAMES)
+
+    def _enter_link(self, place: Place, label: str, link: Link, is_metadata: bool) -> None:
+        codec = codec_of(link)
+        if codec == RAW:
+            role = _Role.VALUE
+        elif codec != DAG_CBOR:
+            role = _Role.FILE
+        elif is_metadata:
+            role = _Role.DOCUMENT
+        else:
+            role, label = _Role.DIRECTORY, f"{label}/"
+        self._meet(_Want(place, label, link, role))
+
+    def _enter_pages(
+        self, place: Place, label: str, pages: PageList, end: str | None, level: int
+    ) -> None:
+        if level > MAX_LIST_DEPTH:
+            self.is_whole = False
+            what = f"lists of pages nested more than {MAX_LIST_DEPTH} levels deep"
+            self._blame(place, label, what, "limit")
+            return
+        kinds: list[bool] = []
+        ends = [*pages.keys[1:], end]
+        for link, first, before in zip(pages.children, pages.firsts, ends, strict=True):
+            assert isinstance(link, Link)
+            role = _Role.PAGES
+            self._meet(_Want(place, label, link, role, None, level, first, before, kinds))
