@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
 
 from ipldstore.cid import RAW, CIDLike, Link, as_link, codec_of, identity_data, to_text
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.dag import iter_dag, links_of
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.store.values import read_value, value_size
+from ipldstore.store.values import value_size
+from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import Document
-from ipldstore.tree.keys import METADATA_NAMES
-from ipldstore.tree.tree import Tree
+from ipldstore.views.outline import make_outline
 
 
 @dataclass(frozen=True)
@@ -24,9 +22,11 @@ class ArrayInfo:
     Attributes
     ----------
     chunks : int
-        Values under the array that are no metadata: its chunks, or shards, that were written.
+        Its chunks, or shards, that are stored: all values under the array but metadata, and only
+        those within its grid where the metadata says what that is.
     stored_bytes : int
-        The sizes of these values as they are stored, such as compressed; equal ones count each.
+        The sizes of all values under it but metadata as they are stored, such as compressed;
+        equal ones count each.
     """
 
     chunks: int = 0
@@ -98,6 +98,7 @@ def info(
     elif backend is None:
         raise TypeError("a root needs the backend that holds its blocks")
     else:
+        require_block_store(backend)
         root = as_link(root_or_store)
     sizes: dict[Link, int] = {}
     nodes: list[int] = []
@@ -139,44 +140,15 @@ def _references(link: Link, data: bytes) -> Iterator[Link]:
 def _arrays(
     root: Link, backend: ContentAddressableStore, sizes: Mapping[Link, int]
 ) -> dict[str, ArrayInfo]:
-    """Count the chunks of each array, whose metadata may come before or after them."""
-    directories: dict[str, ArrayInfo] = {}
-    arrays: dict[str, ArrayInfo] = {}
-    for key, entry in Tree(backend.get_block, root).iter_entries():
-        path, _, name = key.rpartition("/")
-        if name not in METADATA_NAMES:
-            size = sizes.get(entry) if _is_raw(entry) else None
-            found = ArrayInfo(1, value_size(backend, entry) if size is None else size)
-            directories[path] = _sum(directories.get(path), found)
-        elif name == ".zarray" or (name == "zarr.json" and _is_array(backend, entry)):
-            arrays[path] = ArrayInfo()
-    for path, found in directories.items():
-        array = next((above for above in _upwards(path) if above in arrays), None)
-        if array is not None:
-            arrays[array] = _sum(arrays[array], found)
-    return arrays
+    """Count the chunks of each array."""
 
+    def size_of(entry: Link | Document) -> int:
+        size = sizes.get(entry) if isinstance(entry, Link) and codec_of(entry) == RAW else None
+        return value_size(backend, entry) if size is None else size
 
-def _sum(one: ArrayInfo | None, other: ArrayInfo) -> ArrayInfo:
-    if one is None:
-        return other
-    return ArrayInfo(one.chunks + other.chunks, one.stored_bytes + other.stored_bytes)
-
-
-def _is_raw(entry: Link | Document) -> TypeGuard[Link]:
-    return isinstance(entry, Link) and codec_of(entry) == RAW
-
-
-def _is_array(backend: ContentAddressableStore, entry: Link | Document) -> bool:
-    try:
-        metadata = json.loads(bytes(read_value(backend, entry)))
-    except ValueError:
-        return False
-    return isinstance(metadata, dict) and metadata.get("node_type") == "array"
-
-
-def _upwards(path: str) -> Iterator[str]:
-    yield path
-    while path:
-        path = path.rpartition("/")[0]
-        yield path
+    top = decode_directory(root, backend.get_block(root), root=True)
+    outline = make_outline(top, [], backend.get_block, size_of)
+    arrays = sorted((node.path, node) for node in outline.walk() if node.kind == "array")
+    return {
+        path: ArrayInfo(node.chunks_present or 0, node.stored_bytes or 0) for path, node in arrays
+    }

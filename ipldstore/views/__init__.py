@@ -1,0 +1,1 @@
+"""How a hierarchy looks: as data, in a terminal, in a notebook, and as a picture of changes."""

@@ -1,0 +1,220 @@
+"""What the metadata documents of a node say about it, whoever wrote them."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from ipldstore import dagcbor
+from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of
+from ipldstore.errors import CodecError, InvalidNodeError, LimitExceededError
+from ipldstore.jsontext import load_json
+from ipldstore.limits import MAX_DIMENSIONS, MAX_JSON_BYTES
+from ipldstore.tree.chunks import ChunkKeys, read_chunk_keys
+from ipldstore.tree.documents import Document
+from ipldstore.tree.nodes import Directory, is_value
+from ipldstore.tree.pages import Load, room_of
+from ipldstore.unixfs import decode_file, read_content
+
+Kind: TypeAlias = Literal["group", "array", "directory"]
+Shape: TypeAlias = tuple[int, ...]
+
+_V2_TYPE = re.compile(r"[<|]([biufc])([0-9]{1,3})")
+_V2_TIME = re.compile(r"<([mM])8(\[[^\]]{1,20}\])?")
+_V2_WORDS = {"i": "int", "u": "uint", "f": "float", "c": "complex"}
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What the metadata documents of a directory say; None and empty where they say nothing.
+
+    Attributes
+    ----------
+    kind : str
+        ``"group"``, ``"array"`` or ``"directory"``, which has no metadata.
+    zarr_format : int or None
+        2 or 3.
+    shape, chunk_shape, shard_shape : tuple of int or None
+        Of an array; the shard is None where it is not sharded.
+    dimensions : tuple of str or None, or None
+        The names of the dimensions.
+    dtype : str or None
+        The type as NumPy or the document names it.
+    keys : ChunkKeys or None
+        How the chunks, or shards, are named.
+    attributes : dict
+        What users noted.
+    document : dict
+        The array's document itself.
+    """
+
+    kind: Kind = "directory"
+    zarr_format: int | None = None
+    shape: Shape | None = None
+    chunk_shape: Shape | None = None
+    shard_shape: Shape | None = None
+    dimensions: tuple[str | None, ...] | None = None
+    dtype: str | None = None
+    keys: ChunkKeys | None = None
+    attributes: dict[str, Any] | None = None
+    document: dict[str, Any] | None = None
+
+    @property
+    def grid(self) -> Shape | None:
+        """How many chunks, or shards, there are along each dimension."""
+        cell = self.shard_shape or self.chunk_shape
+        if self.shape is None or cell is None:
+            return None
+        return tuple(-(-size // step) for size, step in zip(self.shape, cell, strict=True))
+
+    @property
+    def chunks_possible(self) -> int | None:
+        """How many chunks, or shards, there can be."""
+        return None if self.grid is None else math.prod(self.grid)
+
+
+def read_metadata(directory: Directory, load: Load) -> Metadata:
+    """Read the metadata documents in a directory.
+
+    Documents that are malformed or larger than 16 MiB say nothing.
+
+    Raises
+    ------
+    BlockNotFoundError, CorruptBlockError
+        If a document's block cannot be had.
+    """
+    document = _read(directory, "zarr.json", load)
+    if document is not None and document.get("node_type") in ("group", "array"):
+        return _read_v3(document)
+    attributes = _read(directory, ".zattrs", load)
+    if _has(directory, ".zarray", load):
+        return _read_v2(_read(directory, ".zarray", load) or {}, attributes or {})
+    if _has(directory, ".zgroup", load):
+        return Metadata("group", 2, attributes=attributes)
+    return Metadata()
+
+
+def _has(directory: Directory, name: str, load: Load) -> bool:
+    return is_value(room_of(directory, name, load).get(name), name)
+
+
+def _read(directory: Directory, name: str, load: Load) -> dict[str, Any] | None:
+    entry = room_of(directory, name, load).get(name)
+    if isinstance(entry, Directory) or entry is None:
+        return None
+    try:
+        value = _decode(entry, load)
+    except (ValueError, RecursionError, CodecError, InvalidNodeError, LimitExceededError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _decode(entry: Link | Document, load: Load) -> Any:
+    if isinstance(entry, Document):
+        return dagcbor.decode(entry.encoded)
+    codec, data = codec_of(entry), load(entry)
+    if codec == DAG_CBOR:
+        return dagcbor.decode(data)
+    if codec != RAW:
+        file = decode_file(entry, data)
+        if file.size > MAX_JSON_BYTES:
+            return None
+        data = read_content(file, load, 0, file.size)
+    return load_json(data)
+
+
+def _read_v2(document: dict[str, Any], attributes: dict[str, Any]) -> Metadata:
+    shape = _shape(document.get("shape"))
+    return Metadata(
+        "array",
+        2,
+        shape=shape,
+        chunk_shape=read_cell(document.get("chunks"), shape),
+        dimensions=_names(attributes.get("_ARRAY_DIMENSIONS"), shape),
+        dtype=_type_text(document.get("dtype")),
+        keys=None if shape is None else read_chunk_keys(".zarray", document),
+        attributes=attributes,
+        document=document,
+    )
+
+
+def _read_v3(document: dict[str, Any]) -> Metadata:
+    attributes = document.get("attributes")
+    attributes = attributes if isinstance(attributes, dict) else {}
+    if document["node_type"] == "group":
+        return Metadata("group", 3, attributes=attributes)
+    shape = _shape(document.get("shape"))
+    grid = _configuration(document.get("chunk_grid"), "regular")
+    outer = None if grid is None else read_cell(grid.get("chunk_shape"), shape)
+    sharding = next(filter(None, map(_sharding, codecs_of(document))), None)
+    inner = None if sharding is None else read_cell(sharding.get("chunk_shape"), shape)
+    return Metadata(
+        "array",
+        3,
+        shape=shape,
+        chunk_shape=outer if sharding is None else inner,
+        shard_shape=None if sharding is None else outer,
+        dimensions=_names(document.get("dimension_names"), shape),
+        dtype=_type_text(document.get("data_type")),
+        keys=None if shape is None else read_chunk_keys("zarr.json", document),
+        attributes=attributes,
+        document=document,
+    )
+
+
+def codecs_of(configuration: dict[str, Any]) -> list[Any]:
+    """Return the codecs that a document of format 3, or a sharding codec in it, lists."""
+    codecs = configuration.get("codecs")
+    return codecs if isinstance(codecs, list) else []
+
+
+def _sharding(codec: Any) -> dict[str, Any] | None:
+    return _configuration(codec, "sharding_indexed")
+
+
+def _configuration(part: Any, name: str) -> dict[str, Any] | None:
+    """Return the configuration of a named part of a document of format 3."""
+    if not isinstance(part, dict) or part.get("name") != name:
+        return None
+    configuration = part.get("configuration")
+    return configuration if isinstance(configuration, dict) else {}
+
+
+def _is_size(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
+
+
+def _shape(value: Any) -> Shape | None:
+    if not isinstance(value, list) or len(value) > MAX_DIMENSIONS or not all(map(_is_size, value)):
+        return None
+    return tuple(value)
+
+
+def read_cell(value: Any, shape: Shape | None) -> Shape | None:
+    """Read the shape of a chunk, whose sides are at least 1."""
+    cell = _shape(value)
+    if cell is None or shape is None or len(cell) != len(shape) or 0 in cell:
+        return None
+    return cell
+
+
+def _names(value: Any, shape: Shape | None) -> tuple[str | None, ...] | None:
+    if not isinstance(value, list) or shape is None or len(value) != len(shape):
+        return None
+    return tuple(name if isinstance(name, str) else None for name in value)
+
+
+def _type_text(value: Any) -> str | None:
+    if isinstance(value, dict):
+        value = value.get("name")
+    if isinstance(value, list):
+        return "structured"
+    if not isinstance(value, str):
+        return None
+    if (found := _V2_TIME.fullmatch(value)) is not None:
+        return ("datetime64" if found[1] == "M" else "timedelta64") + (found[2] or "")
+    if value == "|O" or (found := _V2_TYPE.fullmatch(value)) is None:
+        return "object" if value == "|O" else value
+    return "bool" if found[1] == "b" else f"{_V2_WORDS[found[1]]}{8 * int(found[2])}"

@@ -1,0 +1,228 @@
+"""A picture of which chunks changed between two hierarchies: `plot_changes`."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import InvalidKeyError
+from ipldstore.store.diff import Hierarchy, diff
+from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.tree.keys import split_path
+from ipldstore.views.chunks import Place, iter_values
+from ipldstore.views.metadata import Metadata, Shape, read_metadata
+from ipldstore.views.outline import find_directory, opened
+
+if TYPE_CHECKING:
+    from ipldstore.views.grids import ChunkGrid
+
+MAX_ARRAYS = 12
+"""Arrays that are drawn; those that changed beyond are counted."""
+
+_SUFFIXES = (".png", ".svg")
+
+
+@dataclass
+class ArrayChanges:
+    """What changed in one array.
+
+    Attributes
+    ----------
+    path : str
+        The array.
+    grid : ChunkGrid
+        Its chunks by kind of change, laid out.
+    dimensions : tuple of str
+        The names of its dimensions, or their numbers.
+    note : str
+        What else is to say.
+    """
+
+    path: str
+    grid: ChunkGrid
+    dimensions: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass
+class Changes:
+    """What changed between two hierarchies.
+
+    Attributes
+    ----------
+    before, after : str
+        Their roots.
+    arrays : list of ArrayChanges
+        Arrays with chunks that changed, or the one that was asked for.
+    more : int
+        Further arrays with chunks that changed.
+    other : Counter
+        Of all keys but those of chunks, how many were added, changed and removed.
+    """
+
+    before: str
+    after: str
+    arrays: list[ArrayChanges] = field(default_factory=list)
+    more: int = 0
+    other: Counter[str] = field(default_factory=Counter)
+
+
+def plot_changes(
+    before: Hierarchy,
+    after: Hierarchy,
+    file: str | os.PathLike[str],
+    *,
+    backend: ContentAddressableStore | None = None,
+    array: str | None = None,
+) -> None:
+    """Draw which chunks changed between two hierarchies.
+
+    Each array with changes gets its grid of chunks (or shards), with what was added, changed or
+    removed, what stayed the same, and what is not stored. Grids with more than two dimensions are
+    folded; cells of large ones stand for several chunks. Needs the extra ``plot``. Equal input
+    gives an SVG of equal bytes with the same version of matplotlib.
+
+    Parameters
+    ----------
+    before, after
+        The old and the new hierarchy: each a store, as it stands, or a root CID.
+    file
+        Where to: a name that ends in ``.png`` or ``.svg``. It appears once it is complete.
+    backend
+        The block store of hierarchies that are given as CIDs, as in `diff`.
+    array
+        The path of the only array to draw, whether it changed or not.
+
+    Raises
+    ------
+    ValueError
+        If the file's name ends otherwise.
+    ImportError
+        If matplotlib is not installed.
+    InvalidKeyError
+        If there is no array at the path in either hierarchy.
+    BlockNotFoundError, CorruptBlockError, InvalidNodeError
+        If a directory that is needed cannot be had or read.
+    """
+    path = Path(file)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ValueError(f"cannot draw {str(file)!r}: expected a name that ends in .png or .svg")
+    try:
+        from ipldstore.views.drawing import draw
+    except ImportError as error:
+        raise ImportError(
+            f"pictures need matplotlib: pip install 'ipldstore[plot]' ({error})"
+        ) from error
+    stores = _stores(before, after, backend)
+    drawn = io.BytesIO()
+    draw(find_changes(*stores, array), drawn, path.suffix.lower()[1:])
+    _write(path, drawn.getvalue())
+
+
+def _stores(
+    before: Hierarchy, after: Hierarchy, backend: ContentAddressableStore | None
+) -> tuple[HierarchyMapping, HierarchyMapping]:
+    known = [side.backend for side in (before, after) if isinstance(side, HierarchyMapping)]
+    blocks = backend or next(iter(known), None)
+    if blocks is None:
+        raise TypeError("two CIDs need backend=, the block store to find them in")
+    old, new = (
+        side if isinstance(side, HierarchyMapping) else HierarchyMapping(blocks, root=side)
+        for side in (before, after)
+    )
+    return old, new
+
+
+def find_changes(before: HierarchyMapping, after: HierarchyMapping, array: str | None) -> Changes:
+    """Find out what is to be drawn; parameters and errors as in `plot_changes`."""
+    found = Changes(_name(before), _name(after))
+    arrays: dict[str, ArrayChanges | None] = {}
+    if array is not None:
+        array = "/".join(split_path(array))
+        arrays[array] = _array(before, after, array)
+        if arrays[array] is None:
+            raise InvalidKeyError(f"no array at {array!r} in either hierarchy")
+    for change in diff(before, after):
+        if change.array is None or change.chunk is None:
+            if array is None or change.key.rpartition("/")[0] == array:
+                found.other[change.kind] += 1
+            continue
+        if array is not None and change.array != array:
+            continue
+        if change.array not in arrays:
+            is_drawn = len(arrays) < MAX_ARRAYS
+            arrays[change.array] = _array(before, after, change.array) if is_drawn else None
+        drawn = arrays[change.array]
+        if drawn is not None:
+            drawn.grid.add(change.kind, change.chunk)
+    found.arrays = [drawn for drawn in arrays.values() if drawn is not None]
+    found.more = len(arrays) - len(found.arrays)
+    for drawn in found.arrays:
+        drawn.grid.set_present(_iter_places(after, drawn.path))
+    return found
+
+
+def _name(store: HierarchyMapping) -> str:
+    root = store.root_cid
+    return "unfrozen changes" if root is None else str(root)
+
+
+def _array(before: HierarchyMapping, after: HierarchyMapping, path: str) -> ArrayChanges | None:
+    """Lay out the grid of an array, as large as the larger one before and after."""
+    from ipldstore.views.grids import ChunkGrid
+
+    old, new = (_metadata(store, path) for store in (before, after))
+    grids = [side.grid for side in (new, old) if side is not None and side.grid is not None]
+    if not grids:
+        return None
+    grid = grids[0]
+    if len({len(side) for side in grids}) == 1:
+        grid = tuple(max(sizes) for sizes in zip(*grids, strict=True))
+    cells = {side.shard_shape or side.chunk_shape for side in (old, new) if side is not None}
+    note = "" if len(cells) == 1 else "other chunk shape than before"
+    names = next(filter(None, (side.dimensions for side in (new, old) if side is not None)), None)
+    return ArrayChanges(path, ChunkGrid(grid), _dimension_names(names, grid), note)
+
+
+def _dimension_names(names: tuple[str | None, ...] | None, grid: Shape) -> tuple[str, ...]:
+    names = names if names is not None and len(names) == len(grid) else (None,) * len(grid)
+    return tuple(name or f"axis {axis}" for axis, name in enumerate(names))
+
+
+def _metadata(store: HierarchyMapping, path: str) -> Metadata | None:
+    with opened(store) as (top, _):
+        load = store.backend.get_block
+        try:
+            found = read_metadata(find_directory(top, split_path(path), load), load)
+        except InvalidKeyError:
+            return None
+    return found if found.kind == "array" else None
+
+
+def _iter_places(store: HierarchyMapping, path: str) -> Iterator[Place]:
+    with opened(store) as (top, _):
+        load = store.backend.get_block
+        try:
+            directory = find_directory(top, split_path(path), load)
+        except InvalidKeyError:
+            return
+        for value in iter_values(directory, read_metadata(directory, load), load):
+            if value.place is not None:
+                yield value.place
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Make a file appear with all that is in it."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
