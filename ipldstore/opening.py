@@ -73,7 +73,7 @@ def open(  # noqa: A001
     b'chunk'
     b'chunk'
     """
-    root, inner = _root_of(what)
+    root, inner = split_root(what)
     path = "/".join(filter(None, (inner.strip("/"), path.strip("/"))))
     if path and not read_only:
         raise ValueError(f"path {path!r}: a part of a hierarchy is opened with read_only=True only")
@@ -93,7 +93,7 @@ def open(  # noqa: A001
         raise
 
 
-def _root_of(what: CIDLike | os.PathLike[str]) -> tuple[CIDLike | None, str]:
+def split_root(what: CIDLike | os.PathLike[str]) -> tuple[CIDLike | None, str]:
     """Return the root and the path that are named; no root if it is a place."""
     if isinstance(what, os.PathLike):
         return None, ""
@@ -133,17 +133,22 @@ def _make_store(
     store = IPLDStore(backend, root=root, read_only=read_only)
     if not path:
         return store
-    top, more = _find_group(backend, backend.resolve(root), path)  # type: ignore[arg-type]
+    top, more = find_group(backend, backend.resolve(root), path)  # type: ignore[arg-type]
     return IPLDStore(more, root=top, read_only=read_only)
 
 
-def _find_group(
+def find_group(
     backend: ContentAddressableStore, root: Link, path: str
 ) -> tuple[Link, ContentAddressableStore]:
-    """Return a group as a root, and a store that has its blocks.
+    """Return a group or array as a root, and a store that has its blocks.
 
     A small group stands within the block of its parent; the block that it would have by itself
     is put before the others.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is none at the path.
     """
     from ipldstore.backends.layers.union import UnionCAStore
     from ipldstore.backends.mapping import MappingCAStore

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the command that ``sys.argv`` names and exit.
@@ -11,6 +13,21 @@ def main() -> None:
     SystemExit
         Always, with one of the exit codes that ``ipldstore --help`` explains.
     """
-    from ipldstore.cli.app import app
+    from ipldstore.cli.interruption import INTERRUPTED, end_soon_if_interrupted, leave
 
-    app(prog_name="ipldstore")
+    end_soon_if_interrupted()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        from ipldstore.cli.app import app
+        from ipldstore.cli.completion import PROGRAM, prepare_to_answer
+
+        prepare_to_answer()
+        code = app(prog_name=PROGRAM, standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        from ipldstore.cli.reporting import report
+
+        code = report(error)
+    if code == INTERRUPTED:
+        leave()
+    sys.exit(code)

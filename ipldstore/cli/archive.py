@@ -8,38 +8,51 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ipldstore.cid import as_link
-from ipldstore.cli.blocks import measure_folder, open_blocks, opened
+from ipldstore.cid import as_link, to_text
+from ipldstore.cli.blocks import measure_local, open_blocks
 from ipldstore.cli.destination import appearing
-from ipldstore.cli.reporting import Advance, progress, say, size_text
+from ipldstore.cli.interruption import KEPT, interruptible
+from ipldstore.cli.output import count_text, say
+from ipldstore.cli.progress import Advance, progress
+from ipldstore.cli.reading import watched_reading
+from ipldstore.cli.roots import opened
 from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.views.words import size_text
+
+STANDARD_STREAM = "-"
 
 
-def export_archive(cid: str, file: str, blocks: str) -> None:
-    """Write the hierarchy under a root as a CAR archive.
+def export_archive(what: str, file: str, blocks: str) -> dict[str, Any]:
+    """Write a hierarchy as a CAR archive, and return what was done.
 
     Parameters
     ----------
-    cid
-        Text of the root.
+    what, blocks
+        The hierarchy, as in `opened`.
     file
         A path where nothing is yet, or ``-`` for standard output.
-    blocks
-        Where the blocks are, as in `open_blocks`.
     """
-    with opened(cid, blocks) as (backend, root):
-        mapping = HierarchyMapping(backend, root=root, read_only=True)
-        extent = measure_folder(backend, root)
-        total = None if extent is None else extent.size
-        with _output(file) as stream, progress("exporting", total) as advance:
-            size = mapping.to_car(cast("BinaryIO", _Counted(stream, advance)))
+    with opened(what, blocks) as (backend, root):
+        extent = measure_local(backend, root)
+        with (
+            _output(file) as stream,
+            watched_reading("exporting", backend, root, extent) as watched,
+        ):
+            mapping = HierarchyMapping(watched, root=root, read_only=True)
+            size = mapping.to_car(stream)
     assert isinstance(size, int)
-    what = f"from {backend!r}" if extent is None else f"{extent.blocks:,} blocks as"
-    say(f"exported {what} an archive of {size_text(size)}")
+    source = f"from {backend!r}" if extent is None else f"{count_text(extent.blocks, 'block')} as"
+    say(f"exported {source} an archive of {size_text(size)}")
+    return {
+        "root": to_text(root),
+        "file": file,
+        "bytes": size,
+        "blocks": None if extent is None else extent.blocks,
+    }
 
 
-def import_archive(file: str, blocks: str) -> str:
-    """Read a CAR archive, keep its blocks and return the text of its root.
+def import_archive(file: str, blocks: str) -> dict[str, Any]:
+    """Read a CAR archive, keep its blocks and return what was done.
 
     Parameters
     ----------
@@ -48,17 +61,22 @@ def import_archive(file: str, blocks: str) -> str:
     blocks
         Where the blocks go, as in `open_blocks`; a folder is made if there is none.
     """
-    with _input(file) as (stream, size), open_blocks(blocks, make=True) as backend:
+    with (
+        interruptible(KEPT),
+        _input(file) as (stream, size),
+        open_blocks(blocks, make=True) as backend,
+    ):
         with progress("importing", size) as advance:
-            counted = cast("BinaryIO", _Counted(stream, advance))
-            root = HierarchyMapping(backend).import_car(counted)
-        extent = measure_folder(backend, as_link(root))
+            counted = _Counted(stream, advance)
+            root = as_link(HierarchyMapping(backend).import_car(cast("BinaryIO", counted)))
+        extent = measure_local(backend, root)
     say(f"imported into {backend!r}" if extent is None else f"imported {extent}")
-    return str(root)
+    count, total = (None, None) if extent is None else extent
+    return {"root": to_text(root), "file": file, "blocks": count, "bytes": total}
 
 
 class _Counted:
-    """A binary stream that tells how many bytes went through it."""
+    """A binary stream that tells how many bytes were read from it."""
 
     def __init__(self, stream: BinaryIO, advance: Advance) -> None:
         self._stream = stream
@@ -69,15 +87,10 @@ class _Counted:
         self._advance(len(data))
         return data
 
-    def write(self, data: Any) -> int:
-        count = self._stream.write(data)
-        self._advance(count)
-        return count
-
 
 @contextmanager
 def _output(file: str) -> Iterator[BinaryIO]:
-    if file == "-":
+    if file == STANDARD_STREAM:
         yield sys.stdout.buffer
         return
     with appearing(Path(file)) as temporary, open(temporary, "xb") as stream:
@@ -86,7 +99,7 @@ def _output(file: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _input(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
-    if file == "-":
+    if file == STANDARD_STREAM:
         yield sys.stdin.buffer, None
         return
     with open(file, "rb") as stream:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from ipldstore.backends.directory import DirectoryCAStore
-from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.cid import Link
-from ipldstore.cli.reporting import size_text
+from ipldstore.cli.output import count_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag
 from ipldstore.errors import BackendError
 from ipldstore.registry import BlockStoreNotFoundError, BlockStoreURLError, open_block_store
+from ipldstore.views.words import size_text
 
 if TYPE_CHECKING:
     from ipldstore.backends.ipfs.store import IPFSStore
@@ -28,10 +26,9 @@ class Extent(NamedTuple):
     size: int
 
     def __str__(self) -> str:
-        return f"{self.blocks:,} block{'s' * (self.blocks != 1)}, {size_text(self.size)}"
+        return f"{count_text(self.blocks, 'block')}, {size_text(self.size)}"
 
 
-_IPNS = ("ipns://", "/ipns/")
 _EXPECTED = (
     "expected a folder, ipfs: or ipfs+http://HOST:PORT, gateway: or gateway+https://HOST, "
     "FILE.car, sqlite:FILE, s3://BUCKET, gs://BUCKET or az://CONTAINER"
@@ -83,32 +80,6 @@ def open_node(address: str | None) -> IPFSStore:
         raise typer.BadParameter(str(error)) from None
 
 
-@contextmanager
-def opened(cid: str, place: str) -> Iterator[tuple[ContentAddressableStore, Link]]:
-    """Open blocks to read a root from.
-
-    Parameters
-    ----------
-    cid
-        The root: a CID, ``ipfs://CID`` or, where a node knows names, ``ipns://NAME``.
-    place
-        The blocks, as in `open_blocks`.
-
-    Yields
-    ------
-    tuple of ContentAddressableStore and Link
-        The blocks, and the root.
-
-    Raises
-    ------
-    InvalidCIDError
-        If the CID is malformed, or a name where there is no node to resolve it.
-    """
-    root = None if cid.startswith(_IPNS) else MappingCAStore().resolve(cid)
-    with open_blocks(place) as backend:
-        yield backend, backend.resolve(cid) if root is None else root
-
-
 def iter_sizes(backend: ContentAddressableStore, root: Link) -> Iterator[tuple[Link, int]]:
     """Iterate the blocks under a root and their sizes in bytes.
 
@@ -133,6 +104,19 @@ def measure(backend: ContentAddressableStore, root: Link) -> Extent:
     return Extent(blocks, total)
 
 
-def measure_folder(backend: ContentAddressableStore, root: Link) -> Extent | None:
-    """`measure` a folder of blocks; elsewhere that would take too long, and gives None."""
-    return measure(backend, root) if isinstance(backend, DirectoryCAStore) else None
+def measure_local(backend: ContentAddressableStore, root: Link) -> Extent | None:
+    """`measure` what is on this machine; elsewhere that would take too long, and gives None."""
+    return measure(backend, root) if _is_local(backend) else None
+
+
+def _is_local(backend: ContentAddressableStore) -> bool:
+    if backend.inline_limit > 0:
+        return True
+    from ipldstore.backends.layers.union import UnionCAStore
+
+    return isinstance(backend, UnionCAStore) and all(map(_is_local, backend.stores))
+
+
+def place_text(backend: ContentAddressableStore, extent: Extent | None) -> str:
+    """Say how much there is, or where it is if that is not known."""
+    return repr(backend) if extent is None else str(extent)

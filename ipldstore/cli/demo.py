@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ipldstore.cid import Link, as_link
+from ipldstore.cid import Link, as_link, to_text
 from ipldstore.cli.blocks import Extent, iter_sizes, measure, open_blocks
 from ipldstore.cli.put import demo_file
-from ipldstore.cli.reporting import CommandError, size_text
+from ipldstore.cli.reporting import CommandError
 from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.views.words import size_text
 
 if TYPE_CHECKING:
     from ipldstore.store import IPLDStore
@@ -20,7 +21,14 @@ DATASET = "A1B_north_america"
 VARIABLE = "air_temperature"
 
 
-def iter_story(blocks: str | None) -> Iterator[str]:
+class Step(NamedTuple):
+    """One step of the story: what to tell, and what is to be known of it."""
+
+    line: str
+    facts: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+
+def iter_story(blocks: str | None) -> Iterator[Step]:
     """Go through the story, a line at a time.
 
     Parameters
@@ -38,38 +46,52 @@ def iter_story(blocks: str | None) -> Iterator[str]:
 
 def _story(
     source: Path, backend: ContentAddressableStore, blocks: str, place: Path
-) -> Iterator[str]:
+) -> Iterator[Step]:
     from ipldstore import DirectoryCAStore, IPLDStore
     from ipldstore.cli.netcdf import open_netcdf, write_zarr
 
-    yield f"Dataset   {source.name} of iris-sample-data, {size_text(source.stat().st_size)}"
+    size = source.stat().st_size
+    yield Step(
+        f"Dataset   {source.name} of iris-sample-data, {size_text(size)}",
+        {"dataset": source.name, "dataset_bytes": size},
+    )
     store = IPLDStore(backend)
     with open_netcdf(source) as groups:
         write_zarr(groups, store)
     root = as_link(store.freeze())
-    yield f"Written   {measure(store.backend, root)} in {blocks!r}"
-    yield f"          root {root}"
+    written = measure(store.backend, root)
+    yield Step(f"Written   {written} in {blocks!r}", _count("written", written))
+    yield Step(f"          root {root}", {"root": to_text(root)})
 
     archive = place / "dataset.car"
     store.to_car(archive)
-    yield f"Exported  a CAR archive of {size_text(archive.stat().st_size)}"
+    size = archive.stat().st_size
+    yield Step(f"Exported  a CAR archive of {size_text(size)}", {"archive_bytes": size})
     other = IPLDStore(DirectoryCAStore(place / "other"))
     arrived = measure(other.backend, as_link(other.import_car(archive)))
-    yield f"Imported  {arrived} in another, empty folder"
+    yield Step(f"Imported  {arrived} in another, empty folder", _count("imported", arrived))
     _check_identical(source, other)
-    yield "Opened    by its root from there: identical to the NetCDF file"
+    yield Step("Opened    by its root from there: identical to the NetCDF file")
 
     before = dict(iter_sizes(store.backend, root))
     _change_one_value(store)
     changed = as_link(store.freeze())
-    yield f"Changed   one value of {VARIABLE}"
-    yield f"          root {changed}"
+    yield Step(f"Changed   one value of {VARIABLE}")
+    yield Step(f"          root {changed}", {"changed_root": to_text(changed)})
     after = dict(iter_sizes(store.backend, changed))
     new = _extent_of_new(before, after)
-    yield f"          {new} are new, {len(after) - new.blocks} blocks are shared"
+    shared = len(after) - new.blocks
+    yield Step(
+        f"          {new} are new, {shared} blocks are shared",
+        {**_count("new", new), "shared_blocks": shared},
+    )
     store.set_root(root)
     _check_identical(source, store)
-    yield "Returned  to the first root: still identical to the NetCDF file"
+    yield Step("Returned  to the first root: still identical to the NetCDF file")
+
+
+def _count(what: str, extent: Extent) -> dict[str, int]:
+    return {f"{what}_blocks": extent.blocks, f"{what}_bytes": extent.size}
 
 
 def _check_identical(source: Path, store: IPLDStore) -> None:

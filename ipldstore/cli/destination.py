@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ipldstore.cli.interruption import AGAIN
+
 
 @contextmanager
 def appearing(destination: Path) -> Iterator[Path]:
@@ -31,20 +33,23 @@ def appearing(destination: Path) -> Iterator[Path]:
     FileNotFoundError
         If the folder that it goes into does not.
     """
-    _check_free(destination)
+    check_free(destination)
     if not destination.absolute().parent.is_dir():
         raise FileNotFoundError(f"no folder to put {str(destination)!r} in")
     temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.partial")
     try:
         yield temporary
-        _check_free(destination)
+        check_free(destination)
         os.rename(temporary, destination)
-    except BaseException:
+    except BaseException as error:
         _remove(temporary)
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note(f"{str(destination)!r} was not made, {AGAIN}")
         raise
 
 
-def _check_free(destination: Path) -> None:
+def check_free(destination: Path) -> None:
+    """Raise `FileExistsError` if there is something."""
     if os.path.lexists(destination):
         raise FileExistsError(f"{str(destination)!r} exists and is not written over")
 

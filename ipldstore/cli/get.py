@@ -4,48 +4,56 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from ipldstore.cid import Link
-from ipldstore.cli.blocks import measure_folder, opened
+from ipldstore.cid import Link, to_text
+from ipldstore.cli.blocks import measure_local
 from ipldstore.cli.destination import appearing
-from ipldstore.cli.reporting import Advance, progress, say
+from ipldstore.cli.output import say
+from ipldstore.cli.reading import watched_reading
+from ipldstore.cli.roots import opened
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError
 from ipldstore.store.mapping import HierarchyMapping
 
 
-def get_hierarchy(cid: str, destination: Path, blocks: str) -> None:
-    """Write the hierarchy under a root to a NetCDF file or a Zarr folder.
+def get_hierarchy(what: str, destination: Path, blocks: str) -> dict[str, Any]:
+    """Write a hierarchy to a NetCDF file or a Zarr folder, and return what was done.
 
     Parameters
     ----------
-    cid
-        Text of the root.
+    what, blocks
+        The hierarchy, as in `opened`.
     destination
         Where nothing is yet; a NetCDF file if its name ends in ``.nc``.
-    blocks
-        Where the blocks are, as in `open_blocks`.
     """
-    with opened(cid, blocks) as (backend, root), appearing(destination) as temporary:
-        mapping = HierarchyMapping(backend, root=root, read_only=True)
-        extent = measure_folder(backend, root)
-        if destination.suffix == ".nc":
-            _write_netcdf(backend, root, temporary)
-        else:
-            total = None if extent is None else extent.size
-            with progress("getting", total) as advance:
-                write_folder(mapping, temporary, advance)
-    what = f"the hierarchy from {backend!r}" if extent is None else str(extent)
-    say(f"got {what}, in {str(destination)!r}")
+    with opened(what, blocks) as (backend, root), appearing(destination) as temporary:
+        extent = measure_local(backend, root)
+        with watched_reading("getting", backend, root, extent) as watched:
+            if destination.suffix == ".nc":
+                _write_netcdf(watched, root, temporary)
+            else:
+                write_folder(HierarchyMapping(watched, root=root, read_only=True), temporary)
+    source = f"the hierarchy from {backend!r}" if extent is None else str(extent)
+    say(f"got {source}, in {str(destination)!r}")
+    blocks_read, size = (None, None) if extent is None else extent
+    return {
+        "root": to_text(root),
+        "destination": os.fspath(destination),
+        "blocks": blocks_read,
+        "bytes": size,
+    }
 
 
-def write_folder(mapping: HierarchyMapping, folder: Path, advance: Advance) -> None:
+def write_folder(mapping: HierarchyMapping, folder: Path) -> None:
     """Write a hierarchy into a new folder, one file a key.
 
     Raises
     ------
     InvalidKeyError
         If a segment is no file name here: it would lead out of the folder.
+    FileExistsError
+        If two keys are the same path here.
     """
     folder.mkdir()
     for key in mapping:
@@ -55,8 +63,8 @@ def write_folder(mapping: HierarchyMapping, folder: Path, advance: Advance) -> N
         data = mapping[key]
         path = folder.joinpath(*segments)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        advance(len(data))
+        with open(path, "xb") as file:  # where case does not count, two keys may be one path
+            file.write(data)
 
 
 def _write_netcdf(backend: ContentAddressableStore, root: Link, path: Path) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 from ipldstore.cid import Link, to_text
-from ipldstore.cli.blocks import opened
-from ipldstore.cli.reporting import printable
+from ipldstore.cli.roots import located
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import IPLDStoreError
+from ipldstore.jsontext import load_json
 from ipldstore.store.values import read_value, value_size
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document
@@ -18,19 +17,19 @@ from ipldstore.tree.keys import METADATA_NAMES, split_path
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import iter_entries
 from ipldstore.tree.tree import Tree
+from ipldstore.views.words import printable
 
-_PLACE = re.compile(r"((?:ip[fn]s://|/ip[fn]s/)?[^/]*)/?(.*)", re.DOTALL)
+Listed: TypeAlias = "tuple[dict[str, Any], str]"
+"""An entry, as facts and as a line."""
 
 
-def iter_lines(place: str, blocks: str, *, long: bool, recursive: bool) -> Iterator[str]:
-    """Iterate the lines of a listing: kind, size, with ``long`` the CID, and name.
+def iter_listing(what: str, blocks: str, *, long: bool, recursive: bool) -> Iterator[Listed]:
+    """Iterate a listing, whose lines hold kind, size, with ``long`` the CID, and name.
 
     Parameters
     ----------
-    place
-        ``CID`` or ``CID/path``, also as ``ipfs://CID/path`` or ``ipns://NAME/path``.
-    blocks
-        Where the blocks are, as in `open_blocks`.
+    what, blocks
+        The hierarchy and the path in it, as in `located`.
     long
         Whether to sum up what directories hold, and to show CIDs.
     recursive
@@ -41,19 +40,16 @@ def iter_lines(place: str, blocks: str, *, long: bool, recursive: bool) -> Itera
     FileNotFoundError
         If nothing is at the path.
     """
-    parts = _PLACE.fullmatch(place)
-    assert parts is not None
-    cid, path = parts.groups()
-    with opened(cid, blocks) as (backend, root):
+    with located(what, blocks) as (backend, root, path):
         listing = _Listing(backend, root, long)
         segments = split_path(path)
         entry = listing.tree.find(segments) if segments else None
         if entry is not None:
-            yield listing.line(segments, entry, segments[-1])
+            yield listing.show(segments, entry, segments[-1])
         elif listing.tree.find_directory(segments) is None:
-            raise FileNotFoundError(f"nothing at {path!r} under {cid}")
+            raise FileNotFoundError(f"nothing at {path!r} under {to_text(root)}")
         else:
-            yield from listing.iter_lines(segments, "", recursive)
+            yield from listing.iter_entries(segments, "", recursive)
 
 
 class _Listing:
@@ -64,24 +60,27 @@ class _Listing:
         self.tree = Tree(backend.get_block, root)
         self.long = long
 
-    def iter_lines(self, segments: list[str], prefix: str, recursive: bool) -> Iterator[str]:
+    def iter_entries(self, segments: list[str], prefix: str, recursive: bool) -> Iterator[Listed]:
         directory = self.tree.find_directory(segments)
         assert directory is not None
         for name, entry in iter_entries(directory, self.backend.get_block):
             place = [*segments, name]
-            yield self.line(place, entry, prefix + name)
+            yield self.show(place, entry, prefix + name)
             if recursive and not is_value(entry, name):
-                yield from self.iter_lines(place, f"{prefix}{name}/", recursive)
+                yield from self.iter_entries(place, f"{prefix}{name}/", recursive)
 
-    def line(self, segments: list[str], entry: Entry, name: str) -> str:
+    def show(self, segments: list[str], entry: Entry, name: str) -> Listed:
+        size: int | None
         if is_value(entry, segments[-1]):
             kind = "document" if segments[-1] in METADATA_NAMES else "chunk"
-            size = str(self._value_size("/".join(segments), entry))
+            size = self._value_size("/".join(segments), entry)
         else:
             kind = self._directory_kind(segments)
-            size = str(self._directory_size(segments)) if self.long else "-"
-        cid = f" {_cid_of(entry):59}" if self.long else ""
-        return f"{kind:9} {size:>12}{cid} {printable(name)}"
+            size = self._directory_size(segments) if self.long else None
+        cid = _cid_of(entry)
+        facts = {"name": name, "kind": kind, "bytes": size, "cid": cid}
+        column = f" {cid or '-':59}" if self.long else ""
+        return facts, f"{kind:9} {'-' if size is None else size:>12}{column} {printable(name)}"
 
     def _value_size(self, key: str, entry: Link | Document) -> int:
         try:
@@ -106,15 +105,15 @@ class _Listing:
         if document is None:
             return "directory"
         try:
-            kind = json.loads(bytes(read_value(self.backend, document)))["node_type"]
-        except (ValueError, TypeError, KeyError, RecursionError):
+            kind = load_json(bytes(read_value(self.backend, document)))["node_type"]
+        except (ValueError, TypeError, KeyError):
             return "directory"
         return kind if kind in ("array", "group") else "directory"
 
 
-def _cid_of(entry: Entry) -> str:
-    """Return the text of an entry's CID, ``-`` where it is held in its parent's block."""
+def _cid_of(entry: Entry) -> str | None:
+    """Return the text of an entry's CID, None where it is held in its parent's block."""
     link = entry if isinstance(entry, Link) else None
     if isinstance(entry, Directory) and entry.stub is not None:
         link = decode_stub(entry.stub)
-    return "-" if link is None else to_text(link)
+    return None if link is None else to_text(link)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import Any
 
-from ipldstore.cid import as_link
-from ipldstore.cli.blocks import Extent, open_node, opened
-from ipldstore.cli.reporting import say
+from ipldstore.backends.ipfs.store import IPFSStore
+from ipldstore.backends.layers.union import UnionCAStore
+from ipldstore.cid import as_link, to_text
+from ipldstore.cli.blocks import Extent, measure_local, open_node
+from ipldstore.cli.interruption import AGAIN, interruptible
+from ipldstore.cli.output import say
+from ipldstore.cli.progress import as_totals, progress
+from ipldstore.cli.roots import opened
 from ipldstore.cli.unixfs import write_files
+from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.publish import Published, publish
 
 
 def publish_root(
-    cid: str,
+    what: str,
     blocks: str,
     node: str | None,
     *,
@@ -21,15 +28,13 @@ def publish_root(
     replace: str | None,
     announce: bool,
     files: bool = False,
-) -> str:
-    """Publish a root on a node, tell what was done, and return the text of the root.
+) -> dict[str, Any]:
+    """Publish a root on a node, tell what was done, and return it.
 
     Parameters
     ----------
-    cid
-        The root, as in `opened`.
-    blocks
-        Where the blocks are, as in `open_blocks`.
+    what, blocks
+        The hierarchy, as in `opened`.
     node
         Address of the node. If None: that of the blocks if they are in one, else the local one.
     name, key, replace, announce
@@ -38,14 +43,35 @@ def publish_root(
         Whether to publish the hierarchy as plain files, whose directory is the root then.
     """
     if files:
-        cid = write_files(cid, blocks)
+        what = write_files(what, blocks)
     where = nullcontext() if node is None else open_node(node)
-    with where as target, opened(cid, blocks) as (backend, root):
-        published = publish(
-            root, backend, target, name=name, key=key, replace=replace, announce=announce
-        )
+    with (
+        interruptible(f"what was sent stays on the node, nothing is pinned or named yet; {AGAIN}"),
+        where as target,
+        opened(what, blocks) as (backend, root),
+    ):
+        extent = measure_local(backend, root)
+        with progress("sending", None if extent is None else extent.size) as advance:
+            published = publish(
+                root,
+                backend,
+                target or _node_in(backend),
+                name=name,
+                key=key,
+                replace=replace,
+                announce=announce,
+                progress=as_totals(advance),
+            )
     _tell(published, files)
-    return str(as_link(published.root))
+    link = as_link(published.root)
+    facts = published._asdict()
+    return {**facts, "root": to_text(link), "sent": published.sent._asdict()}
+
+
+def _node_in(backend: ContentAddressableStore) -> IPFSStore | None:
+    """Return the node that has the blocks of a part of a hierarchy, see `opened`."""
+    stores = backend.stores if isinstance(backend, UnionCAStore) else ()
+    return next((store for store in stores if isinstance(store, IPFSStore)), None)
 
 
 def _tell(published: Published, files: bool) -> None:
@@ -56,11 +82,12 @@ def _tell(published: Published, files: bool) -> None:
         say("announced to the network")
     elif published.reason is not None:
         say(f"not announced: {published.reason}")
-    place = str(as_link(published.root))
+    place = to_text(as_link(published.root))
     if published.ipns is not None:
         say(f"ipns://{published.ipns} points at it")
     if files:
         say(f"read it with: ipfs get {place}, or any gateway at /ipfs/{place}")
         return
-    say(f"a colleague opens it with: ipldstore get {place} dataset.nc --blocks ipfs:")
-    say(f"or without a node: ipldstore get {place} dataset.nc --blocks gateway:")
+    say("to get it elsewhere, with a node and without one:")
+    say(f"  ipldstore get {place} dataset.nc --blocks ipfs:")
+    say(f"  ipldstore get {place} dataset.nc --blocks gateway:")

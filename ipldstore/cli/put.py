@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from ipldstore.cid import as_link
-from ipldstore.cli.blocks import measure_folder, open_blocks
-from ipldstore.cli.reporting import CommandError, progress, say, size_text
+from ipldstore.cid import as_link, to_text
+from ipldstore.cli.blocks import measure_local, open_blocks, place_text
+from ipldstore.cli.interruption import KEPT, interruptible
+from ipldstore.cli.output import say
+from ipldstore.cli.progress import progress
+from ipldstore.cli.reporting import CommandError
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import METADATA_NAMES
+from ipldstore.views.words import size_text
 
 DEMO_PREFIX = "demo:"
 
 
-def put_source(source: str, blocks: str) -> str:
-    """Write a dataset as blocks and return the text of its root.
+def put_source(source: str, blocks: str) -> dict[str, Any]:
+    """Write a dataset as blocks and return what was done.
 
     Parameters
     ----------
@@ -26,15 +31,24 @@ def put_source(source: str, blocks: str) -> str:
     blocks
         Where the blocks go, as in `open_blocks`; a folder is made if there is none.
     """
-    if source.startswith(DEMO_PREFIX):
-        path = demo_file(source.removeprefix(DEMO_PREFIX))
-    else:
-        path = Path(source)
-    if path.is_dir():
+    path = _path_of(source)
+    with interruptible(KEPT):
+        if not path.is_dir():
+            return {"source": source, **_put_netcdf(path, blocks)}
         _check_zarr(path)
         with open_blocks(blocks, make=True) as backend:
-            return put_folder(path, backend)
-    return put_netcdf(path, blocks)
+            return {"source": source, **_put_folder(path, backend)}
+
+
+def _path_of(source: str) -> Path:
+    if source == "-":
+        raise CommandError(
+            "a dataset does not come through standard input: name a NetCDF file or a Zarr "
+            "folder; archives do, with: ipldstore import -"
+        )
+    if source.startswith(DEMO_PREFIX):
+        return demo_file(source.removeprefix(DEMO_PREFIX))
+    return Path(source)
 
 
 def demo_file(name: str) -> Path:
@@ -63,8 +77,8 @@ def _check_zarr(folder: Path) -> None:
         raise CommandError(f"{str(folder)!r} is no Zarr store: it holds no Zarr metadata")
 
 
-def put_folder(folder: Path, backend: ContentAddressableStore) -> str:
-    """Write every file of a Zarr folder as the value of its key; return the text of the root.
+def _put_folder(folder: Path, backend: ContentAddressableStore) -> dict[str, Any]:
+    """Write every file of a Zarr folder as the value of its key.
 
     Raises
     ------
@@ -81,23 +95,24 @@ def put_folder(folder: Path, backend: ContentAddressableStore) -> str:
     return _freeze(mapping, folder, total)
 
 
-def put_netcdf(path: Path, blocks: str) -> str:
-    """Write all groups of a NetCDF file with xarray and return the text of the root."""
+def _put_netcdf(path: Path, blocks: str) -> dict[str, Any]:
+    """Write all groups of a NetCDF file with xarray."""
     from ipldstore.cli.netcdf import count_chunks, open_netcdf, watched_store, write_zarr
 
     with open_netcdf(path) as groups, open_blocks(blocks, make=True) as backend:
-        with progress("putting", count_chunks(groups), in_bytes=False) as advance:
+        with progress("putting", count_chunks(groups), unit="chunks") as advance:
             store = watched_store(backend, lambda: advance(1))
             write_zarr(groups, store)
         return _freeze(store, path, path.stat().st_size)
 
 
-def _freeze(mapping: HierarchyMapping, source: Path, size: int) -> str:
-    root = mapping.freeze()
-    extent = measure_folder(mapping.backend, as_link(root))
-    where = repr(mapping.backend) if extent is None else str(extent)
-    say(f"put {size_text(size)} of {source.name or str(source)!r} into {where}")
-    return str(root)
+def _freeze(mapping: HierarchyMapping, source: Path, size: int) -> dict[str, Any]:
+    root = as_link(mapping.freeze())
+    extent = measure_local(mapping.backend, root)
+    name = source.name or str(source)
+    say(f"put {size_text(size)} of {name!r} into {place_text(mapping.backend, extent)}")
+    blocks, stored = (None, None) if extent is None else extent
+    return {"root": to_text(root), "source_bytes": size, "blocks": blocks, "bytes": stored}
 
 
 def iter_files(folder: Path) -> Iterator[tuple[str, str]]:
@@ -109,7 +124,7 @@ def iter_files(folder: Path) -> Iterator[tuple[str, str]]:
             for entry in entries:
                 if entry.is_dir():
                     stack.append((f"{prefix}{entry.name}/", entry.path))
-                elif entry.is_file() or entry.is_symlink():
+                elif entry.is_file() or not os.path.exists(entry.path):
                     yield prefix + entry.name, entry.path
                 else:
                     raise CommandError(f"{entry.path!r} is neither a file nor a folder")

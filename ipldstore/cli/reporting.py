@@ -1,16 +1,17 @@
-"""What people see on standard error: errors, sizes and progress bars."""
+"""How a command ends: with a result, or with one line that says why not, and an exit code."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeAlias
+from typing import Any, ParamSpec
 
 import typer
 
+from ipldstore.cli.interruption import report_interruption
+from ipldstore.cli.output import choose_json, is_json, say_error
 from ipldstore.errors import (
     BackendError,
     BlockNotFoundError,
@@ -20,22 +21,25 @@ from ipldstore.errors import (
     InvalidCIDError,
     InvalidNodeError,
     IPLDStoreError,
+    LimitExceededError,
 )
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from ipldstore.views.words import printable
 
 P = ParamSpec("P")
-Advance: TypeAlias = Callable[[int], None]
 
+NOT_FOUND, CORRUPT, UNREACHABLE = 3, 4, 5
 _EXIT_CODES: tuple[tuple[int, tuple[type[Exception], ...]], ...] = (
     (2, (InvalidCIDError,)),
-    (3, (BlockNotFoundError, FileNotFoundError)),
-    (4, (CorruptBlockError, CarFormatError, InvalidNodeError, CodecError)),
-    (5, (BackendError,)),
+    (NOT_FOUND, (BlockNotFoundError, FileNotFoundError)),
+    (
+        CORRUPT,
+        (CorruptBlockError, CarFormatError, InvalidNodeError, CodecError, LimitExceededError),
+    ),
+    (UNREACHABLE, (BackendError,)),
 )
-_INTERRUPTED = 128 + 2
 _BROKEN_PIPE = 128 + 13
+_UsageError: Any = typer.BadParameter.__bases__[0]
+"""What typer raises for arguments that it does not understand, and does not export."""
 
 
 class CommandError(Exception):
@@ -50,19 +54,45 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
             sys.stdout.flush()
-        except (typer.Exit, typer.BadParameter):
+        except (typer.Exit, _UsageError):
             raise
-        except KeyboardInterrupt:
-            say("interrupted: blocks written so far stay, run the command again to go on")
-            raise typer.Exit(_INTERRUPTED) from None
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(_BROKEN_PIPE) from None
-        except Exception as error:
-            say(f"error: {describe(error)}")
-            raise typer.Exit(exit_code_of(error)) from None
+        except (Exception, KeyboardInterrupt) as error:
+            raise typer.Exit(report(error)) from None
 
     return run
+
+
+def report(error: BaseException) -> int:
+    """Say why a command failed and return its exit code."""
+    if isinstance(error, _UsageError):
+        return _report_usage(error)
+    if isinstance(error, KeyboardInterrupt):
+        return report_interruption(getattr(error, "__notes__", ()))
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    assert isinstance(error, Exception)
+    code = exit_code_of(error)
+    say_error(_kind_of(error), describe(error), code)
+    return code
+
+
+def _report_usage(error: Any) -> int:
+    arguments = sys.argv[1:]
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    choose_json("--json" in options)
+    if is_json():
+        say_error("UsageError", error.format_message(), error.exit_code)
+    else:
+        error.show()
+    code: int = error.exit_code
+    return code
+
+
+def _kind_of(error: Exception) -> str:
+    """Return the name of an error's nearest public class."""
+    public = ("ipldstore.errors", "builtins", __name__)
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ in public)
 
 
 def exit_code_of(error: Exception) -> int:
@@ -74,78 +104,9 @@ def describe(error: Exception) -> str:
     """Say in one line what an error says."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.strerror}: {os.fspath(error.filename)!r}"
-    elif isinstance(error, IPLDStoreError | OSError | CommandError):
+    elif isinstance(error, IPLDStoreError | OSError | ImportError | CommandError):
         text = str(error)
     else:
         text = f"{type(error).__name__}: {error}"
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     return printable(" ".join((text + notes).split()))
-
-
-def printable(text: str) -> str:
-    """Spell out the characters that could steer a terminal or end a line."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in text
-    )
-
-
-def say(line: str) -> None:
-    """Write a line to standard error."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def size_text(size: float) -> str:
-    """Write a number of bytes in the unit that suits it, 1 kB being 1000 bytes."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-@contextmanager
-def progress(label: str, total: int | None, *, in_bytes: bool = True) -> Iterator[Advance]:
-    """Show a progress bar while a terminal watches.
-
-    Parameters
-    ----------
-    label
-        What is going on.
-    total
-        How much there is to do; None if that is not known.
-    in_bytes
-        Whether it is counted in bytes, else in chunks.
-
-    Yields
-    ------
-    callable
-        To be told how much more is done.
-    """
-    if not sys.stderr.isatty():
-        yield lambda amount: None
-        return
-    with _make_bar(in_bytes) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda amount: bar.advance(task, amount)
-
-
-def _make_bar(in_bytes: bool) -> Progress:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        DownloadColumn() if in_bytes else MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )

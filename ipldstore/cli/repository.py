@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from ipldstore.backends.ipfs.repository import attach_repository
-from ipldstore.cli.reporting import say
+from ipldstore.cli.output import count_text, say, show
 
 
 def attach_node(repository: Path, blocks: Path) -> None:
@@ -26,9 +26,9 @@ def attach_node(repository: Path, blocks: Path) -> None:
     """
     copied = attach_repository(repository, blocks)
     if copied:
-        say(f"copied {copied:,} block{'s' * (copied != 1)} of the node into {str(blocks)!r}")
+        say(f"copied {count_text(copied, 'block')} of the node into {str(blocks)!r}")
     say(f"the node in {str(repository)!r} now keeps its blocks in {str(blocks)!r}")
     say("next: start it, and pin each root before anything collects garbage:")
     path = f"IPFS_PATH={shlex.quote(str(repository.absolute()))}"
-    print(f"{path} ipfs daemon")
-    print(f"{path} ipfs pin add CID")
+    facts = {"repository": str(repository), "blocks": str(blocks), "copied": copied}
+    show(facts, f"{path} ipfs daemon", f"{path} ipfs pin add CID")

@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
-from ipldstore.cli.blocks import opened
-from ipldstore.cli.reporting import say
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ipldstore.cid import Link
+from ipldstore.cli.blocks import open_blocks
+from ipldstore.cli.interruption import KEPT, interruptible
+from ipldstore.cli.output import say
+from ipldstore.cli.roots import opened
+from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.transfer import copy_root
 
 
-def write_files(cid: str, blocks: str) -> str:
-    """Keep the hierarchy under a root also as a UnixFS directory, and return the text of its CID.
+def write_files(what: str, blocks: str) -> str:
+    """Keep a hierarchy also as a UnixFS directory, and return the text of its CID.
 
     Parameters
     ----------
-    cid
-        The root, as in `opened`.
+    what
+        The hierarchy, as in `opened`.
     blocks
         Where the blocks are, and where those of the directory go, as in `open_blocks`.
     """
-    with opened(cid, blocks) as (backend, root):
+    with _brought(what, blocks) as (backend, root):
         directory = HierarchyMapping(backend, root=root, read_only=True).to_unixfs()
         say(f"the hierarchy is plain files in {backend!r}, as 'ipfs add -r --hidden' would make it")
     return str(directory)
 
 
-def read_files(cid: str, blocks: str) -> str:
+def read_files(what: str, blocks: str) -> str:
     """Keep a UnixFS directory also as a hierarchy, and return the text of the root.
 
     Parameters
     ----------
-    cid
+    what
         The directory, as in `opened`.
     blocks
         Where the blocks are, and where those of the hierarchy go, as in `open_blocks`.
     """
-    with opened(cid, blocks) as (backend, directory):
+    with _brought(what, blocks) as (backend, directory):
         root = HierarchyMapping.from_unixfs(directory, backend).root_cid
         say(f"the plain files are a hierarchy in {backend!r}")
     return str(root)
+
+
+@contextmanager
+def _brought(what: str, blocks: str) -> Iterator[tuple[ContentAddressableStore, Link]]:
+    """Open the block store to work in, which gets what only a CAR file has."""
+    with (
+        interruptible(KEPT),
+        opened(what, blocks) as (source, root),
+        open_blocks(blocks, make=True) as backend,
+    ):
+        if source != backend:
+            copy_root(root, source, backend)
+        yield backend, root

@@ -1,9 +1,12 @@
 """The command line on nodes and gateways: blocks there, publishing, pins and names."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from node import Node
 from typer.testing import CliRunner
 
@@ -263,6 +266,49 @@ def test_folders_with_odd_names(tmp_path, monkeypatch):
             assert store.path == (tmp_path / place).absolute()
     with pytest.raises(FileNotFoundError, match="no folder of blocks 'absent'"):
         open_blocks("absent")
+
+
+def test_json(call, target, tmp_path, start_node):
+    schemas = Path(__file__).parents[2] / "docs" / "reference" / "json"
+
+    def facts(schema, *arguments):
+        lines = call(*arguments, "--json").stdout.splitlines()
+        validator = Draft202012Validator(json.loads((schemas / f"{schema}.json").read_text()))
+        for line in lines:
+            validator.validate(json.loads(line))
+        return [json.loads(line) for line in lines]
+
+    call("put", "data.zarr")
+    (published,) = facts("publish", "publish", ROOT, "--name", "in JSON", "--key", "json")
+    assert published["root"] == ROOT
+    assert published["announced"] is False
+    assert published["ipns"].startswith("k51")
+    (pin,) = facts("pin-ls", "pin", "ls", "--name", "in JSON")
+    assert pin == {"cid": ROOT, "name": "in JSON", "status": "pinned"}
+    call("unixfs", ROOT, "--blocks", "ipfs:")
+    (made,) = facts("unixfs", "unixfs", ROOT, "--blocks", "ipfs:")
+    assert target.run("cat", f"{made['cid']}/a/0") == FILES["a/0"]
+    assert facts("pin-add", "pin", "add", made["cid"])[0]["status"] == "pinned"
+    (updated,) = facts("pin-update", "pin", "update", made["cid"], ROOT)
+    assert updated == {"old": made["cid"], "new": ROOT, "name": None}
+    assert facts("pin-rm", "pin", "rm", ROOT) == [{"cid": ROOT}]
+    node = start_node("json", offline=True)
+    node.stop()
+    (attached,) = facts("node-attach", "node", "attach", node.path, "--blocks", "blocks")
+    assert attached["copied"] > 0
+
+
+def test_parts_and_archives_are_published(call, target):
+    call("put", "data.zarr")
+    call("export", ROOT, "x.car")
+    part = call("publish", "x.car/a", "--name", "a part").stdout.strip()
+    assert part != ROOT
+    assert f"{part} recursive a part" in pinned(target)
+    assert call("cat", f"{part}/0", "--blocks", "ipfs:").stdout_bytes == FILES["a/0"]
+    assert call("publish", f"{ROOT}/a", "--name", "again").stdout.strip() == part
+    assert call("pin", "rm", "x.car", code=5).stdout == ""
+    assert call("publish", "x.car").stdout == f"{ROOT}\n"
+    assert call("pin", "rm", "x.car").stderr == f"no longer pinned: {ROOT}\n"
 
 
 def test_a_repository_is_attached(call, tmp_path, start_node):

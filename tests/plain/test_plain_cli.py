@@ -27,7 +27,7 @@ def test_files_are_written_and_read(written, capsys):
 def test_files_are_published(written, daemon, tmp_path):
     blocks, root, directory = written
     options = {"name": "plain", "key": None, "replace": None, "announce": False, "files": True}
-    assert publish_root(root, blocks, daemon.url, **options) == directory
+    assert publish_root(root, blocks, daemon.url, **options)["root"] == directory
     pinned = daemon.run("pin", "ls", "--type=recursive", "--names", directory).decode()
     assert "plain" in pinned
     assert daemon.run("cat", f"{directory}/a/c/0/1") == b"chunk"

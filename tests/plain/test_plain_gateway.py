@@ -41,7 +41,7 @@ def test_plain_zarr_reads_the_chunks_from_a_gateway(daemon, tmp_path):
     store = IPLDStore(DirectoryCAStore(daemon.blocks))
     make_dataset(store)
     cid = store.to_unixfs()
-    write_folder(store, tmp_path / "files", lambda size: None)
+    write_folder(store, tmp_path / "files")
     added = daemon.run("add", "-r", "-Q", "--hidden", "--pin=false", tmp_path / "files")
     assert added.decode().strip() == str(cid) == CID
     url = f"{daemon.gateway}/ipfs/{cid}"

@@ -14,7 +14,7 @@ def add(kubo, folder, *options):
 
 
 def write(store, folder):
-    write_folder(store, folder, lambda size: None)
+    write_folder(store, folder)
     return folder
 
 

@@ -1,0 +1,147 @@
+"""Ctrl-C in the middle: nothing half-made, what is useful is kept, and the command goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stalling_gateway import serving
+from zarr_folders import read_files, write_files
+
+PROGRAM = [sys.executable, "-m", "ipldstore"]
+CHUNKS = 24
+DEADLINE = 30
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to one process there")
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let child processes be interrupted, which those of a background job are not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def dataset(count: int) -> dict[str, bytes]:
+    chunks = {f"a/{number}": b"%06d" % number * 500 for number in range(count)}
+    return {".zgroup": b'{"zarr_format":2}', **chunks}
+
+
+@pytest.fixture
+def root(call: Any) -> str:
+    """A hierarchy of some chunks in the folder of blocks."""
+    write_files(Path("z"), dataset(CHUNKS))
+    text: str = call("put", "z").out.decode().strip()
+    return text
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> str:
+    """Interrupt a process and return what it says then."""
+    assert process.poll() is None, "it came to its end before"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, out) == (130, b"")
+    assert err.count(b"\n") == 1
+    return err.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["get", "ROOT", "out.zarr"], "'out.zarr' was not made, run the command again to go on"),
+        (["export", "ROOT", "out.car"], "'out.car' was not made, run the command again to go on"),
+        (
+            ["copy", "ROOT", "out.blocks"],
+            "blocks written so far stay, run the command again to go on",
+        ),
+        (
+            ["verify", "ROOT", "--journal", "journal"],
+            "the journal stays; run the command again to go on",
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_while_a_gateway_is_silent(
+    arguments: list[str], said: str, root: str, call: Any, workplace: Path
+) -> None:
+    arguments = [root if word == "ROOT" else word for word in arguments]
+    before = set(os.listdir())
+    with serving(workplace / "blocks", stall_at=CHUNKS // 2) as gateway:
+        arguments += ["--blocks", f"gateway+{gateway.url}"]
+        with started(*arguments) as process:
+            assert gateway.stalled.wait(DEADLINE)
+            assert interrupt(process) == f"interrupted: {said}\n"
+        assert set(os.listdir()) - before <= {"out.blocks", "journal"}
+        gateway.go_on.set()
+        went_on = call(*arguments)
+    assert went_on.code == 0, went_on.err
+    if "out.zarr" in arguments:
+        assert read_files(Path("out.zarr")) == read_files(Path("z"))
+    if "out.car" in arguments:
+        assert call("verify", "out.car").code == 0
+    if "out.blocks" in arguments:
+        assert call("verify", root, "--blocks", "out.blocks").code == 0
+
+
+@pytest.mark.parametrize("command", ["put", "import", "copy"])
+def test_what_was_kept_is_not_moved_again(command: str, call: Any, workplace: Path) -> None:
+    count = 800
+    write_files(Path("z"), dataset(count))
+    root = call("put", "z").out.decode().strip()
+    call("export", root, "z.car")
+    arguments = {
+        "put": ["put", "z", "--blocks", "target"],
+        "import": ["import", "--blocks", "target"],
+        "copy": ["copy", root, "target"],
+    }[command]
+    with started(*arguments) as process:
+        if command == "import":
+            assert process.stdin is not None
+            process.stdin.write(Path("z.car").read_bytes()[: 1 << 20])
+            process.stdin.flush()
+        wait_for_blocks(workplace / "target", process)
+        said = interrupt(process)
+    assert said == "interrupted: blocks written so far stay, run the command again to go on\n"
+    kept = blocks_in(workplace / "target")
+    assert 0 < len(kept) < count
+    archive = Path("z.car").read_bytes() if command == "import" else b""
+    went_on = call(*arguments, stdin=archive)
+    assert (went_on.code, went_on.out) == (0, f"{root}\n".encode())
+    assert kept.items() <= blocks_in(workplace / "target").items()
+    assert call("verify", root, "--blocks", "target").code == 0
+
+
+def wait_for_blocks(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Return once there are blocks in a folder."""
+    deadline = time.monotonic() + DEADLINE
+    while not any(folder.glob("*/*.data")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+
+
+def blocks_in(folder: Path) -> dict[Path, int]:
+    """Return when the blocks in a folder were written."""
+    return {path: path.stat().st_mtime_ns for path in folder.glob("*/*.data")}

@@ -1,0 +1,165 @@
+"""`--json`: every command writes what its documented schema says, errors too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from jsonschema import Draft202012Validator
+from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT, CONSOLIDATED_ROOT
+
+from ipldstore.cli.app import app
+
+SCHEMAS = Path(__file__).parents[2] / "docs" / "reference" / "json"
+LISTINGS = {"ls", "diff"}
+NEED_A_NODE = {"publish", "pin add", "pin ls", "pin rm", "pin update", "node attach"}
+"""Run with a node, in the tests of what goes to nodes."""
+
+CASES = [
+    ("put", ["put", "classic.zarr"]),
+    ("put", ["put", "demo:vlstr_type"]),
+    ("get", ["get", CLASSIC_ROOT, "back.zarr"]),
+    ("ls", ["ls", CLASSIC_ROOT]),
+    ("ls", ["ls", "-lR", "x.car"]),
+    ("tree", ["tree", CONSOLIDATED_ROOT]),
+    ("info", ["info", "x.car"]),
+    ("cat", ["cat", f"{CLASSIC_ROOT}/a/0"]),
+    ("cat", ["cat", "x.car/a/.zarray"]),
+    ("diff", ["diff", CLASSIC_ROOT, "x.car"]),
+    ("diff", ["diff", f"{CLASSIC_ROOT}/a", "x.car"]),
+    ("diff-stat", ["diff", CLASSIC_ROOT, "x.car", "--stat"]),
+    ("diff-plot", ["diff", CLASSIC_ROOT, "other.car", "--plot", "x.svg"]),
+    ("verify", ["verify", CLASSIC_ROOT, "--extra"]),
+    ("verify", ["verify", "x.car"]),
+    ("copy", ["copy", "x.car", "sqlite:other.db"]),
+    ("export", ["export", CLASSIC_ROOT, "y.car"]),
+    ("import", ["import", "x.car", "--blocks", "other"]),
+    ("unixfs", ["unixfs", CLASSIC_ROOT]),
+    ("check-compression", ["check-compression", CLASSIC_ROOT]),
+    ("demo", ["demo"]),
+]
+
+
+def iter_commands(group: Any, path: str = "") -> Iterator[str]:
+    """Iterate the names of all commands, those of groups in two words."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from iter_commands(command, f"{name} ")
+        else:
+            yield path + name
+
+
+COMMANDS = sorted(iter_commands(typer.main.get_command(app)))
+
+
+def validate(data: Any, schema: str) -> None:
+    text = (SCHEMAS / f"{schema}.json").read_text(encoding="utf-8")
+    Draft202012Validator(json.loads(text)).validate(data)
+
+
+@pytest.fixture
+def stored(call: Any, classic: Path, consolidated: Path) -> None:
+    """Two hierarchies in the folder of blocks, and one in an archive."""
+    call("put", "consolidated.zarr")
+    call("put", "classic.zarr")
+    call("export", CONSOLIDATED_ROOT, "x.car")
+    (classic / "a" / "0").write_bytes(bytes(24))
+    changed = call("put", "classic.zarr", "--blocks", "changed").out.decode().strip()
+    call("export", changed, "other.car", "--blocks", "changed")
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("schema", "arguments"), CASES, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_what_comes_out(schema: str, arguments: list[str], call: Any) -> None:
+    if "demo" in " ".join(arguments):
+        pytest.importorskip("netCDF4")
+        pytest.importorskip("iris_sample_data")
+    if schema == "diff-plot":
+        pytest.importorskip("matplotlib")
+    done = call(*arguments, "--json")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines if schema in LISTINGS else len(lines) == 1
+    for line in lines:
+        validate(json.loads(line), schema)
+
+
+def test_every_command_has_a_schema_and_a_case() -> None:
+    assert {"put", "pin ls", "check-compression"} <= set(COMMANDS)
+    files = {path.stem for path in SCHEMAS.glob("*.json")}
+    assert files - {"error", "diff-stat", "diff-plot"} == {
+        name.replace(" ", "-") for name in COMMANDS
+    }
+    assert {arguments[0] for _, arguments in CASES} == set(COMMANDS) - NEED_A_NODE
+
+
+@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+def test_schemas_are_strict(path: Path) -> None:
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    objects = [part for part in walk(schema) if "properties" in part]
+    assert objects
+    for part in objects:
+        assert part["additionalProperties"] is False
+        optional = part["properties"].keys() - part["required"]
+        assert optional == ({"document", "base64"} if path.stem == "cat" else set())
+
+
+def walk(schema: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        yield schema
+    for part in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(part, dict | list):
+            yield from walk(part)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "code"),
+    [
+        (["ls", "nonsense"], "InvalidCIDError", 2),
+        (["ls", "--wrong"], "UsageError", 2),
+        (["nonsense"], "UsageError", 2),
+        (["export", CLASSIC_ROOT], "UsageError", 2),
+        (["ls", CLASSIC_ROOT, "--blocks", "http://127.0.0.1"], "UsageError", 2),
+        (["info", ABSENT_ROOT], "BlockNotFoundError", 3),
+        (["cat", f"{CLASSIC_ROOT}/a/1"], "FileNotFoundError", 3),
+        (["import", "classic.zarr/.zgroup"], "CarFormatError", 4),
+        (["ls", CLASSIC_ROOT, "--blocks", "ipfs:http://127.0.0.1:9"], "BackendError", 5),
+        (["get", CLASSIC_ROOT, "classic.zarr"], "FileExistsError", 1),
+    ],
+)
+def test_errors(arguments: list[str], kind: str, code: int, call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    done = call(*arguments, "--json")
+    assert (done.code, done.out) == (code, b"")
+    (line,) = done.err.splitlines()
+    validate(json.loads(line), "error")
+    error = json.loads(line)["error"]
+    assert (error["type"], error["exit_code"]) == (kind, code)
+    assert not error["message"].startswith("error")
+
+
+def test_values_and_facts(call: Any, classic: Path) -> None:
+    assert json.loads(call("put", "classic.zarr", "--json").out) == {
+        "source": "classic.zarr",
+        "root": CLASSIC_ROOT,
+        "source_bytes": 189,
+        "blocks": 2,
+        "bytes": 222,
+    }
+    assert json.loads(call("cat", f"{CLASSIC_ROOT}/.zgroup", "--json").out) == {
+        "key": ".zgroup",
+        "bytes": 17,
+        "document": {"zarr_format": 2},
+    }
+    assert json.loads(call("cat", f"{CLASSIC_ROOT}/a/0", "--json").out) == {
+        "key": "a/0",
+        "bytes": 24,
+        "base64": "AQAAAAAAAAACAAAAAAAAAAMAAAAAAAAA",
+    }
