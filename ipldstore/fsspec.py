@@ -90,7 +90,7 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
     Parameters
     ----------
     blocks
-        The block store: a URL or path as `ipldstore.registry.open_block_store` takes it, or an
+        The block store: a URL or path as `ipldstore.open_block_store` takes it, or an
         object. If None, fsspec's configuration names it, else the environment variable
         ``IPLDSTORE_BLOCKS``. Caching protocols and fsspec's JSON need a URL.
     asynchronous, loop, batch_size

@@ -68,3 +68,18 @@ def test_many_processes_write_to_one_bucket(s3):
         blocks = {make_link(data): data for data in (b"block %d" % i for i in range(100))}
         assert store.find_missing(blocks) == set()
         assert dict(store.get_many(blocks)) == blocks
+
+
+def test_variables_of_the_environment_are_enough(s3, monkeypatch):
+    variables = {
+        "AWS_ENDPOINT_URL": s3.endpoint,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": s3.key,
+        "AWS_SECRET_ACCESS_KEY": s3.secret,
+        "AWS_REGION": "us-east-1",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    bucket = s3.make_bucket()
+    cid = ObjectCAStore(bucket).put(b"hello")
+    assert ObjectCAStore(bucket).get(cid) == b"hello"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 SCHEMES = ("s3", "gs", "az")
 
 _CONNECT_SECONDS = 5
+_ALLOW_HTTP = {"s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP", "az": "AZURE_ALLOW_HTTP"}
 _CLIENT_OPTIONS = frozenset(
     {
         "allow_http",
@@ -70,10 +72,13 @@ def open_store(
             "object stores need the package obstore: pip install 'ipldstore[objects]'"
         ) from None
     _check_config(config or {})
-    own = {
+    own: dict[str, Any] = {
         "timeout": timedelta(seconds=timeout),
         "connect_timeout": timedelta(seconds=min(timeout, _CONNECT_SECONDS)),
     }
+    # obstore reads this variable only where it is given no options of its client at all
+    if os.environ.get(_ALLOW_HTTP[urlsplit(url).scheme], "").lower() == "true":
+        own["allow_http"] = True
     arguments: dict[str, Any] = {
         "config": dict(config or {}),
         "client_options": own | dict(client_options or {}),

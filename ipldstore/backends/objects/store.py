@@ -13,12 +13,19 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from ipldstore.backends.directory import parse_file_name
 from ipldstore.backends.objects.address import open_store, secrets_of
 from ipldstore.backends.objects.faults import ABSENT, backend_error, code_in, status_in
 from ipldstore.backends.shipping import Shipping
 from ipldstore.cid import CIDLike, Link, as_link, identity_data, multihash_of, to_text, verify_block
-from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import BackendError, BlockNotFoundError, CorruptBlockError
+from ipldstore.contentstore import ContentAddressableStore, StoredBlock
+from ipldstore.errors import (
+    BackendError,
+    BlockNotFoundError,
+    CorruptBlockError,
+    LimitExceededError,
+)
+from ipldstore.limits import MAX_BLOCK_BYTES
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -167,7 +174,7 @@ class ObjectCAStore(ContentAddressableStore):
         if (data := self._buffer.get(cid)) is not None:
             return data
         try:
-            return self._get(self._path(cid))
+            return self._get(cid, self._path(cid))
         except Exception as error:
             raise self._error("read", cid, error) from None
 
@@ -178,6 +185,7 @@ class ObjectCAStore(ContentAddressableStore):
         try:
             async with self._slots_here():
                 answer = await self.store.get_async(path)
+                _check_size(cid, answer.meta["size"])
                 return bytes(await answer.bytes_async())
         except Exception as caught:
             error = caught
@@ -240,6 +248,19 @@ class ObjectCAStore(ContentAddressableStore):
         if isinstance(error, BlockNotFoundError):
             return None
         raise error
+
+    def iter_blocks(self) -> Iterator[StoredBlock]:
+        self.flush()
+        self._check_process()
+        try:
+            for batch in self.store.list(self.prefix or None, chunk_size=1000):
+                for found in batch:
+                    cid = parse_file_name(found["path"].rpartition("/")[2])
+                    if cid is not None and self._path(cid) == found["path"]:
+                        yield StoredBlock(cid, found["size"])
+        except Exception as error:
+            what = f"cannot list the blocks in {self!r}"
+            raise backend_error(what, error, self._secrets) from None
 
     def flush(self) -> None:
         self._buffer.flush()
@@ -322,6 +343,8 @@ class ObjectCAStore(ContentAddressableStore):
         tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         try:
             answer = self.store.get(path, options={"if_none_match": f'"{tag}"'})
+            if answer.meta["size"] != len(data):
+                return False
             verify_block(cid, bytes(answer.bytes()))
         except NotModifiedError:
             return True
@@ -329,15 +352,17 @@ class ObjectCAStore(ContentAddressableStore):
             return False
         return True
 
-    def _get(self, path: str) -> bytes:
+    def _get(self, cid: Link, path: str) -> bytes:
         with self._slots:
-            return bytes(self.store.get(path).bytes())
+            answer = self.store.get(path)
+            _check_size(cid, answer.meta["size"])
+            return bytes(answer.bytes())
 
     def _error(
         self, verb: str, cid: Link, error: Exception, *, may_be_missing: bool = True
     ) -> Exception:
         """Return the error of this package for one of obstore's."""
-        if isinstance(error, BackendError):
+        if isinstance(error, BackendError | LimitExceededError):
             return error
         if may_be_missing and isinstance(error, FileNotFoundError):
             fault = None if code_in(error) in ABSENT else self._fault_of_bucket(cid, error)
@@ -361,3 +386,10 @@ class ObjectCAStore(ContentAddressableStore):
                 return caught
         self._bucket_is_there = True
         return None
+
+
+def _check_size(cid: Link, size: int) -> None:
+    if size > MAX_BLOCK_BYTES:
+        raise LimitExceededError(
+            f"block {to_text(cid)}: an object of {size} bytes, at most {MAX_BLOCK_BYTES}"
+        )
