@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from ipldstore.backends.mapping import MappingCAStore
     from ipldstore.backends.objects.store import ObjectCAStore
     from ipldstore.backends.sqlite import SQLiteCAStore
-    from ipldstore.contentstore import ContentAddressableStore
+    from ipldstore.cid import Link
+    from ipldstore.compression import CompressionCheck, check_compression
+    from ipldstore.contentstore import ContentAddressableStore, StoredBlock
     from ipldstore.copying import copy
     from ipldstore.errors import (
         BackendError,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from ipldstore.store.diff import Change, diff
     from ipldstore.store.ipfs import get_ipfs_mapper
     from ipldstore.transfer import copy_root
+    from ipldstore.verifying import JournalError, Problem, VerifyReport, verify
 
 _ERRORS = (
     "BackendError",
@@ -69,6 +72,7 @@ _ERRORS = (
 )
 _HOMES = {
     "Change": "ipldstore.store.diff",
+    "CompressionCheck": "ipldstore.compression",
     "ContentAddressableStore": "ipldstore.contentstore",
     "DirectoryCAStore": "ipldstore.backends.directory",
     "CARStore": "ipldstore.backends.carfile.store",
@@ -76,13 +80,16 @@ _HOMES = {
     "GatewayCAStore": "ipldstore.backends.gateway.store",
     "IPFSStore": "ipldstore.backends.ipfs.store",
     "IPLDStore": "ipldstore.store",
+    "Link": "ipldstore.cid",
     "MappingCAStore": "ipldstore.backends.mapping",
     "ObjectCAStore": "ipldstore.backends.objects.store",
     "SQLiteCAStore": "ipldstore.backends.sqlite",
+    "StoredBlock": "ipldstore.contentstore",
     "UnionCAStore": "ipldstore.backends.layers.union",
     "BlockStoreNotFoundError": "ipldstore.registry",
     "BlockStoreURLError": "ipldstore.registry",
     "car_reference_fs": "ipldstore.references",
+    "check_compression": "ipldstore.compression",
     "copy": "ipldstore.copying",
     "copy_root": "ipldstore.transfer",
     "diff": "ipldstore.store.diff",
@@ -90,6 +97,10 @@ _HOMES = {
     "info": "ipldstore.inventory",
     "open": "ipldstore.opening",
     "open_block_store": "ipldstore.registry",
+    "JournalError": "ipldstore.verifying",
+    "Problem": "ipldstore.verifying",
+    "VerifyReport": "ipldstore.verifying",
+    "verify": "ipldstore.verifying",
     **dict.fromkeys(_ERRORS, "ipldstore.errors"),
 }
 
@@ -103,6 +114,7 @@ __all__ = [
     "CarFormatError",
     "Change",
     "CodecError",
+    "CompressionCheck",
     "ContentAddressableStore",
     "CorruptBlockError",
     "DirectoryCAStore",
@@ -113,14 +125,20 @@ __all__ = [
     "InvalidCIDError",
     "InvalidKeyError",
     "InvalidNodeError",
+    "JournalError",
     "LimitExceededError",
+    "Link",
     "MappingCAStore",
     "MergeConflictError",
     "ObjectCAStore",
+    "Problem",
     "ReadOnlyStoreError",
     "SQLiteCAStore",
+    "StoredBlock",
     "UnionCAStore",
+    "VerifyReport",
     "car_reference_fs",
+    "check_compression",
     "copy",
     "copy_root",
     "diff",
@@ -128,16 +146,19 @@ __all__ = [
     "info",
     "open",
     "open_block_store",
+    "verify",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: zarr alone costs most of a second."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # type checkers would take any name for one of the package
+
+    def __getattr__(name: str) -> Any:
+        """Import what is asked for when it is asked for: zarr alone costs most of a second."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -14,10 +14,7 @@ from typing import BinaryIO
 from ipldstore import dagcbor
 from ipldstore.cid import Link, canonical, encode_varint, parse_link, read_link, verify_block
 from ipldstore.errors import CarFormatError, CodecError, CorruptBlockError, InvalidCIDError
-
-MAX_HEADER_BYTES = 1 << 20
-MAX_SECTION_BYTES = 1 << 32
-MAX_VARINT_BYTES = 9
+from ipldstore.limits import MAX_CAR_HEADER_BYTES, MAX_CAR_SECTION_BYTES, MAX_VARINT_BYTES
 
 _PIECE_BYTES = 1 << 20
 _USUAL_LINK_BYTES = 36
@@ -103,7 +100,7 @@ class CarReader:
         hash to its CID.
     """
 
-    def __init__(self, stream: BinaryIO, *, max_section_bytes: int = MAX_SECTION_BYTES) -> None:
+    def __init__(self, stream: BinaryIO, *, max_section_bytes: int = MAX_CAR_SECTION_BYTES) -> None:
         self._input = _Input(stream)
         self._max_section_bytes = max_section_bytes
         self.payload_start = self.index_start = 0
@@ -131,7 +128,7 @@ class CarReader:
             yield link, data
 
     def _read_header(self, *, allow_v2: bool) -> tuple[int, list[Link]]:
-        size = self._read_length(MAX_HEADER_BYTES, "header")
+        size = self._read_length(MAX_CAR_HEADER_BYTES, "header")
         if size is None:
             raise CarFormatError("empty, expected a CAR archive", offset=self._input.offset)
         start = self._input.offset

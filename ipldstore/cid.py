@@ -16,6 +16,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ipldstore.errors import CorruptBlockError, InvalidCIDError
+from ipldstore.limits import (
+    MAX_CID_TEXT_LENGTH,
+    MAX_DIGEST_BYTES,
+    MAX_IDENTITY_BYTES,
+    MAX_VARINT_BYTES,
+)
 
 if TYPE_CHECKING:
     from multiformats import CID
@@ -24,10 +30,6 @@ CODECS = {"raw": 0x55, "dag-pb": 0x70, "dag-cbor": 0x71}
 RAW, DAG_PB, DAG_CBOR = CODECS.values()
 
 IDENTITY = 0x00
-MAX_IDENTITY_BYTES = 128
-MAX_DIGEST_BYTES = 128
-MAX_TEXT_LENGTH = 512
-MAX_VARINT_BYTES = 9
 
 SHA2_256_MULTIHASH = b"\x12\x20"
 
@@ -207,8 +209,8 @@ def parse_text(text: str) -> Link:
     InvalidCIDError
         If the text is not a CID or longer than 512 characters; it is not decoded then.
     """
-    if len(text) > MAX_TEXT_LENGTH:
-        raise InvalidCIDError(f"CID text of {len(text)} characters, at most {MAX_TEXT_LENGTH}")
+    if len(text) > MAX_CID_TEXT_LENGTH:
+        raise InvalidCIDError(f"CID text of {len(text)} characters, at most {MAX_CID_TEXT_LENGTH}")
     try:
         if len(text) == 46 and text.startswith("Qm"):
             data = _decode_multibase("z" + text)

@@ -76,7 +76,10 @@ def copy(
             raise TypeError("expected root=, the CID of what to copy from a block store")
         source = HierarchyMapping(source, root=root, read_only=True)
     elif root is not None:
-        raise TypeError("root= goes with a block store as the source only")
+        raise TypeError(
+            f"root= goes with a block store as the source, not with {type(source).__name__}; "
+            "open_block_store(URL) opens one"
+        )
     if isinstance(source, HierarchyMapping) and isinstance(
         target, HierarchyMapping | ContentAddressableStore
     ):
@@ -138,7 +141,8 @@ def _open_plain(store: Any) -> _Plain:
             has_value=lambda key, data: _bytes(store.get(key)) == data,
         )
     raise TypeError(
-        f"expected an IPLDStore, a block store, or a Zarr store, not {type(store).__name__}"
+        f"expected an IPLDStore, a block store, or a Zarr store, not {type(store).__name__}; "
+        "open_block_store(URL) opens a block store"
     )
 
 

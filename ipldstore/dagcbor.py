@@ -16,8 +16,9 @@ from typing import Any
 
 from ipldstore.cid import Link, canonical, parse_link
 from ipldstore.errors import CodecError, InvalidCIDError
+from ipldstore.limits import MAX_CBOR_BYTES, MAX_CBOR_ITEMS, MAX_NESTING
 
-MAX_DEPTH = 64
+MAX_DEPTH = MAX_NESTING
 MAX_INTEGER = 2**64 - 1
 MIN_INTEGER = -(2**64)
 
@@ -52,9 +53,13 @@ def decode(data: bytes) -> Any:  # noqa: C901 - one loop, for speed
     Raises
     ------
     CodecError
-        If the block is not one canonical DAG-CBOR item nested at most 64 levels deep.
+        If the block is not one canonical DAG-CBOR item, or passes `MAX_CBOR_BYTES`,
+        `MAX_CBOR_ITEMS` or `MAX_NESTING`.
     """
     end = len(data)
+    if end > MAX_CBOR_BYTES:
+        raise CodecError(f"{end} bytes of DAG-CBOR, at most {MAX_CBOR_BYTES}", offset=0)
+    items = MAX_CBOR_ITEMS
     result: list[Any] = []
     stack: list[tuple[Any, int, bool, bytes]] = []
     container: Any = result
@@ -102,6 +107,9 @@ def decode(data: bytes) -> Any:  # noqa: C901 - one loop, for speed
                     f"{argument} items announced at byte {start}, {end - position} bytes left",
                     offset=start,
                 )
+            items -= argument
+            if items < 0:
+                raise CodecError(f"more than {MAX_CBOR_ITEMS} items at byte {start}", offset=start)
             value = {} if major == _MAP else []
         elif major == _UNSIGNED:
             value = argument

@@ -47,7 +47,7 @@ class InvalidNodeError(IPLDStoreError):
 
 
 class LimitExceededError(IPLDStoreError):
-    """A DAG has more blocks, or deeper ones, than the caller allows."""
+    """Something is larger, deeper or more than the caller or `ipldstore.limits` allows."""
 
 
 class CarFormatError(IPLDStoreError, ValueError):

@@ -21,12 +21,13 @@ from ipldstore.errors import (
     LimitExceededError,
     ReadOnlyStoreError,
 )
+from ipldstore.limits import MAX_ARCHIVE_NODE_BYTES, MAX_HELD_KEYS, MAX_INLINE_REFERENCE_BYTES
 from ipldstore.registry import refuse_password
 from ipldstore.store.values import read_value, value_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.tree import Tree
 
-DEFAULT_INLINE_BYTES = 64 << 20
+DEFAULT_INLINE_BYTES = MAX_INLINE_REFERENCE_BYTES
 
 
 def references(
@@ -75,7 +76,8 @@ def references(
     InvalidNodeError
         If the root is not that of a hierarchy.
     LimitExceededError
-        If values of several blocks are more than `inline_bytes`.
+        If values of several blocks are more than `inline_bytes`, directories and documents more
+        than 1 GiB, or keys more than ten million.
     OSError
         If the archive cannot be read, or what fsspec raises for that.
     BlockStoreURLError
@@ -159,10 +161,17 @@ class _Archive(ContentAddressableStore):
         self.places: dict[Link, tuple[int, int]] = {}
         reader = CarReader(stream)
         self.roots = reader.roots
+        left = MAX_ARCHIVE_NODE_BYTES
         for link, data in reader:
             self.places[link] = reader.offset - len(data), len(data)
             if codec_of(link) != RAW:
                 self._nodes[link] = data
+                left -= len(data)
+                if left < 0:
+                    raise LimitExceededError(
+                        f"directories and documents of more than {MAX_ARCHIVE_NODE_BYTES} bytes in "
+                        "the archive: open it with ipldstore.open"
+                    )
 
     def __repr__(self) -> str:
         return "the archive"
@@ -196,7 +205,7 @@ class _Archive(ContentAddressableStore):
 def _make_refs(blocks: _Archive, root: Link, target: str, inline_bytes: int) -> dict[str, Any]:
     refs: dict[str, Any] = {}
     inlined = 0
-    for key, entry in Tree(blocks.get_block, root).iter_entries():
+    for key, entry in Tree(blocks.get_block, root).iter_entries(max_keys=MAX_HELD_KEYS):
         place = blocks.place_of_value(entry)
         if place is not None:
             refs[key] = [target, *place]

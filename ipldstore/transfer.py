@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import NamedTuple, Self, TypeAlias
 
 from ipldstore.cid import CIDLike, Link, as_link
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.dag import iter_dag
 
 Progress: TypeAlias = Callable[[int, int], object]
@@ -80,6 +80,8 @@ def copy_root(
     >>> copy_root(store.freeze(), store.backend, MappingCAStore())
     Copied(blocks=2, bytes=52, skipped=0)
     """
+    for store in (source, target):
+        require_block_store(store)
     with Moves(workers, progress) as moves:
         _Copy(source, target, moves).run(as_link(root))
         moves.finish()

@@ -26,17 +26,16 @@ from requests.adapters import HTTPAdapter
 
 from ipldstore.backends.retries import TransientError
 from ipldstore.errors import BackendError
+from ipldstore.limits import CONNECT_SECONDS, CONNECTIONS, MAX_WAIT_SECONDS, REQUEST_SECONDS
 
 Auth: TypeAlias = "tuple[str, str] | str | None"
 """A user's name and password, or a bearer token."""
 
-DEFAULT_TIMEOUT = 60.0
-DEFAULT_CONNECTIONS = 16
+DEFAULT_TIMEOUT = REQUEST_SECONDS
+DEFAULT_CONNECTIONS = CONNECTIONS
 
-_CONNECT_SECONDS = 5.0
 _PIECE_BYTES = 1 << 18
 _BUSY = (408, 425, 429, 502, 503, 504)
-_LONGEST_SAID_WAIT = 60.0
 
 
 class Reply(NamedTuple):
@@ -169,7 +168,7 @@ class HTTPClient:
                 stream=True,
                 allow_redirects=False,
                 proxies=self._proxies(url),
-                timeout=(min(_CONNECT_SECONDS, seconds), seconds),
+                timeout=(min(CONNECT_SECONDS, seconds), seconds),
             )
         try:
             _check_plain(response.headers, url)
@@ -203,7 +202,7 @@ class HTTPClient:
             data=None if body is None else io.BytesIO(body),
             allow_redirects=False,
             proxy=self._proxies(url).get(urlsplit(url).scheme),
-            timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
         )
         async with own.slots, _aiohttp_errors(method, url, seconds), request as response:
             _check_plain(response.headers, url)
@@ -299,7 +298,7 @@ def _close_on_loop(loop: asyncio.AbstractEventLoop, own: _LoopSession) -> None:
     with suppress(RuntimeError):
         if asyncio.get_running_loop() is loop:
             return
-    closing.result(_CONNECT_SECONDS)
+    closing.result(CONNECT_SECONDS)
 
 
 def authorization(auth: Auth) -> dict[str, str]:
@@ -330,7 +329,7 @@ def check_busy(reply: Reply | Stream, what: str) -> None:
 
 def _parse_wait(text: str) -> float:
     """Read how many seconds a server asks to wait; dates are not worth their trouble."""
-    return min(float(text), _LONGEST_SAID_WAIT) if text.isdecimal() and len(text) < 9 else 0.0
+    return min(float(text), MAX_WAIT_SECONDS) if text.isdecimal() and len(text) < 9 else 0.0
 
 
 def _plain(headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-from ipldstore.cid import DAG_CBOR, RAW, Link, as_link, codec_of
+from ipldstore.cid import DAG_CBOR, RAW, Link, as_link, codec_of, to_text
 from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import InvalidNodeError
+from ipldstore.limits import MAX_FILE_DEPTH
 from ipldstore.store.values import Cut, content_of, make_entry, read_value
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.unixfs import (
     CHUNK_BYTES,
-    MAX_DEPTH,
+    Allowance,
     FileNode,
+    check_range,
     decode_file,
     links_within,
     read_content,
@@ -51,14 +54,28 @@ async def _load_content(
     blocks: dict[Link, bytes],
 ) -> None:
     """Load the blocks for a range of a file, level by level."""
-    level = [(file, 0)]
-    for _ in range(MAX_DEPTH):
-        found = [pair for node, offset in level for pair in links_within(node, offset, start, stop)]
-        wanted = {link for link, _ in found}.difference(blocks)
-        loaded = await asyncio.gather(*map(backend.get_block_async, wanted))
-        blocks.update(zip(wanted, loaded, strict=True))
-        level = [
-            (decode_file(link, blocks[link]), offset)
-            for link, offset in found
-            if codec_of(link) != RAW
-        ]
+
+    async def load(link: Link) -> None:
+        blocks[link] = data = await backend.get_block_async(link)
+        if codec_of(link) == RAW and len(data) != sizes[link]:
+            raise InvalidNodeError(
+                f"block {to_text(link)}: {len(data)} bytes of content, {sizes[link]} announced"
+            )
+
+    check_range(start, min(stop, file.size))
+    level, allowance = [(file, 0)], Allowance()
+    for _ in range(MAX_FILE_DEPTH):
+        found: list[tuple[Link, int, int]] = []
+        for node, offset in level:
+            here = links_within(node, offset, start, stop)
+            allowance.take(len(here))
+            found += here
+        sizes = {link: size for link, _, size in found}
+        await asyncio.gather(*map(load, sizes.keys() - blocks.keys()))
+        level = []
+        for link, offset, _ in found:
+            if codec_of(link) != RAW:
+                allowance.take(0, len(blocks[link]))
+                level.append((decode_file(link, blocks[link]), offset))
+    if level:
+        raise InvalidNodeError(f"file nested more than {MAX_FILE_DEPTH} levels deep")

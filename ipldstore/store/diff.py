@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from ipldstore.cid import CIDLike, Link, as_link, to_text
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.diff import Difference, Source, iter_differences
 from ipldstore.tree.nodes import Directory
@@ -87,8 +87,8 @@ def diff(
     >>> [(change.key, change.kind) for change in ipldstore.diff(root, store)]
     [('a/0', 'changed')]
     """
-    if backend is not None and not isinstance(backend, ContentAddressableStore):
-        raise TypeError(f"expected a ContentAddressableStore, not {type(backend).__name__}")
+    if backend is not None:
+        require_block_store(backend)
     if backend is None:
         stores = [side for side in (a, b) if isinstance(side, HierarchyMapping)]
         if not stores:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.cid import CIDLike, as_link, to_cid, to_text
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.errors import ReadOnlyStoreError
+from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.store import archive
 from ipldstore.store.forks import Rule, changes_of, make_fork, merge_changes
 from ipldstore.store.state import State
@@ -40,11 +41,7 @@ class Hierarchy:
     ) -> None:
         if backend is None:
             backend = MappingCAStore()
-        if not isinstance(backend, ContentAddressableStore):
-            raise TypeError(
-                f"expected a ContentAddressableStore, not {type(backend).__name__}; "
-                "a mapping goes into MappingCAStore(mapping)"
-            )
+        require_block_store(backend)
         state = State(backend, cache_bytes=cache_bytes)
         root = backend.noted_root if root is None else backend.resolve(root)
         if root is not None:
@@ -68,7 +65,7 @@ class Hierarchy:
 
     @property
     def read_only(self) -> bool:
-        """Whether writing is refused: in a read-only view, and in a copy in another process."""
+        """Whether writing is refused, as in a read-only view and in a copy in another process."""
         return self._read_only or self._state.is_detached
 
     def with_read_only(self, read_only: bool = False) -> Self:
@@ -182,6 +179,11 @@ class Hierarchy:
         root = self._state.root
         what = "not frozen" if root is None else to_text(root)
         return f"<IPLDStore {what} on {self.backend!r}{', read-only' * self.read_only}>"
+
+    def _repr_html_(self) -> str:
+        from ipldstore.views.html import to_html
+
+        return to_html(self)  # type: ignore[arg-type]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (type(self), self._read_only, self._state)
@@ -322,11 +324,11 @@ class Hierarchy:
         BlockNotFoundError, CorruptBlockError
             If a block cannot be had.
         """
-        from ipldstore.store.plain import MAX_KEYS, read_plain
+        from ipldstore.store.plain import read_plain
 
         store = cls(backend)
         root = backend.resolve(directory)
-        read_plain(backend, root, store._state.tree, max_keys=max_keys or MAX_KEYS)
+        read_plain(backend, root, store._state.tree, max_keys=max_keys or MAX_HELD_KEYS)
         store.freeze()
         return store
 

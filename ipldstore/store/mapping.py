@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError, IPLDStoreError
+from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.values import Cut, is_canonical, make_entry, read_value
 from ipldstore.tree.documents import Document
@@ -102,10 +103,14 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
         """
         self._check_writable()
         with self._state.lock:
-            for key, entry in list(self._state.tree.iter_entries()):
-                name = key.rpartition("/")[2]
-                if isinstance(entry, Link) and not is_canonical(self.backend, name, entry):
-                    self[key] = bytes(self._read(key, entry))
+            others = [
+                (key, entry)
+                for key, entry in self._state.tree.iter_entries(max_keys=MAX_HELD_KEYS)
+                if isinstance(entry, Link)
+                and not is_canonical(self.backend, key.rpartition("/")[2], entry)
+            ]
+            for key, entry in others:
+                self[key] = bytes(self._read(key, entry))
             self._state.tree.touch_all()
             return self.freeze()
 
@@ -141,7 +146,7 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
                 key: self.backend.make_cid(entry.encoded, "dag-cbor")
                 if isinstance(entry, Document)
                 else entry
-                for key, entry in self._state.tree.iter_entries()
+                for key, entry in self._state.tree.iter_entries(max_keys=MAX_HELD_KEYS)
             }
 
     def _list_directory(self, path: str) -> list[str]:

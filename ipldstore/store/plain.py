@@ -15,6 +15,7 @@ from ipldstore.errors import (
     IPLDStoreError,
     LimitExceededError,
 )
+from ipldstore.limits import MAX_COPIED_FILE_BYTES, MAX_HELD_KEYS
 from ipldstore.store.values import make_entry, read_value
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_key
@@ -33,10 +34,6 @@ from ipldstore.unixfs.file import (
 from ipldstore.unixfs.nodes import DIRECTORY_TYPE, SHARD_TYPE, Node, PBLink, decode_node
 
 Item: TypeAlias = tuple[str, Link | Document]
-
-MAX_KEYS = 10_000_000
-MAX_COPIED_BYTES = 1 << 30
-"""Of a file that has to be cut anew, and so is held in memory as a whole."""
 
 _SIZES_AT_ONCE = 256
 _WORKERS = 16
@@ -61,7 +58,7 @@ class _Writer:
         self._open: list[list[PBLink]] = [[]]
 
     def write(self, tree: Tree) -> Link:
-        items = tree.iter_entries()
+        items = tree.iter_entries(max_keys=MAX_HELD_KEYS)
         while batch := list(islice(items, _SIZES_AT_ONCE)):
             sizes = self._load_sizes(batch)
             for key, entry in batch:
@@ -125,7 +122,7 @@ def _find_leaf(leaf: Link, size: int) -> FilePart | None:
 
 
 def read_plain(
-    backend: ContentAddressableStore, root: Link, tree: Tree, *, max_keys: int = MAX_KEYS
+    backend: ContentAddressableStore, root: Link, tree: Tree, *, max_keys: int = MAX_HELD_KEYS
 ) -> None:
     """Insert the files below a UnixFS directory into a tree; see `Hierarchy.from_unixfs`."""
     _Reader(backend, max_keys).read(root, tree)
@@ -197,10 +194,10 @@ class _Reader:
             return child.link
         if file is None:
             return make_entry(self._backend, name, self._backend.get_block(child.link))
-        if file.size > MAX_COPIED_BYTES:
+        if file.size > MAX_COPIED_FILE_BYTES:
             raise LimitExceededError(
                 f"file {path!r} of {file.size} bytes has to be cut anew, "
-                f"expected at most {MAX_COPIED_BYTES}"
+                f"expected at most {MAX_COPIED_FILE_BYTES}"
             )
         content = read_content(file, self._backend.get_block, 0, file.size)
         return make_entry(self._backend, name, content)

@@ -12,7 +12,7 @@ from ipldstore.backends.ipfs.pinning import Pins
 from ipldstore.backends.ipfs.store import IPFSStore
 from ipldstore.cid import CIDLike, Link, to_cid
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.transfer import Copied, copy_root
+from ipldstore.transfer import Copied, Progress, copy_root
 
 if TYPE_CHECKING:
     from multiformats import CID
@@ -54,6 +54,7 @@ def publish(
     key: str | None = None,
     replace: CIDLike | None = None,
     announce: bool = True,
+    progress: Progress | None = None,
 ) -> Published:
     """Have a node keep and offer all blocks under a root.
 
@@ -77,6 +78,8 @@ def publish(
         A root that is pinned, such as the earlier version, and will be no more.
     announce
         Whether to tell the network.
+    progress
+        As in `copy_root`, of what is sent.
 
     Raises
     ------
@@ -94,7 +97,9 @@ def publish(
     """
     with _opened(node, source) as target:
         link = source.resolve(root)
-        sent = Copied(0, 0, 0) if source == target else copy_root(link, source, target)
+        sent = Copied(0, 0, 0)
+        if source != target:
+            sent = copy_root(link, source, target, progress=progress)
         target.flush()
         _pin(Pins(target.rpc), link, name, replace)
         ipns = None if key is None else publish_name(target.rpc, link, key)

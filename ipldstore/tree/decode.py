@@ -8,6 +8,7 @@ from typing import Any
 from ipldstore import dagcbor
 from ipldstore.cid import DAG_CBOR, DAG_PB, RAW, Link, codec_of, to_text
 from ipldstore.errors import CodecError, InvalidNodeError
+from ipldstore.limits import MAX_DOCUMENT_BYTES
 from ipldstore.tree.cut import MAX_PAGE_BYTES, head_size
 from ipldstore.tree.documents import Document, make_document
 from ipldstore.tree.keys import METADATA_NAMES, segments_fault
@@ -49,10 +50,11 @@ def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Director
     """
     try:
         value = _decode_node(link, data)
+        depth = dagcbor.nesting(value)
         directory = _directory(value, root=root)
     except (CodecError, InvalidNodeError) as error:
         raise InvalidNodeError(f"block {to_text(link)} holds no directory: {error}") from error
-    is_placed = root or len(data) > MAX_INLINE_BYTES or dagcbor.nesting(value) > MAX_INLINE_DEPTH
+    is_placed = root or len(data) > MAX_INLINE_BYTES or depth > MAX_INLINE_DEPTH
     if is_placed and len(data) <= MAX_PAGE_BYTES and _has_stubs(directory.entries):
         directory.stub = dagcbor.encode_link(link)
     return directory
@@ -95,11 +97,12 @@ def _document(segment: str, value: Any) -> Document:
 
 
 def _inlined(value: Any) -> Directory:
-    depth = dagcbor.nesting(value)
-    encoded = dagcbor.encode(value)
-    directory = _directory(value)
-    if _has_stubs(directory.entries) and is_inlined(encoded, depth):
-        directory.stub, directory.depth = encoded, depth
+    directory = _directory(dict(value) if isinstance(value, dict) else value)
+    # what holds something too large to be inlined is not encoded, or each level would be once more
+    if _has_stubs(directory.entries):
+        encoded, depth = dagcbor.encode(value), dagcbor.nesting(value)
+        if is_inlined(encoded, depth):
+            directory.stub, directory.depth = encoded, depth
     return directory
 
 
@@ -188,6 +191,8 @@ def decode_document(link: Link, data: bytes) -> Document:
         If the block holds none.
     """
     try:
+        if len(data) > MAX_DOCUMENT_BYTES:
+            raise InvalidNodeError(f"{len(data)} bytes, at most {MAX_DOCUMENT_BYTES}")
         value = dagcbor.decode(data)
         if not isinstance(value, dict):
             raise InvalidNodeError(f"expected a map, not {type(value).__name__}")

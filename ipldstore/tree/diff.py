@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
 from ipldstore import dagcbor
 from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of
-from ipldstore.errors import InvalidNodeError
+from ipldstore.errors import InvalidNodeError, LimitExceededError
+from ipldstore.jsontext import load_json
+from ipldstore.limits import MAX_KEYS, MAX_LIST_DEPTH, MAX_SEGMENTS
 from ipldstore.tree.chunks import ChunkKeys, read_chunk_keys
 from ipldstore.tree.decode import decode_directory, decode_pages
 from ipldstore.tree.documents import Document
-from ipldstore.tree.keys import MAX_SEGMENTS
 from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_value
 from ipldstore.tree.order import natural_key
-from ipldstore.tree.pages import MAX_LIST_DEPTH, Load
+from ipldstore.tree.pages import Load
 
 
 class Source(NamedTuple):
@@ -58,7 +59,11 @@ class Difference(NamedTuple):
 
 
 def iter_differences(
-    old: Link | Directory, new: Link | Directory, sources: tuple[Source, Source]
+    old: Link | Directory,
+    new: Link | Directory,
+    sources: tuple[Source, Source],
+    *,
+    max_keys: int = MAX_KEYS,
 ) -> Iterator[Difference]:
     """Iterate the keys in which two trees differ, in natural order.
 
@@ -70,6 +75,8 @@ def iter_differences(
         The roots, as CIDs or as root directories that are loaded.
     sources
         Where the blocks of the one and of the other are.
+    max_keys
+        How many entries may be compared: a few blocks can repeat each other without end.
 
     Raises
     ------
@@ -77,11 +84,18 @@ def iter_differences(
         If a block cannot be had that not both share.
     InvalidNodeError
         If such a block is no part of a hierarchy.
+    LimitExceededError
+        If more entries have to be compared.
     """
     if _is_same(old, new):
         return
     pair = _open(old, sources[0], root=True), _open(new, sources[1], root=True)
-    yield from _walk(_Place((), pair, sources, None))
+    walk = _walk(_Place((), pair, sources, None), count(1))
+    for number, found in walk:
+        if number > max_keys:
+            raise LimitExceededError(f"more than {max_keys} entries that may differ")
+        if found is not None:
+            yield found
 
 
 def _is_same(old: Entry | None, new: Entry | None) -> bool:
@@ -157,7 +171,8 @@ class _Place:
         return Difference("/".join(segments), old, new, array, chunk)
 
 
-def _walk(place: _Place) -> Iterator[Difference]:
+def _walk(place: _Place, numbers: Iterator[int]) -> Iterator[tuple[int, Difference | None]]:
+    """Iterate the entries that may differ, numbered, with the difference where they are values."""
     sources = place.sources
     for segment, old, new in _iter_pairs(
         *(_Cursor(side, source.load) for side, source in zip(place.pair, sources, strict=True))
@@ -165,8 +180,8 @@ def _walk(place: _Place) -> Iterator[Difference]:
         if old == new:
             continue
         values = _cid(old, segment, sources[0]), _cid(new, segment, sources[1])
-        if values[0] != values[1]:
-            yield place.make_difference(segment, *values)
+        differ = values[0] != values[1]
+        yield next(numbers), place.make_difference(segment, *values) if differ else None
         below = (
             None if values[0] is not None else old,
             None if values[1] is not None else new,
@@ -176,7 +191,7 @@ def _walk(place: _Place) -> Iterator[Difference]:
         if len(place.segments) + 1 >= MAX_SEGMENTS:
             raise InvalidNodeError(f"nested more than {MAX_SEGMENTS} levels at {segment!r}")
         pair = _open(below[0], sources[0]), _open(below[1], sources[1])
-        yield from _walk(_Place((*place.segments, segment), pair, sources, place))
+        yield from _walk(_Place((*place.segments, segment), pair, sources, place), numbers)
 
 
 def _cid(entry: Entry | None, segment: str, source: Source) -> Link | None:
@@ -303,7 +318,7 @@ def _metadata(directory: Directory, name: str, load: Load) -> Any:
     else:
         return None
     try:
-        return json.loads(data) if codec == RAW else dagcbor.decode(data)
+        return load_json(data) if codec == RAW else dagcbor.decode(data)
     except (ValueError, RecursionError):
         return None
 

@@ -9,13 +9,11 @@ from typing import Any, NoReturn
 from ipldstore import dagcbor
 from ipldstore.cid import Link
 from ipldstore.errors import CodecError, InvalidNodeError
+from ipldstore.jsontext import load_json
+from ipldstore.limits import MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_INTEGER_DIGITS
 
-MAX_DOCUMENT_BYTES = 1 << 20
-MAX_DOCUMENT_DEPTH = 31
 MIN_INTEGER = -(2**63)
 MAX_INTEGER = 2**64 - 1
-
-_MAX_INTEGER_DIGITS = 21
 
 
 class Document:
@@ -73,11 +71,11 @@ def parse_json(data: bytes) -> Document | None:
     Document or None
         None if IPLD data cannot hold the text exactly: it is not a JSON object in UTF-8, holds
         NaN, infinities, integers outside -2^63..2^64-1, lone surrogates or duplicate keys, nests
-        more than 31 levels deep, or would pass 1 MiB as DAG-CBOR.
+        more than 31 levels deep, or would pass 1 MiB as DAG-CBOR or 16 MiB as text.
     """
     try:
-        value = json.loads(
-            data.decode(),
+        value = load_json(
+            data,
             object_pairs_hook=_unique_keys,
             parse_int=_parse_int,
             parse_float=_parse_float,
@@ -99,7 +97,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_int(text: str) -> int:
-    if len(text) > _MAX_INTEGER_DIGITS or not MIN_INTEGER <= (number := int(text)) <= MAX_INTEGER:
+    if len(text) > MAX_INTEGER_DIGITS or not MIN_INTEGER <= (number := int(text)) <= MAX_INTEGER:
         raise _InexactError
     return number
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ipldstore.errors import InvalidKeyError
+from ipldstore.limits import MAX_SEGMENT_BYTES, MAX_SEGMENTS
 
 METADATA_NAMES = frozenset(("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"))
-MAX_SEGMENTS = 128
-MAX_SEGMENT_BYTES = 1024
 
 _RESERVED = frozenset(("", ".", ".."))
 

@@ -6,6 +6,7 @@ import re
 
 _DIGITS = re.compile("([0-9]+)")
 _MAX_REMEMBERED = 1 << 17
+_MAX_REMEMBERED_DIGITS = 20
 
 
 class _NumberKeys(dict[str, str]):
@@ -15,7 +16,9 @@ class _NumberKeys(dict[str, str]):
         if len(self) >= _MAX_REMEMBERED:
             self.clear()
         digits = run.lstrip("0")
-        self[run] = key = f"\0{chr(len(digits) + 1)}{digits}"
+        key = f"\0{chr(len(digits) + 1)}{digits}"
+        if len(run) <= _MAX_REMEMBERED_DIGITS:
+            self[run] = key
         return key
 
 

@@ -8,11 +8,10 @@ from typing import TypeAlias
 
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidNodeError
+from ipldstore.limits import MAX_LIST_DEPTH
 from ipldstore.tree.decode import decode_pages, decode_stub
 from ipldstore.tree.nodes import Directory, Entry, Page, PageList
 from ipldstore.tree.order import natural_key
-
-MAX_LIST_DEPTH = 8
 
 Load: TypeAlias = Callable[[Link], bytes]
 
@@ -131,6 +130,29 @@ def iter_entries(directory: Directory, load: Load) -> Iterator[tuple[str, Entry]
     else:
         for page in iter_pages(directory.pages, load):
             yield from _in_order(page.entries)
+
+
+def scan_entries(directory: Directory, load: Load) -> Iterator[tuple[str, Entry]]:
+    """Iterate as `iter_entries`, keeping nothing of what is loaded for it."""
+    if directory.pages is None:
+        yield from _in_order(directory.entries)
+    else:
+        yield from _scan(directory.pages, None, load, 1)
+
+
+def _scan(pages: PageList, end: str | None, load: Load, depth: int) -> Iterator[tuple[str, Entry]]:
+    if depth > MAX_LIST_DEPTH:
+        raise _too_deep()
+    for index, child in enumerate(pages.children):
+        stop = _end_of(pages, index, end)
+        node = child
+        if isinstance(node, Link):
+            node = decode_pages(node, load(node), pages.firsts[index], stop)
+            _check_kind(pages, node)
+        if isinstance(node, Page):
+            yield from _in_order(node.entries)
+        else:
+            yield from _scan(node, stop, load, depth + 1)
 
 
 def _in_order(entries: dict[str, Entry]) -> list[tuple[str, Entry]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ipldstore.cid import Link
-from ipldstore.errors import InvalidKeyError, InvalidNodeError
+from ipldstore.errors import InvalidKeyError, InvalidNodeError, LimitExceededError
+from ipldstore.limits import MAX_KEYS, MAX_SEGMENTS
 from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder, Put
-from ipldstore.tree.keys import MAX_SEGMENTS
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, drop_clean, is_empty, iter_entries, room_of, touch, unpage
 
@@ -140,8 +140,17 @@ class Tree:
             self._top = Directory()
         return True
 
-    def iter_entries(self, segments: Sequence[str] = ()) -> Iterator[tuple[str, Link | Document]]:
+    def iter_entries(
+        self, segments: Sequence[str] = (), *, max_keys: int = MAX_KEYS
+    ) -> Iterator[tuple[str, Link | Document]]:
         """Iterate the values below a directory, loading what holds them when it is reached.
+
+        Parameters
+        ----------
+        segments
+            The path of the directory.
+        max_keys
+            How many values there may be: a few blocks can repeat each other without end.
 
         Yields
         ------
@@ -153,7 +162,10 @@ class Tree:
         ------
         InvalidNodeError
             If the hierarchy is nested deeper than a key can be.
+        LimitExceededError
+            If there are more values than allowed.
         """
+        left = max_keys
         path = self._existing(segments)
         if len(path) <= len(segments):
             return
@@ -170,6 +182,11 @@ class Tree:
                 continue
             names.append(segment)
             if is_value(entry, segment):
+                left -= 1
+                if left < 0:
+                    raise LimitExceededError(
+                        f"more than {max_keys} keys, up to {'/'.join(names)!r}"
+                    )
                 yield "/".join(names[len(segments) :]), entry
                 names.pop()
                 continue

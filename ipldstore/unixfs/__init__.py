@@ -2,8 +2,9 @@
 
 from ipldstore.unixfs.file import (
     CHUNK_BYTES,
-    MAX_DEPTH,
+    Allowance,
     FileNode,
+    check_range,
     decode_file,
     links_within,
     read_content,
@@ -13,8 +14,9 @@ from ipldstore.unixfs.nodes import iter_pb_links
 
 __all__ = [
     "CHUNK_BYTES",
-    "MAX_DEPTH",
+    "Allowance",
     "FileNode",
+    "check_range",
     "decode_file",
     "iter_pb_links",
     "links_within",

@@ -11,6 +11,13 @@ from typing import NamedTuple
 
 from ipldstore.cid import RAW, Link, codec_of, split, to_text
 from ipldstore.errors import InvalidNodeError, LimitExceededError
+from ipldstore.limits import (
+    MAX_FILE_DEPTH,
+    MAX_FILE_LEAVES,
+    MAX_VALUE_BYTES,
+    MAX_VALUE_NODE_BYTES,
+    MAX_VALUE_PARTS,
+)
 from ipldstore.unixfs.nodes import (
     FILE_TYPE,
     RAW_TYPE,
@@ -24,8 +31,6 @@ from ipldstore.unixfs.nodes import (
 
 CHUNK_BYTES = 1 << 20
 MAX_LINKS = 1024
-MAX_DEPTH = 8
-MAX_LEAVES = 1 << 16
 
 
 class FilePart(NamedTuple):
@@ -140,8 +145,8 @@ def measure_file(
             return None
         if leaves and leaves[-1].content != CHUNK_BYTES:
             return None
-        if len(leaves) == MAX_LEAVES:
-            raise LimitExceededError(f"file {to_text(link)} has more than {MAX_LEAVES} leaves")
+        if len(leaves) == MAX_FILE_LEAVES:
+            raise LimitExceededError(f"file {to_text(link)} has more than {MAX_FILE_LEAVES} leaves")
         leaves.append(leaf)
     if not 0 < leaves[-1].content <= CHUNK_BYTES:
         return None
@@ -153,7 +158,7 @@ def _iter_leaves(
     file: FileNode, load: Callable[[Link], bytes], depth: int
 ) -> Iterator[FilePart | None]:
     """Iterate the raw leaves; None comes for what no file of ours has."""
-    if file.data or not file.links or depth > MAX_DEPTH:
+    if file.data or not file.links or depth > MAX_FILE_DEPTH:
         yield None
         return
     for link, size in zip(file.links, file.sizes, strict=True):
@@ -179,12 +184,48 @@ def read_content(node: FileNode, load: Callable[[Link], bytes], start: int, stop
     ------
     InvalidNodeError
         If a block is not of a UnixFS file, or holds another amount of content than announced.
+    LimitExceededError
+        If the range has more than 4 GiB, or is in more than 2^18 parts.
     """
+    check_range(start, min(stop, node.size))
     return b"".join(_iter_content(node, load, start, stop))
 
 
-def links_within(node: FileNode, offset: int, start: int, stop: int) -> list[tuple[Link, int]]:
-    """Return the links of a node that lead to a range of content, and where each one's begins.
+def check_range(start: int, stop: int) -> None:
+    """Raise `LimitExceededError` if a range of content is too long to be read at once."""
+    if stop - start > MAX_VALUE_BYTES:
+        raise LimitExceededError(
+            f"{stop - start} bytes of a file, expected at most {MAX_VALUE_BYTES} at once: read "
+            "shorter ranges"
+        )
+
+
+class Allowance:
+    """How much of a file may be visited to read a range of it: a few blocks may repeat often."""
+
+    def __init__(self) -> None:
+        self._parts = MAX_VALUE_PARTS
+        self._node_bytes = MAX_VALUE_NODE_BYTES
+
+    def take(self, parts: int, node_bytes: int = 0) -> None:
+        """Count parts, and bytes of blocks that are decoded.
+
+        Raises
+        ------
+        LimitExceededError
+            If it is too much.
+        """
+        self._parts -= parts
+        self._node_bytes -= node_bytes
+        if min(self._parts, self._node_bytes) < 0:
+            raise LimitExceededError(
+                f"content in more than {MAX_VALUE_PARTS} parts of a file, or in blocks that are "
+                f"joined by others of more than {MAX_VALUE_NODE_BYTES} bytes"
+            )
+
+
+def links_within(node: FileNode, offset: int, start: int, stop: int) -> list[tuple[Link, int, int]]:
+    """Return the links of a node that lead to a range of content, where each begins, and its size.
 
     Parameters
     ----------
@@ -196,9 +237,9 @@ def links_within(node: FileNode, offset: int, start: int, stop: int) -> list[tup
         The range wanted, in bytes from the file's start.
     """
     return [
-        (content, begin)
+        (content, begin, size)
         for begin, size, content in _iter_parts(node, offset)
-        if isinstance(content, Link) and begin + size > start and begin < stop
+        if isinstance(content, Link) and size and begin + size > start and begin < stop
     ]
 
 
@@ -206,25 +247,30 @@ def _iter_content(
     top: FileNode, load: Callable[[Link], bytes], start: int, stop: int
 ) -> Iterator[bytes]:
     stack = [_iter_parts(top, 0)]
+    allowance = Allowance()
     while stack:
         part = next(stack[-1], None)
         if part is None:
             stack.pop()
             continue
         offset, size, content = part
-        if offset + size <= start or offset >= stop:
+        # what is empty may lead to any number of blocks that are, too
+        if not size or offset + size <= start or offset >= stop:
             continue
         if isinstance(content, Link):
+            allowance.take(1)
             data = load(content)
-            node = (
-                FileNode(data, [], []) if codec_of(content) == RAW else decode_file(content, data)
-            )
+            if codec_of(content) == RAW:
+                node = FileNode(data, [], [])
+            else:
+                allowance.take(0, len(data))
+                node = decode_file(content, data)
             if node.size != size:
                 raise InvalidNodeError(
                     f"block {to_text(content)}: {node.size} bytes of content, {size} announced"
                 )
-            if len(stack) > MAX_DEPTH:
-                raise InvalidNodeError(f"file nested more than {MAX_DEPTH} levels deep")
+            if len(stack) > MAX_FILE_DEPTH:
+                raise InvalidNodeError(f"file nested more than {MAX_FILE_DEPTH} levels deep")
             stack.append(_iter_parts(node, offset))
         else:
             yield content[max(0, start - offset) : stop - offset]

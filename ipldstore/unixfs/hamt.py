@@ -14,6 +14,7 @@ import mmh3
 
 from ipldstore.cid import Link, to_text
 from ipldstore.errors import InvalidNodeError
+from ipldstore.limits import MAX_FANOUT
 from ipldstore.unixfs.nodes import (
     SHARD_TYPE,
     Node,
@@ -26,7 +27,6 @@ from ipldstore.unixfs.nodes import (
 )
 
 FANOUT = 256
-MAX_FANOUT = 1024
 HASH_BITS = 64
 MURMUR3_X64_64 = 0x22
 

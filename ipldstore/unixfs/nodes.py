@@ -19,6 +19,7 @@ from ipldstore.cid import (
     to_text,
 )
 from ipldstore.errors import CodecError, InvalidCIDError, InvalidNodeError
+from ipldstore.limits import MAX_PB_BYTES
 
 RAW_TYPE, DIRECTORY_TYPE, FILE_TYPE, _, _, SHARD_TYPE = range(6)
 _TYPE_NAMES = ("raw", "directory", "file", "metadata", "symlink", "HAMT shard")
@@ -209,6 +210,8 @@ def _decode_link(value: bytes) -> PBLink:
 
 
 def _iter_fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    if len(data) > MAX_PB_BYTES:
+        raise CodecError(f"dag-pb: {len(data)} bytes, at most {MAX_PB_BYTES}", offset=0)
     position = 0
     while position < len(data):
         start = position

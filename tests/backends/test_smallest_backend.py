@@ -56,6 +56,17 @@ def test_store_out_of_reach_is_not_a_missing_block():
         assert caught.value.retryable
 
 
+@pytest.mark.parametrize(("what", "kind"), [(None, "NoneType"), (bytearray(b"x"), "bytearray")])
+async def test_what_is_no_bytes_is_refused(what, kind):
+    backend = SmallestStore()
+    backend.get_raw = lambda cid: what
+    expected = f"SmallestStore gave {kind} for the block {MISSING}, expected bytes"
+    with pytest.raises(TypeError, match=expected):
+        backend.get_block(MISSING)
+    with pytest.raises(TypeError, match=expected):
+        await backend.get_block_async(MISSING)
+
+
 def test_both_methods_are_needed():
     class HalfStore(ContentAddressableStore):
         def get_raw(self, cid):

@@ -8,13 +8,14 @@ import pytest
 import ipldstore
 
 LAYERS = [
-    {"errors", "cid", "version"},
-    {"dagcbor", "unixfs", "car", "dag", "tree"},
+    {"errors", "cid", "limits", "version"},
+    {"dagcbor", "unixfs", "car", "dag", "jsontext", "tree"},
     {"contentstore"},
     {"backends", "transfer"},
-    {"store"},
+    {"store", "views"},
     {
         "cli",
+        "compression",
         "copying",
         "distributed",
         "fsspec",
@@ -23,6 +24,7 @@ LAYERS = [
         "references",
         "registry",
         "testing",
+        "verifying",
         "__main__",
     },
 ]

@@ -62,3 +62,17 @@ def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         ipldstore.Nothing  # noqa: B018
     assert set(ipldstore.__all__) <= set(dir(ipldstore))
+
+
+def test_type_checkers_know_what_is_public(tmp_path):
+    pytest.importorskip("mypy", reason="no mypy")
+    import ipldstore
+
+    asks = tmp_path / "asks.py"
+    names = ", ".join(ipldstore.__all__)
+    asks.write_text(f"from ipldstore import {names}\nfrom ipldstore import Nothing\n")
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=skip"]
+    command += ["--cache-dir", tmp_path, ipldstore.__file__, asks]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert 'asks.py:2: error: Module "ipldstore" has no attribute "Nothing"' in run.stdout
+    assert "asks.py:1:" not in run.stdout

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from plugin_stores import kept
 
+import ipldstore
 from ipldstore import (
     BackendError,
     BlockNotFoundError,
@@ -355,3 +356,24 @@ def test_opening_imports_no_network_for_a_folder(mixed):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_url_is_no_block_store():
+    store = ipldstore.IPLDStore()
+    root = store.freeze()
+    for call in (
+        lambda: ipldstore.IPLDStore("memory:"),
+        lambda: ipldstore.verify(root, "memory:"),
+        lambda: ipldstore.verify(store, repair_from="memory:"),
+        lambda: ipldstore.info(root, "memory:"),
+        lambda: ipldstore.diff(root, root, backend="memory:"),
+        lambda: ipldstore.check_compression(root, "memory:"),
+        lambda: ipldstore.copy_root(root, "memory:", store.backend),
+        lambda: ipldstore.copy_root(root, store.backend, "memory:"),
+        lambda: ipldstore.copy(store, "memory:"),
+        lambda: ipldstore.copy("memory:", store, root=root),
+        lambda: ipldstore.CachingCAStore("memory:", store.backend),
+        lambda: ipldstore.UnionCAStore(store.backend, "memory:"),
+    ):
+        with pytest.raises(TypeError, match=r"not (with )?str; open_block_store\(URL\)"):
+            call()

@@ -19,9 +19,7 @@ from ipldstore.errors import (
     CorruptBlockError,
     IPLDStoreError,
 )
-
-MAX_BLOCK_BYTES = 2 << 20
-"""The largest block that IPFS nodes give each other."""
+from ipldstore.limits import MAX_IPFS_BLOCK_BYTES
 
 FAULTS = (BackendError, BlockNotFoundError, CarFormatError, CorruptBlockError)
 """What a gateway may do wrong."""
@@ -66,7 +64,7 @@ def read_block(
             continue
         try:
             reply: Reply = yield from ask(
-                gateway, link, "format=raw", _RAW, method, MAX_BLOCK_BYTES
+                gateway, link, "format=raw", _RAW, method, MAX_IPFS_BLOCK_BYTES
             )
             check_answer(reply, _RAW)
             if method == "GET":

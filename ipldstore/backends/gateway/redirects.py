@@ -11,8 +11,7 @@ from ipldstore.backends.gateway.steps import Ask, LookUp, Steps
 from ipldstore.backends.http import Reply, Stream
 from ipldstore.cid import Link, as_link, to_text
 from ipldstore.errors import BackendError, InvalidCIDError
-
-MAX_REDIRECTS = 5
+from ipldstore.limits import MAX_REDIRECTS
 
 Answer: TypeAlias = "Reply | Stream"
 

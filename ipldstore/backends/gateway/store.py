@@ -9,7 +9,6 @@ from ipldstore.backends.gateway.address import Gateway, parse_gateway
 from ipldstore.backends.gateway.health import Health
 from ipldstore.backends.gateway.reading import (
     FAULTS,
-    MAX_BLOCK_BYTES,
     Faults,
     check_answer,
     hold_against,
@@ -24,10 +23,11 @@ from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.cid import CIDLike, Link, as_link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockNotFoundError, InvalidCIDError, ReadOnlyStoreError
+from ipldstore.limits import GATEWAY_SECONDS, MAX_IPFS_BLOCK_BYTES
 from ipldstore.transfer import Copied, copy_root
 
 DEFAULT_GATEWAYS = ("https://trustless-gateway.link",)
-DEFAULT_TIMEOUT = 30.0
+DEFAULT_TIMEOUT = GATEWAY_SECONDS
 
 
 class GatewayCAStore(VerifiedCAStore):
@@ -269,6 +269,8 @@ class _Counted:
 
 
 def _ask_for_car(gateway: Gateway, root: Link) -> Steps[Stream]:
-    stream: Stream = yield from ask(gateway, root, CAR_QUERY, CAR_ACCEPT, "GET", MAX_BLOCK_BYTES)
+    stream: Stream = yield from ask(
+        gateway, root, CAR_QUERY, CAR_ACCEPT, "GET", MAX_IPFS_BLOCK_BYTES
+    )
     check_answer(stream, CAR)
     return stream

@@ -6,22 +6,16 @@ import io
 import time
 from collections.abc import Callable, Iterator
 
-from ipldstore.backends.gateway.reading import MAX_BLOCK_BYTES
 from ipldstore.backends.http import Stream
 from ipldstore.car import CarReader
 from ipldstore.cid import Link, identity_data
 from ipldstore.dag import links_of
 from ipldstore.errors import BackendError, CarFormatError, CorruptBlockError
+from ipldstore.limits import MAX_CAR_HEAD_BYTES, MAX_IPFS_BLOCK_BYTES, MAX_USELESS_BYTES
 
 CAR = "application/vnd.ipld.car"
 CAR_ACCEPT = f"{CAR}; version=1; order=dfs; dups=n"
 CAR_QUERY = "format=car&car-version=1&dag-scope=all&car-order=dfs&car-dups=n"
-
-MAX_USELESS_BYTES = 16 << 20
-"""How much of a stream may be blocks that are not needed: repeated ones, or foreign."""
-
-_SECTION_BYTES = 256
-"""More than a block's CID and length need."""
 
 
 class Wanted:
@@ -55,7 +49,7 @@ class Wanted:
         if link not in self._missing:
             return False
         self._missing.remove(link)
-        self.bytes += len(data) + _SECTION_BYTES
+        self.bytes += len(data) + MAX_CAR_HEAD_BYTES
         self._want(links_of(link, data))
         return True
 
@@ -102,12 +96,13 @@ def iter_wanted(stream: Stream, wanted: Wanted, seconds: float) -> Iterator[tupl
         If the stream ends in an error, stalls, or holds too much that is not wanted.
     """
     body = _Body(stream.pieces, wanted.bytes + MAX_USELESS_BYTES, seconds)
-    reader = CarReader(io.BufferedReader(body), max_section_bytes=MAX_BLOCK_BYTES + _SECTION_BYTES)
+    limit = MAX_IPFS_BLOCK_BYTES + MAX_CAR_HEAD_BYTES
+    reader = CarReader(io.BufferedReader(body), max_section_bytes=limit)
     try:
         for link, data in reader:
-            if len(data) <= MAX_BLOCK_BYTES and wanted.take(link, data):
+            if len(data) <= MAX_IPFS_BLOCK_BYTES and wanted.take(link, data):
                 yield link, data
-                body.go_on(len(data) + _SECTION_BYTES)
+                body.go_on(len(data) + MAX_CAR_HEAD_BYTES)
             if not wanted:
                 return
     except CarFormatError as error:

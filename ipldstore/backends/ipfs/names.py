@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ipldstore.backends.ipfs.rpc import KuboRPC
+from ipldstore.backends.ipfs.rpc import KuboRPC, expect
 from ipldstore.cid import CIDLike, Link, as_link, parse_text, to_text
 from ipldstore.errors import BackendError, InvalidCIDError
 
@@ -65,12 +65,15 @@ def publish_name(
     if key not in list_keys(rpc):
         rpc.call("key/gen", key)
     answer = rpc.call_json("name/publish", path, key=key, lifetime=lifetime, allow_offline=True)
-    return str(answer["Name"])
+    return expect(answer, "Name", str)
 
 
 def list_keys(rpc: KuboRPC) -> dict[str, str]:
     """Return the node's keys and the IPNS names that belong to them."""
-    return {key["Name"]: key["Id"] for key in rpc.call_json("key/list")["Keys"]}
+    keys = expect(rpc.call_json("key/list"), "Keys", list)
+    return {
+        expect(key, "Name", str): expect(key, "Id", str) for key in keys if isinstance(key, dict)
+    }
 
 
 def resolve_name(rpc: KuboRPC, name: str) -> Link:

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from ipldstore.backends.ipfs.rpc import KuboRPC
-from ipldstore.cid import CIDLike, Link, as_link, parse_text, to_text
+from ipldstore.backends.ipfs.rpc import KuboRPC, expect, expect_cid
+from ipldstore.cid import CIDLike, Link, as_link, to_text
 from ipldstore.errors import BackendError
+from ipldstore.limits import LONG_SECONDS, MAX_PINS
 
-LONG_TIMEOUT = 600.0
-"""Seconds for what gives no sign of life while it goes on."""
+LONG_TIMEOUT = LONG_SECONDS
 
 _STATUSES = ("queued", "pinning", "pinned", "failed")
 
@@ -78,8 +78,8 @@ class Pins:
         """
         # not as a stream: an error in the middle of one would look like its end
         answer = self._rpc.call_json("pin/ls", type="recursive", names=True, name=name)
-        keys = answer.get("Keys") or {}
-        pins = [Pin(parse_text(text), entry.get("Name") or None) for text, entry in keys.items()]
+        keys = expect(answer, "Keys", dict) if answer.get("Keys") else {}
+        pins = [Pin(expect_cid(text), _name_in(entry)) for text, entry in keys.items()]
         return [pin for pin in pins if name is None or pin.name == name]
 
     def add(self, cid: CIDLike, name: str | None = None, *, timeout: float | None = None) -> None:
@@ -108,7 +108,8 @@ class Pins:
         seconds = timeout or self._rpc.timeout
         if not self._watch(text, name, seconds):
             # what went wrong stands in an HTTP trailer, which HTTP libraries drop: ask once more
-            self._rpc.call("pin/add", text, name=name, timeout=seconds)
+            answer = self._rpc.call_json("pin/add", text, name=name, timeout=seconds)
+            expect(answer, "Pins", list)
 
     def _watch(self, text: str, name: str | None, seconds: float) -> bool:
         """Pin, watching the number of blocks, and return whether that was successful."""
@@ -118,8 +119,9 @@ class Pins:
             for answer in answers:
                 if "Pins" in answer:
                     return True
-                if answer.get("Progress", 0) > blocks:
-                    blocks, deadline = answer["Progress"], time.monotonic() + seconds
+                done = answer.get("Progress")
+                if isinstance(done, int) and done > blocks:
+                    blocks, deadline = done, time.monotonic() + seconds
                 elif time.monotonic() > deadline:
                     raise BackendError(
                         f"IPFS node {self._rpc.url} did not pin {text}: after {blocks} blocks "
@@ -161,7 +163,8 @@ class Pins:
                 "pinned"
             )
         if after not in pinned:
-            self._rpc.call_once("pin/update", to_text(before), to_text(after), timeout=timeout)
+            texts = to_text(before), to_text(after)
+            expect(self._rpc.call_once("pin/update", *texts, timeout=timeout), "Pins", list)
         elif before != after:
             self.remove(before)
         if name is not None:
@@ -175,7 +178,7 @@ class Pins:
         BackendError
             If it is not pinned, or only as a part of something else.
         """
-        self._rpc.call_once("pin/rm", to_text(as_link(cid)))
+        expect(self._rpc.call_once("pin/rm", to_text(as_link(cid))), "Pins", list)
 
     def remote(self, service: str) -> RemotePins:
         """Return the pins of a service that the node knows by a name."""
@@ -183,8 +186,11 @@ class Pins:
 
     def list_services(self) -> dict[str, str]:
         """Return the pinning services that the node knows: their names and URLs."""
-        services = self._rpc.call_json("pin/remote/service/ls").get("RemoteServices") or []
-        return {service["Service"]: service["ApiEndpoint"] for service in services}
+        answer = self._rpc.call_json("pin/remote/service/ls")
+        return {
+            expect(service, "Service", str): expect(service, "ApiEndpoint", str)
+            for service in _services_in(answer)
+        }
 
     def add_service(self, service: str, url: str, token: str) -> None:
         """Tell the node of a service with the IPFS Pinning Service API.
@@ -238,7 +244,13 @@ class RemotePins:
         """
         # nodes do not say in a readable place that a list broke off, but they can count
         expected = self._count()
-        pins = list(self._iter_pins())
+        pins = []
+        for pin in self._iter_pins():
+            pins.append(pin)
+            if len(pins) > MAX_PINS:
+                raise BackendError(
+                    f"pinning service {self._service!r}: more than {MAX_PINS} pins are listed"
+                )
         if len(pins) < expected:
             raise BackendError(
                 f"pinning service {self._service!r}: {len(pins)} of {expected} pins were listed",
@@ -304,9 +316,12 @@ class RemotePins:
 
     def _count(self) -> int:
         answer = self._rpc.call_json("pin/remote/service/ls", stat=True)
-        for service in answer.get("RemoteServices") or []:
-            if service["Service"] == self._service:
-                return sum(service.get("Stat", {}).get("PinCount", {}).values())
+        for service in _services_in(answer):
+            if service.get("Service") == self._service:
+                # a service that cannot be asked has no counts; the list itself then says why
+                counts = expect(service, "Stat", dict).get("PinCount")
+                known = counts.values() if isinstance(counts, dict) else ()
+                return sum(count for count in known if isinstance(count, int))
         return 0
 
     def _iter_pins(self, **options: Any) -> Iterator[RemotePin]:
@@ -317,4 +332,15 @@ class RemotePins:
 
 
 def _remote_pin(answer: dict[str, Any]) -> RemotePin:
-    return RemotePin(parse_text(answer["Cid"]), answer.get("Name") or None, answer["Status"])
+    return RemotePin(expect_cid(answer.get("Cid")), _name_in(answer), expect(answer, "Status", str))
+
+
+def _name_in(answer: Any) -> str | None:
+    """Return the name of a pin, None if it has none."""
+    name = answer.get("Name") if isinstance(answer, dict) else None
+    return name if name and isinstance(name, str) else None
+
+
+def _services_in(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    services = expect(answer, "RemoteServices", list) if answer.get("RemoteServices") else []
+    return [service for service in services if isinstance(service, dict)]

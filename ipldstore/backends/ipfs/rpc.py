@@ -5,9 +5,9 @@ The commands are those of Kubo's RPC API v0 reference.
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Generator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 from urllib3.filepost import encode_multipart_formdata
@@ -23,15 +23,19 @@ from ipldstore.backends.http import (
 )
 from ipldstore.backends.ipfs.address import find_address
 from ipldstore.backends.retries import DEFAULT_RETRIES, Retries, TransientError
-from ipldstore.errors import BackendError, BlockNotFoundError
+from ipldstore.cid import Link, parse_text
+from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
+from ipldstore.jsontext import load_json
+from ipldstore.limits import (
+    MAX_LINE_BYTES,
+    MAX_MESSAGE_LENGTH,
+    MAX_NODE_ANSWER_BYTES,
+    STREAM_SECONDS,
+)
 
 Option: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
 
-MAX_ANSWER_BYTES = 64 << 20
-"""A node may have been told to keep larger blocks than the 2 MiB that travel."""
-
-_MAX_LINE_BYTES = 1 << 20
-_LONGEST_STREAM = 86400.0
+T = TypeVar("T")
 
 
 class KuboRPC:
@@ -105,9 +109,9 @@ class KuboRPC:
 
     def call_once(
         self, command: str, *arguments: str, timeout: float | None = None, **options: Option
-    ) -> bytes:
-        """`call` for commands that must not be sent twice."""
-        return self._call(command, arguments, None, timeout, options)
+    ) -> dict[str, Any]:
+        """`call_json` for commands that must not be sent twice."""
+        return self._parse(command, self._call(command, arguments, None, timeout, options))
 
     def _call(
         self,
@@ -174,19 +178,26 @@ class KuboRPC:
         BackendError
             As `call`.
         """
-        request = self._request(command, arguments, None, _LONGEST_STREAM, options)
+        request = self._request(command, arguments, None, STREAM_SECONDS, options)
         bounds = {"limit": None, "timeout": timeout or self.timeout}
+        deadline = time.monotonic() + STREAM_SECONDS
         with self._client.stream(**{**request, **bounds}) as stream:
-            if stream.status != 200:
-                body = b"".join(stream.pieces)[:_MAX_LINE_BYTES]
-                self._result(command, Reply(stream.status, stream.headers, body))
             rest = b""
             for piece in stream.pieces:
+                if stream.status != 200:
+                    rest += piece
+                    if len(rest) > MAX_LINE_BYTES:
+                        break
+                    continue
                 *lines, rest = (rest + piece).split(b"\n")
-                if len(rest) > _MAX_LINE_BYTES:
+                if len(rest) > MAX_LINE_BYTES:
                     raise BackendError(f"{self._name(command)}: a line of over 1 MiB")
+                if time.monotonic() > deadline:
+                    raise BackendError(f"{self._name(command)}: no end within a day")
                 for line in lines:
                     yield self._parse(command, line)
+            if stream.status != 200:
+                self._result(command, Reply(stream.status, stream.headers, rest))
             if rest.strip():
                 yield self._parse(command, rest)
 
@@ -221,7 +232,7 @@ class KuboRPC:
             "url": f"{self.url}/api/v0/{command}?{urlencode(query)}",
             "headers": headers,
             "body": body,
-            "limit": MAX_ANSWER_BYTES,
+            "limit": MAX_NODE_ANSWER_BYTES,
             "timeout": seconds,
         }
 
@@ -230,7 +241,7 @@ class KuboRPC:
 
     def _parse(self, command: str, line: bytes) -> dict[str, Any]:
         try:
-            value = json.loads(line)
+            value = load_json(line, limit=MAX_NODE_ANSWER_BYTES)
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
@@ -253,7 +264,7 @@ class KuboRPC:
         )
 
     def _fail(self, command: str, message: str) -> None:
-        text = f"{self._name(command)}: {message}"
+        text = f"{self._name(command)}: {message[:MAX_MESSAGE_LENGTH]}"
         if "ipld: could not find" in message or "block was not found locally" in message:
             raise BlockNotFoundError(text)
         if "context deadline exceeded" in message:
@@ -261,3 +272,29 @@ class KuboRPC:
         if "context canceled" in message:
             raise TransientError(text)
         raise BackendError(text)
+
+
+def expect(answer: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """Return what an answer holds under a name.
+
+    Raises
+    ------
+    BackendError
+        If it holds nothing there, or something of another type.
+    """
+    value = answer.get(name)
+    if not isinstance(value, kind):
+        raise BackendError(
+            f"the IPFS node's answer has {str(value)[:80]!r} as {name}, expected {kind.__name__}"
+        )
+    return value
+
+
+def expect_cid(text: Any) -> Link:
+    """Read a CID in an answer; errors as `expect`."""
+    try:
+        return parse_text(text)
+    except (InvalidCIDError, TypeError):
+        raise BackendError(
+            f"the IPFS node's answer has {str(text)[:80]!r}, expected a CID"
+        ) from None

@@ -1,0 +1,190 @@
+"""Every limit on input that others control, each with the reason for its size.
+
+Sizes are in bytes and times in seconds unless the name says otherwise. What is beyond a limit is
+refused with an error of this package before it costs memory or time. `docs/security.md` lists them.
+"""
+
+from __future__ import annotations
+
+# CIDs
+
+MAX_VARINT_BYTES = 9
+"""Bytes of a varint: 63 bits, the most that the unsigned-varint specification allows."""
+
+MAX_DIGEST_BYTES = 128
+"""Bytes of a digest whose hash function is not known; the longest of known ones has 64."""
+
+MAX_IDENTITY_BYTES = 128
+"""Bytes that a CID may carry in itself, as in Kubo: more belong in a block."""
+
+MAX_CID_TEXT_LENGTH = 512
+"""Characters of a CID's text; decoding some bases takes time that grows with its square."""
+
+# Blocks
+
+MAX_BLOCK_BYTES = 1 << 30
+"""Bytes of a block from a folder, a bucket or an archive: it is held whole until its hash is
+checked. Blocks of this package have at most 1 MiB; older software made one of each chunk."""
+
+MAX_IPFS_BLOCK_BYTES = 2 << 20
+"""Bytes of a block that IPFS nodes give each other, and so of one from a gateway or to a node."""
+
+MAX_NODE_ANSWER_BYTES = 64 << 20
+"""Bytes that an IPFS node answers: a block, which may have been made larger than the 2 MiB that
+travel, or a list of some 500,000 pins."""
+
+# DAG-CBOR and DAG-PB
+
+MAX_CBOR_BYTES = 64 << 20
+"""Bytes of a DAG-CBOR block: a directory of older software, in one block, with 1.4 million entries.
+This package cuts directories at 256 KiB."""
+
+MAX_CBOR_ITEMS = 1 << 22
+"""Items in all lists and maps of a DAG-CBOR block: one of a byte may take 100 in memory."""
+
+MAX_NESTING = 64
+"""Levels of lists and maps in a DAG-CBOR block: twice what the format needs."""
+
+MAX_PB_BYTES = 4 << 20
+"""Bytes of a DAG-PB block: twice what IPFS nodes give each other."""
+
+# CAR archives
+
+MAX_CAR_HEADER_BYTES = 256 << 10
+"""Bytes of an archive's header: 6,000 roots, where one is usual."""
+
+MAX_CAR_HEAD_BYTES = 256
+"""Bytes of the length and the CID before a block: more than 9, and 28 and the longest digest."""
+
+MAX_CAR_SECTION_BYTES = MAX_BLOCK_BYTES + MAX_CAR_HEAD_BYTES
+"""Bytes of a CID and its block in an archive."""
+
+MAX_CAR_COPIES = 16
+"""Sections of one digest in an archive that a `CARStore` looks at, those written last: a block may
+be there under several codecs, and again after it was damaged."""
+
+MAX_CAR_TAIL_BYTES = 32 << 20
+"""Bytes at the end of an archive that are cut off, as what a crash left; more is damage."""
+
+# Hierarchies
+
+MAX_SEGMENTS = 128
+"""Segments of a key; archives of groups nest less than ten deep."""
+
+MAX_SEGMENT_BYTES = 1024
+"""Bytes of a segment in UTF-8: four times what file systems allow."""
+
+MAX_LIST_DEPTH = 8
+"""Levels of lists of pages: two hold some 30 million entries."""
+
+MAX_KEYS = 100_000_000
+"""Keys that are iterated, or compared: a few blocks that repeat each other can stand for 2^40."""
+
+MAX_HELD_KEYS = 10_000_000
+"""Keys where something is held, asked or written for each: `normalize`, `info`, `references`,
+`to_unixfs` and, unless `max_keys` says otherwise, `from_unixfs`."""
+
+# Views
+
+MAX_OUTLINE_BYTES = 256 << 20
+"""Bytes that the groups and arrays of an outline may take in memory, about half a million of them:
+forty blocks could stand for 2^40."""
+
+MAX_DIMENSIONS = 64
+"""Dimensions of an array that is shown; NumPy's have at most as many."""
+
+MAX_TRIED_BYTES = 256 << 20
+"""Bytes of a chunk, before and after compression, that `check_compression` tries: with what comes
+of it in two ways, it is held three times."""
+
+# JSON
+
+MAX_DOCUMENT_BYTES = 1 << 20
+"""Bytes of a JSON document that is kept as IPLD data, in DAG-CBOR: it is one block."""
+
+MAX_DOCUMENT_DEPTH = 31
+"""Levels of such a document, so that one in a directory stays within `MAX_NESTING`."""
+
+MAX_JSON_BYTES = 16 << 20
+"""Bytes of JSON text that is looked into: it may take 25 times that in memory, and text of a
+document of 1 MiB is rarely over 3 MiB."""
+
+MAX_JSON_DEPTH = 256
+"""Levels of JSON text that is looked into: Python 3.12 and 3.13 crash beyond some thousands in a
+thread with a small stack."""
+
+MAX_INTEGER_DIGITS = 21
+"""Characters of an integer in a document: those of -2^63 and 2^64-1, and one more."""
+
+# UnixFS
+
+MAX_FILE_DEPTH = 8
+"""Levels of blocks in a file: three of 1024 links hold a petabyte of leaves of 1 MiB."""
+
+MAX_FILE_LEAVES = 1 << 16
+"""Leaves of a file whose form is compared with ours, 64 GiB; held in memory."""
+
+MAX_VALUE_BYTES = 4 << 30
+"""Bytes of a value, or of a range of one, that are read at once: no codec of Zarr's makes larger
+chunks, and a file of a few blocks can claim any size. Larger shards are read in ranges."""
+
+MAX_VALUE_PARTS = 1 << 18
+"""Parts of a file that are visited to read a value: 64 GiB in the chunks of 256 KiB that
+`ipfs add` makes by default."""
+
+MAX_VALUE_NODE_BYTES = 64 << 20
+"""Bytes of inner blocks that are decoded to read a value, again where they repeat; 2^18 parts
+take some 26 MiB."""
+
+MAX_COPIED_FILE_BYTES = 1 << 30
+"""Bytes of a file that `from_unixfs` cuts anew, and holds for that."""
+
+MAX_FANOUT = 1024
+"""Places in a shard of a directory, as in Kubo, where 256 are usual."""
+
+# References into archives
+
+MAX_INLINE_REFERENCE_BYTES = 64 << 20
+"""Bytes of values that are written into references because they stand in several blocks."""
+
+MAX_ARCHIVE_NODE_BYTES = 1 << 30
+"""Bytes of directories and documents of an archive that are held to make references to it."""
+
+# Networks
+
+CONNECT_SECONDS = 5.0
+"""Seconds to connect in: enough for a lost packet or two."""
+
+REQUEST_SECONDS = 60.0
+"""Seconds for a request to its last byte, where the caller sets no `timeout`: nodes look for
+blocks in the network that long."""
+
+GATEWAY_SECONDS = 30.0
+"""Seconds for a gateway's answer, where the caller sets no `timeout`: another one can be asked."""
+
+LONG_SECONDS = 600.0
+"""Seconds for pinning services, and for what gives no sign of life while it goes on."""
+
+STREAM_SECONDS = 86400.0
+"""Seconds for an answer that comes in pieces, such as of pinning; each piece has a timeout."""
+
+MAX_WAIT_SECONDS = 60.0
+"""Seconds that a server may ask to wait before it is asked again; longer ones count as this."""
+
+CONNECTIONS = 16
+"""Requests to a node or gateway under way at once, where the caller sets no `connections`."""
+
+MAX_REDIRECTS = 5
+"""Redirects of a gateway; a path, a subdomain and https need three."""
+
+MAX_USELESS_BYTES = 16 << 20
+"""Bytes of an archive from a gateway that are repeated or not asked for."""
+
+MAX_LINE_BYTES = 1 << 20
+"""Bytes of a line of JSON, or of an error, that a node sends while something goes on."""
+
+MAX_PINS = 1 << 20
+"""Pins in the list of a pinning service."""
+
+MAX_MESSAGE_LENGTH = 1000
+"""Characters of a server's message that are repeated in an error."""
