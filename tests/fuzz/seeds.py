@@ -17,8 +17,20 @@ from ipldstore.unixfs.directory import write_directory
 from ipldstore.unixfs.hamt import write_shard
 from ipldstore.unixfs.nodes import PBLink
 
+ARRAY = {
+    "zarr_format": 3,
+    "node_type": "array",
+    "shape": [6, 1000],
+    "data_type": "float32",
+    "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 500]}},
+    "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+    "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
+    "fill_value": 0.0,
+    "dimension_names": ["<x>", None],
+}
 DOCUMENTS = [
     {},
+    ARRAY,
     {"zarr_format": 2},
     {"shape": [3, 10**9], "fill_value": -0.0, "dtype": "<f8", "attributes": {"µ": None, "t": True}},
     {"zarr_consolidated_format": 1, "metadata": {"b/.zarray": {}, ".zgroup": {"zarr_format": 2}}},

@@ -17,12 +17,16 @@ from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.car import CarReader, write_car
 from ipldstore.cid import canonical, parse_link, parse_text, to_cid, to_text, verify_block
 from ipldstore.dag import iter_dag, links_of
-from ipldstore.errors import InvalidCIDError, IPLDStoreError
+from ipldstore.errors import InvalidCIDError, IPLDStoreError, LimitExceededError
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.plain import read_plain
 from ipldstore.tree.documents import parse_json
 from ipldstore.tree.tree import Tree
 from ipldstore.unixfs.file import decode_file, measure_file, read_content
+from ipldstore.verifying import verify
+from ipldstore.views.html import to_html
+from ipldstore.views.outline import outline
+from ipldstore.views.text import iter_tree_lines
 
 MAX_STEPS = 500
 MAX_CONTENT = 1 << 16
@@ -125,6 +129,30 @@ def fuzz_dag(bundle: bytes) -> None:
     order = [link for link, _ in iter_dag(root, backend.get_block, children_first=True)]
     assert len(order) == len(set(order))
     assert order[-1] == root
+
+
+def fuzz_verify(bundle: bytes) -> None:
+    """Verify a hierarchy of any blocks that hash right: what is called sound can be read."""
+    blocks, backend = _kept(bundle)
+    root = blocks[-1][0]
+    report = verify(root, backend)
+    json.dumps(report.as_dict(), allow_nan=False)
+    store = HierarchyMapping(backend, root=root)
+    if report.ok:
+        with suppress(LimitExceededError):
+            dict(islice(store.items(), MAX_STEPS))
+
+
+def fuzz_views(bundle: bytes) -> None:
+    """Show a hierarchy of any documents, to terminals and notebooks."""
+    blocks, backend = _kept(bundle)
+    store = HierarchyMapping(backend, root=blocks[-1][0])
+    page = to_html(store)
+    assert "<script" not in page
+    found = outline(store, max_nodes=MAX_STEPS)
+    json.dumps(found.as_dict(), allow_nan=False)
+    for line in islice(iter_tree_lines(found, width=80), MAX_STEPS):
+        assert line.isprintable()
 
 
 def fuzz_unixfs(bundle: bytes) -> None:
