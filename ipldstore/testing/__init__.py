@@ -69,9 +69,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for: only the contract needs pytest."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    part = "contract" if name in _CONTRACT else "faults"
-    return getattr(import_module(f"ipldstore.testing.{part}"), name)
+if not TYPE_CHECKING:  # type checkers would take any name for one of the module
+
+    def __getattr__(name: str) -> Any:
+        """Import what is asked for: only the contract needs pytest."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        part = "contract" if name in _CONTRACT else "faults"
+        return getattr(import_module(f"ipldstore.testing.{part}"), name)

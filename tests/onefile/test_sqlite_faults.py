@@ -55,7 +55,7 @@ def run(path, action, after=""):
     return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("content", [b"x", b"SQLite format 2\0", b"PK\x03\x04" * 100])
+@pytest.mark.parametrize("content", [b"xy", b"SQLite format 2\0", b"PK\x03\x04" * 100])
 def test_file_that_is_no_database(path, content):
     path.write_bytes(content)
     with pytest.raises(BackendError, match=r"no SQLite database|of another application") as caught:
