@@ -267,7 +267,7 @@ class ContentAddressableStore(ABC):
         """Iterate the verified bytes of several blocks, in any order; errors as in `get_block`.
 
         What overrides it takes CIDs in every form, identity CIDs too, and verifies what it got:
-        `ipldstore.cid` has ``as_link``, ``identity_data`` and ``verify_block``.
+        ``ipldstore.cid`` has ``as_link``, ``identity_data`` and ``verify_block``.
         """
         for cid in cids:
             link = as_link(cid)

@@ -31,7 +31,7 @@ class Extent(NamedTuple):
 
 _EXPECTED = (
     "expected a folder, ipfs: or ipfs+http://HOST:PORT, gateway: or gateway+https://HOST, "
-    "FILE.car, sqlite:FILE, s3://BUCKET, gs://BUCKET or az://CONTAINER"
+    "FILE.car, sqlite:FILE, s3://BUCKET, gs://BUCKET or az://CONTAINER, or the URL of a plug-in"
 )
 
 

@@ -106,6 +106,12 @@ def _chunks_of(variable: xr.Variable) -> tuple[int, ...]:
     return chunk_shape(variable.shape, unit, max(1, variable.dtype.itemsize))
 
 
+def _without_default_fill(variable: xr.Variable) -> dict[str, None]:
+    """Return the encoding that keeps xarray from giving floats NaN as their fill value."""
+    is_plain = variable.dtype.kind in "fc" and "_FillValue" not in variable.attrs
+    return {"_FillValue": None} if is_plain else {}
+
+
 def count_chunks(groups: Groups) -> int:
     """Count the chunks that `write_zarr` will write at most."""
     return sum(
@@ -144,10 +150,10 @@ def write_zarr(groups: Groups, store: IPLDStore) -> None:
     with warnings.catch_warnings():
         _ignore_format_warnings()
         for path, dataset in groups.items():
-            encoding = {
-                name: {"chunks": _chunks_of(variable)}
+            encoding: dict[Any, dict[str, Any]] = {
+                name: _without_default_fill(variable)
+                | ({"chunks": _chunks_of(variable)} if variable.ndim else {})
                 for name, variable in dataset.variables.items()
-                if variable.ndim
             }
             _lazily(dataset).to_zarr(
                 store,
@@ -175,6 +181,12 @@ def _lazily(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.assign(chunked)
 
 
+def _chunksizes(variable: xr.Variable) -> dict[str, Any]:
+    if not variable.size or not variable.ndim or variable.dtype.kind == "S":
+        return {}
+    return {"chunksizes": variable.encoding["chunks"]}
+
+
 def write_netcdf(store: IPLDStore, path: Path) -> None:
     """Write all groups of a hierarchy to a new NetCDF file, in the chunks that they have.
 
@@ -183,8 +195,10 @@ def write_netcdf(store: IPLDStore, path: Path) -> None:
     Raises
     ------
     CommandError
-        If netCDF4 is not installed.
+        If netCDF4 is not installed, or the root is an array and no group.
     """
+    from zarr.errors import ContainsArrayError
+
     _require_netcdf4()
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
@@ -196,17 +210,23 @@ def write_netcdf(store: IPLDStore, path: Path) -> None:
             # a thread that goes on after an error would make the file anew
             stack.enter_context(dask.config.set(scheduler="synchronous"))
             lazily["chunks"] = {}
-        with _open_groups(store, engine="zarr", **lazily) as groups:
-            for index, (group, dataset) in enumerate(groups.items()):
-                encoding = {
-                    name: {"chunksizes": variable.encoding["chunks"]}
+        try:
+            groups = stack.enter_context(
+                _open_groups(store, engine="zarr", consolidated=False, **lazily)
+            )
+        except ContainsArrayError:
+            raise CommandError(
+                "a NetCDF file is made of a group, and this is an array: name the group that "
+                "holds it, or a Zarr folder to make"
+            ) from None
+        for index, (group, dataset) in enumerate(groups.items()):
+            dataset.to_netcdf(
+                path,
+                mode="a" if index else "w",
+                group=group.strip("/") or None,
+                engine="netcdf4",
+                encoding={
+                    name: _without_default_fill(variable) | _chunksizes(variable)
                     for name, variable in dataset.variables.items()
-                    if variable.size and variable.ndim and variable.dtype.kind != "S"
-                }
-                dataset.to_netcdf(
-                    path,
-                    mode="a" if index else "w",
-                    group=group.strip("/") or None,
-                    engine="netcdf4",
-                    encoding=encoding,
-                )
+                },
+            )

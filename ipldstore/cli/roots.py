@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,6 +113,16 @@ def _split_file(what: str) -> tuple[str, str]:
 
 
 def _refuse(what: str) -> NoReturn:
+    if os.path.isdir(what):
+        raise InvalidCIDError(
+            f"not a CID: {what!r} is a folder; one of blocks goes with --blocks, beside a root, and "
+            "`ipldstore put` makes a root of one with Zarr in it"
+        )
+    if os.path.isfile(what):
+        raise InvalidCIDError(
+            f"not a CID: {what!r} is a file; `ipldstore put` makes a root of a NetCDF file, and "
+            f"a CAR file of another name is car:{what}"
+        )
     try:
         parse_text(what.partition("/")[0])
     except InvalidCIDError as error:

@@ -118,6 +118,39 @@ main()
     assert (alone.code, alone.out) == (0, call("put", "demo:A1B_north_america").out)
 
 
+def test_fill_values_are_those_of_the_file(call: Any) -> None:
+    with netCDF4.Dataset("fills.nc", "w") as file:
+        file.createDimension("x", 2)
+        file.createVariable("plain", "f4", ("x",))[:] = [1, np.nan]
+        file.createVariable("scalar", "f8")[...] = 2
+        file.createVariable("filled", "f8", ("x",), fill_value=1e20)[:] = [1, 1e20]
+        file.createVariable("nan", "f4", ("x",), fill_value=np.nan)[:] = [1, np.nan]
+    call("get", call("put", "fills.nc").out.decode().strip(), "back.nc")
+    with netCDF4.Dataset("back.nc") as back:
+        fills = {name: str(v._FillValue) for name, v in back.variables.items() if v.ncattrs()}
+        assert fills == {"filled": "1e+20", "nan": "nan"}
+        back.set_auto_mask(False)
+        assert np.array_equal(back["plain"][:], [1, np.nan], equal_nan=True)
+        assert (back["scalar"][...], back["filled"][:].tolist()) == (2, [1, 1e20])
+
+
+def test_get_of_what_python_wrote_without_consolidated_metadata(call: Any) -> None:
+    dataset = xr.Dataset({"rain": ("day", [1.5, 2.5])})
+    store = IPLDStore(DirectoryCAStore("blocks"))
+    dataset.to_zarr(store, consolidated=False)
+    got = call("get", str(store.freeze()), "back.nc")
+    assert (got.code, got.err.count("\n")) == (0, 1)
+    xr.testing.assert_identical(xr.load_dataset("back.nc"), dataset)
+
+
+def test_array_alone_is_no_netcdf(call: Any) -> None:
+    root = call("put", "demo:A1B_north_america").out.decode().strip()
+    got = call("get", f"{root}/air_temperature", "back.nc")
+    assert (got.code, got.out) == (1, b"")
+    assert got.err.startswith("error: a NetCDF file is made of a group, and this is an array")
+    assert os.listdir() == ["blocks"]
+
+
 def test_netcdf_without_a_chunk_leaves_nothing(call: Any) -> None:
     root = call("put", "demo:A1B_north_america").out.decode().strip()
     largest = max(Path("blocks").glob("*/*.data"), key=lambda path: path.stat().st_size)

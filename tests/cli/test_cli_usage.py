@@ -107,6 +107,15 @@ def test_malformed_cid(command: str, text: str, call: Any) -> None:
     assert outcome.err.count("\n") == 1
 
 
+def test_file_or_folder_in_place_of_a_root(call: Any) -> None:
+    os.mkdir("blocks")
+    Path("rain.nc").write_bytes(b"")
+    folder, file = call("tree", "blocks"), call("tree", "rain.nc")
+    assert (folder.code, file.code) == (2, 2)
+    assert folder.err.startswith("error: not a CID: 'blocks' is a folder; one of blocks goes with")
+    assert file.err.startswith("error: not a CID: 'rain.nc' is a file; `ipldstore put` makes")
+
+
 @pytest.mark.parametrize("command", ["get", "ls", "export"])
 def test_no_folder_of_blocks(command: str, call: Any) -> None:
     outcome = call(command, ABSENT_ROOT, *(["out"] if command == "get" else []))

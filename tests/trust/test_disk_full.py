@@ -1,0 +1,168 @@
+"""Full disks, disks that fail, and writers that are killed: a typed error, and it goes on."""
+
+import errno
+import os
+import subprocess
+from pathlib import Path
+from random import Random
+
+import pytest
+from power_checks import check_store, next_mark
+from power_faults import CALLS, run_with_fault
+from power_script import FIRST, KINDS, THIRD, make_archive, open_blocks
+
+from ipldstore import BackendError, IPLDStore, MappingCAStore
+from ipldstore.cid import make_link
+
+LARGE = os.environ.get("IPLDSTORE_LARGE") == "1"
+FAULTS = ("signal=KILL", "error=EIO", "error=ENOSPC")
+BIG = b"more than is left on the disk " * 20_000
+BIG_CID = make_link(BIG)
+
+
+def prepared(kind, folder):
+    """Make the folder of a store, whose parent has to be there when it is only looked at."""
+    (folder / "new" if kind == "directory" else folder).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def faults_of(kind, fault):
+    """List calls and when they are to fail: every time, or some that are always the same."""
+    times = [(call, n) for call, most in CALLS[kind].items() for n in range(1, most + 1)]
+    return times if LARGE else Random(f"{kind} {fault}").sample(times, 2)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_call_that_fails_or_kills(tmp_path, kind, fault):
+    for call, number in faults_of(kind, fault):
+        folder = prepared(kind, tmp_path / f"{call}-{number}")
+        marks, end = run_with_fault(kind, folder, call, number, fault)
+        expected = {"killed"} if "KILL" in fault else {"BackendError"}
+        if kind == "sqlite":
+            # SQLite tidies up when it closes a file, and may leave it if it cannot
+            expected.add("done")
+        assert end in expected, (call, number)
+        try:
+            check_store(kind, folder, "fsync", marks, next_mark(marks))
+        except Exception as error:
+            error.add_note(f"{fault} at {call} number {number}")
+            raise
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Yield a folder on a disk of its own, of 4 MiB, and what makes it full or not."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"no disk can be mounted here: {made.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder, leave=0):
+    """Fill the disk of a folder but for some bytes, and return the file that does it."""
+    filler = folder / "filler"
+    status = os.statvfs(folder)
+    filler.write_bytes(b"x" * (status.f_bavail * status.f_frsize - leave))
+    return filler
+
+
+def names_in(folder):
+    return {path.name for path in folder.rglob("*") if path.is_file() and path.name != "filler"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_put_on_a_full_disk(small_disk, kind):
+    with open_blocks(kind, prepared(kind, small_disk)) as blocks:
+        blocks.put(b"before")
+        blocks.flush()
+        names = names_in(small_disk)
+        filler = fill(small_disk, leave=100_000)
+        with pytest.raises(BackendError) as caught:
+            blocks.put(BIG)
+        assert getattr(caught.value.__cause__, "errno", errno.ENOSPC) == errno.ENOSPC
+        assert names_in(small_disk) <= names
+        assert blocks.get(make_link(b"before")) == b"before"
+        if kind != "sqlite":
+            assert BIG_CID not in blocks
+        filler.unlink()
+        blocks.put(BIG)
+    with open_blocks(kind, small_disk) as blocks:
+        assert blocks.get_block(BIG_CID) == BIG
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_freeze_on_a_full_disk(small_disk, kind):
+    with open_blocks(kind, prepared(kind, small_disk)) as blocks:
+        store = IPLDStore(blocks)
+        store.update(FIRST)
+        first = store.freeze()
+        store.clear()
+        if kind == "sqlite":
+            store["many"] = BIG[:300_000]
+        store.update({f"many/{i}" if kind != "sqlite" else f"m/{i}": b"%d" % i for i in range(99)})
+        filler = fill(small_disk)
+        with pytest.raises(BackendError):
+            store.freeze()
+        assert store.root_cid is None
+        assert dict(IPLDStore(blocks, root=first)) == FIRST
+        filler.unlink()
+        root = store.freeze()
+        assert len(IPLDStore(blocks, root=root)) == len(store)
+    with open_blocks(kind, small_disk) as blocks:
+        assert dict(IPLDStore(blocks, root=root)) == dict(store)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_import_on_a_full_disk(small_disk, kind):
+    archive = make_archive(THIRD | {"big": BIG})
+    with open_blocks(kind, prepared(kind, small_disk)) as blocks:
+        store = IPLDStore(blocks)
+        store.update(FIRST)
+        store.freeze()
+        filler = fill(small_disk, leave=20_000)
+        with pytest.raises(BackendError):
+            store.import_car(archive)
+        assert dict(store) == FIRST
+        filler.unlink()
+        store.import_car(archive)
+        assert dict(store) == THIRD | {"big": BIG}
+
+
+def test_export_on_a_full_disk(small_disk):
+    store = IPLDStore(MappingCAStore())
+    store["big"] = BIG
+    filler = fill(small_disk, leave=100_000)
+    with pytest.raises(OSError, match="No space left") as caught:
+        store.to_car(small_disk / "data.car")
+    assert caught.value.errno == errno.ENOSPC
+    assert names_in(small_disk) == set()
+    filler.unlink()
+    store.to_car(small_disk / "data.car")
+    assert dict(IPLDStore.from_car(small_disk / "data.car")) == dict(store)
+
+
+def test_export_to_a_device_that_is_full():
+    store = IPLDStore()
+    store["a"] = b"value"
+    with pytest.raises(OSError, match="No space left"):
+        store.to_car("/dev/full")
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_new_store_on_a_full_disk(small_disk, kind):
+    prepared(kind, small_disk)
+    filler = fill(small_disk)
+    with pytest.raises(BackendError), open_blocks(kind, small_disk) as blocks:
+        blocks.put(b"block")
+    filler.unlink()
+    with open_blocks(kind, small_disk) as blocks:
+        assert blocks.get(blocks.put(b"block")) == b"block"
