@@ -132,10 +132,14 @@ class CarReader:
         if size is None:
             raise CarFormatError("empty, expected a CAR archive", offset=self._input.offset)
         start = self._input.offset
+        data = self._input.read(size)
         try:
-            header = dagcbor.decode(self._input.read(size))
+            header = dagcbor.decode(data)
         except CodecError as error:
-            raise CarFormatError(f"not a CAR archive: header: {error}", offset=start) from error
+            raise CarFormatError(
+                f"not a CAR archive, where its header should be is {data[:20]!r}: {error}",
+                offset=start,
+            ) from error
         if allow_v2 and _is_v2(header):
             self._enter_payload()
             _, roots = self._read_header(allow_v2=False)

@@ -241,8 +241,8 @@ def _decode_multibase(text: str) -> bytes:
         base = multibase.from_str(text)
         data: bytes = base.decode(text)
         canonical = base.encode(data)
-    except Exception as error:
-        raise InvalidCIDError(f"not multibase: {error}") from None
+    except Exception:
+        raise InvalidCIDError("not text in a multibase") from None
     if canonical.rstrip("=") != text.rstrip("="):
         raise InvalidCIDError(f"not canonical {base.name}")
     return data

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ipldstore.cid import (
@@ -22,7 +21,7 @@ from ipldstore.cid import (
     to_text,
     verify_block,
 )
-from ipldstore.errors import BackendError, BlockNotFoundError, CodecError
+from ipldstore.errors import BackendError, BlockNotFoundError, CodecError, InvalidCIDError
 from ipldstore.limits import MAX_CBOR_BYTES
 
 if TYPE_CHECKING:
@@ -66,8 +65,7 @@ class ContentAddressableStore(ABC):
         With 0, the default, what a store does may wait on a network, so that event loops use the
         asynchronous methods, which such a store should override.
     is_shared : bool
-        Whether a copy of the store in another process, made by pickle, reaches the same blocks.
-        True by default.
+        Whether a pickled copy in another process reaches the same blocks; True by default.
 
     Raises
     ------
@@ -172,12 +170,7 @@ class ContentAddressableStore(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def resolve(self, name: CIDLike) -> Link:
@@ -198,6 +191,8 @@ class ContentAddressableStore(ABC):
             for prefix in ("ipfs://", "/ipfs/"):
                 if name.startswith(prefix):
                     name = name.removeprefix(prefix).removesuffix("/")
+            if name.startswith(("ipns://", "/ipns/")):
+                raise InvalidCIDError(f"{name!r}: names need blocks in an IPFS node, such as ipfs:")
         return as_link(name)
 
     def make_cid(self, data: bytes, codec: str) -> Link:
@@ -286,9 +281,8 @@ class ContentAddressableStore(ABC):
     def find_missing(self, cids: Iterable[Link]) -> set[Link]:
         """Return those of several blocks that are not there; errors as in `has`.
 
-        An identity CID carries its block, so it is never among them.
-
-        Not to be called on an event loop: a store on a network may run one of its own for it.
+        An identity CID carries its block, so it is never among them. Not to be called on an event
+        loop: a store on a network may run one of its own for it.
         """
         return {cid for cid in cids if not self.has(cid)}
 

@@ -35,7 +35,9 @@ _EXPECTED = (
 )
 
 
-def open_blocks(place: str, *, make: bool = False) -> ContentAddressableStore:
+def open_blocks(
+    place: str, *, make: bool = False, named_by: str = " (option --blocks)"
+) -> ContentAddressableStore:
     """Open the blocks that the option ``--blocks`` names; to be closed by the caller.
 
     Parameters
@@ -44,6 +46,8 @@ def open_blocks(place: str, *, make: bool = False) -> ContentAddressableStore:
         A folder, or another block store, as in `ipldstore.registry.open_block_store`.
     make
         Whether a folder or file that does not exist is made.
+    named_by
+        What an error says of where the name comes from.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def open_blocks(place: str, *, make: bool = False) -> ContentAddressableStore:
     except BlockStoreURLError as error:
         raise typer.BadParameter(f"{error}; {_EXPECTED}", param_hint="--blocks") from None
     except BlockStoreNotFoundError as error:
-        raise FileNotFoundError(f"{error} (option --blocks)") from None
+        raise FileNotFoundError(f"{error}{named_by}") from None
 
 
 def open_node(address: str | None) -> IPFSStore:

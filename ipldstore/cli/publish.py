@@ -15,6 +15,7 @@ from ipldstore.cli.progress import as_totals, progress
 from ipldstore.cli.roots import opened
 from ipldstore.cli.unixfs import write_files
 from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.publish import Published, publish
 
 
@@ -50,6 +51,8 @@ def publish_root(
         where as target,
         opened(what, blocks) as (backend, root),
     ):
+        if not files:
+            HierarchyMapping(backend, root=root, read_only=True)  # refuses what is none
         extent = measure_local(backend, root)
         with progress("sending", None if extent is None else extent.size) as advance:
             published = publish(

@@ -14,6 +14,7 @@ from ipldstore.cli.blocks import open_blocks
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidCIDError
 from ipldstore.opening import find_group, split_root
+from ipldstore.registry import redact
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.tree import Tree
@@ -52,7 +53,7 @@ def located(what: str, blocks: str) -> Iterator[Place]:
     named, path = split_root(what)
     if named is None:
         file, path = _split_file(what)
-        with open_blocks(f"car:{file}") as backend:
+        with open_blocks(f"car:{file}", named_by="") as backend:
             yield Place(backend, _root_of(backend), path)
         return
     root = named if isinstance(named, str) and named.startswith(_NAMES) else as_link(named)
@@ -115,13 +116,18 @@ def _split_file(what: str) -> tuple[str, str]:
 def _refuse(what: str) -> NoReturn:
     if os.path.isdir(what):
         raise InvalidCIDError(
-            f"not a CID: {what!r} is a folder; one of blocks goes with --blocks, beside a root, and "
+            f"not a CID: {what!r} is a folder; one of blocks goes with --blocks, beside a root; "
             "`ipldstore put` makes a root of one with Zarr in it"
         )
     if os.path.isfile(what):
         raise InvalidCIDError(
             f"not a CID: {what!r} is a file; `ipldstore put` makes a root of a NetCDF file, and "
-            f"a CAR file of another name is car:{what}"
+            f"a CAR file of another name is {'car:' + what!r}"
+        )
+    if "://" in what:
+        raise InvalidCIDError(
+            f"not a CID: {redact(what)!r}; of a URL at a gateway, give the CID alone, and the "
+            "gateway as --blocks gateway+https://HOST"
         )
     try:
         parse_text(what.partition("/")[0])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from ipldstore.backends.carfile.store import CARStore
 from ipldstore.cid import Link
 from ipldstore.cli.blocks import Extent, measure_local, open_blocks
 from ipldstore.cli.interruption import AGAIN, interruptible
@@ -55,7 +56,10 @@ def verify_hierarchy(
             journal=journal,
             progress=as_totals(advance),
         )
+        end = backend.breaks_off_at if isinstance(backend, CARStore) else None
     _tell(report)
+    if end is not None:
+        say(f"from byte {end:,} on, the archive is cut short or no CAR")
     return report
 
 
@@ -95,7 +99,8 @@ def _line(problem: Problem) -> str:
     keys = " ".join(printable(key) or "/" for key in problem.keys)
     more = f" and {problem.key_count - len(problem.keys):,} more"
     keys += more * (problem.key_count > len(problem.keys))
-    return f"{problem.kind:11} {problem.cid} {keys}: {printable(problem.message)}"
+    message = problem.message.removeprefix(f"block {problem.cid}: ")
+    return f"{problem.kind:11} {problem.cid} {keys}: {printable(message)}"
 
 
 def exit_code_of(report: VerifyReport) -> int:

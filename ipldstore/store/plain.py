@@ -177,9 +177,10 @@ class _Reader:
 
     def _node(self, link: Link, path: str = "") -> Node:
         if codec_of(link) != DAG_PB:
+            expected = "raw or dag-pb" if path else "that of a UnixFS directory, dag-pb"
             raise InvalidNodeError(
                 f"path {path!r}: block {to_text(link)} has codec {codec_of(link):#x}, "
-                "expected raw or dag-pb"
+                f"expected {expected}"
             )
         try:
             return decode_node(link, self._backend.get_block(link))

@@ -24,6 +24,7 @@ from ipldstore.tree.nodes import (
 from ipldstore.tree.order import natural_key
 
 _ENTRY_CODECS = frozenset((RAW, DAG_PB, DAG_CBOR))
+_LIBP2P_KEY = 0x72
 
 
 def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Directory:
@@ -62,8 +63,20 @@ def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Director
 
 def _decode_node(link: Link, data: bytes) -> Any:
     if codec_of(link) != DAG_CBOR:
-        raise InvalidNodeError("codec is not dag-cbor")
+        raise InvalidNodeError(codec_fault(link))
     return dagcbor.decode(data)
+
+
+def codec_fault(link: Link) -> str:
+    """Say what a CID whose codec is not dag-cbor names instead of a directory."""
+    codec = codec_of(link)
+    hint = {
+        DAG_PB: "; a UnixFS directory of Zarr files becomes a hierarchy by "
+        "`ipldstore unixfs --read` or IPLDStore.from_unixfs",
+        RAW: "; it is a chunk or another file",
+        _LIBP2P_KEY: "; it is the key of an IPNS name, which is written ipns://NAME",
+    }
+    return f"its codec is {codec:#x}, expected {DAG_CBOR:#x} (dag-cbor){hint.get(codec, '')}"
 
 
 def _directory(value: Any, *, root: bool = False) -> Directory:

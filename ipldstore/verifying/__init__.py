@@ -11,6 +11,7 @@ from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.errors import InvalidNodeError
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.transfer import Progress
+from ipldstore.tree.decode import codec_fault
 from ipldstore.verifying.blocks import Blocks
 from ipldstore.verifying.journal import Journal, JournalError
 from ipldstore.verifying.places import find_problems
@@ -131,9 +132,7 @@ def _root_of(
     root = backend.resolve(root_or_store)
     if codec_of(root) != DAG_CBOR:
         raise InvalidNodeError(
-            f"{to_text(root)} is not the root of a hierarchy: its codec is {codec_of(root):#x}, "
-            f"expected {DAG_CBOR:#x} (dag-cbor); a UnixFS directory becomes a hierarchy by "
-            "IPLDStore.from_unixfs"
+            f"{to_text(root)} is not the root of a hierarchy: {codec_fault(root)}"
         )
     return root, backend
 

@@ -83,7 +83,7 @@ def test_archives_in_folders_with_such_names(call: Any) -> None:
     assert call("cat", "old.car/y.CAR/a/0").out == CLASSIC_FILES["a/0"]
     missing = call("ls", "old.car/no.car")
     assert missing.code == 5  # the folder is there, and is no archive
-    assert call("ls", "no.car/a") == (3, b"", "error: no CAR file 'no.car' (option --blocks)\n")
+    assert call("ls", "no.car/a") == (3, b"", "error: no CAR file 'no.car'\n")
 
 
 def test_an_archive_without_one_root(call: Any) -> None:
@@ -93,6 +93,26 @@ def test_an_archive_without_one_root(call: Any) -> None:
     listed = call("ls", "none.car")
     assert listed.code == 2
     assert "several roots or none, expected one" in listed.err
+
+
+def test_what_follows_the_last_block_is_told(call: Any) -> None:
+    size = Path("x.car").stat().st_size
+    told = f"from byte {size:,} on, the archive is cut short or no CAR\n"
+    assert told not in call("verify", "x.car").err
+    with open("x.car", "ab") as file:
+        file.write(b"<html></html>")
+    verified = call("verify", "x.car")
+    assert (verified.code, verified.err) == (0, f"verified 2 blocks, 222 bytes\n{told}")
+
+
+def test_a_url_or_a_name_without_a_node_is_no_root(call: Any) -> None:
+    url = call("ls", f"https://me:secret@gateway.example/ipfs/{CLASSIC_ROOT}")
+    assert (url.code, url.out) == (2, b"")
+    assert "--blocks gateway+https://HOST" in url.err
+    assert "secret" not in url.err
+    name = call("ls", "ipns://k51abc", "--blocks", "store")
+    assert name.code == 2
+    assert name.err.startswith("error: 'ipns://k51abc': names need blocks in an IPFS node")
 
 
 def test_values_go_through_pipes_byte_for_byte(run: Any, call: Any) -> None:

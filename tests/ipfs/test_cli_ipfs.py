@@ -116,6 +116,15 @@ def test_reading_through_gateways(call, target, workplace):
     assert refused.stdout == ""
 
 
+def test_what_is_no_hierarchy_is_not_published(call, target, workplace):
+    folder = str(workplace / "data.zarr")
+    plain = target.run("add", "-Qr", "--cid-version=1", folder).decode().strip()
+    (workplace / "plain.car").write_bytes(target.run("dag", "export", plain))
+    refused = call("publish", "plain.car", code=4)
+    assert "a UnixFS directory of Zarr files becomes a hierarchy by" in refused.stderr
+    assert refused.stdout == ""
+
+
 def test_netcdf_goes_to_a_node_and_comes_back(call, target):
     pytest.importorskip("netCDF4")
     import numpy as np
@@ -142,7 +151,7 @@ def test_publish_from_a_folder(call, target):
     assert lines[2].startswith("not announced: ")
     name = lines[3].split()[0]
     assert lines[3] == f"{name} points at it"
-    assert f"ipldstore get {ROOT} dataset.nc --blocks ipfs:" in lines[4]
+    assert lines[5] == f"  ipldstore get {ROOT} dataset.nc --blocks ipfs:"
     assert f"{ROOT} recursive classic data" in pinned(target)
     assert target.run("name", "resolve", name.removeprefix("ipns://")).decode().strip() == (
         f"/ipfs/{ROOT}"
@@ -225,7 +234,8 @@ def test_a_root_that_is_not_there(call, target):
 
 def test_names_need_a_node(call):
     call("put", "data.zarr")
-    assert "not a CID: 'ipns://example.org'" in call("ls", "ipns://example.org", code=2).stderr
+    refused = call("ls", "ipns://example.org", code=2).stderr
+    assert "'ipns://example.org': names need blocks in an IPFS node" in refused
     unknown = "ipns://k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8"
     failed = call("ls", unknown, "--blocks", "ipfs:", code=5)
     assert "could not resolve name" in failed.stderr

@@ -7,8 +7,8 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from hierarchies import IS_ZARR3, write_array
 from numcodecs import Blosc, GZip, Zstd, blosc
+from shown_hierarchies import IS_ZARR3, write_array
 
 import ipldstore
 from ipldstore import BlockNotFoundError, IPLDStore, MappingCAStore, check_compression

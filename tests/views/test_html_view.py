@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from hierarchies import ARRAY, Counting, small, write_array
+from shown_hierarchies import ARRAY, Counting, small, write_array
 
 from ipldstore import BackendError, IPLDStore, MappingCAStore
 from ipldstore.store.mapping import HierarchyMapping
@@ -97,7 +97,7 @@ def test_an_array_as_root():
     store["1"] = b"x"
     found = view(store)
     assert texts(found, "count") == ["1/2"]
-    assert terms(found)["Content"] == "1 array, 1 bytes in chunks"
+    assert terms(found)["Content"] == "1 array, 1 byte in chunks"
 
 
 def test_bars():

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import zarr
-from hierarchies import ARRAY, IS_ZARR3, Counting, small
+from shown_hierarchies import ARRAY, IS_ZARR3, Counting, small
 
 from ipldstore import (
     BlockNotFoundError,

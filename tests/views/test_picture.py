@@ -8,9 +8,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hierarchies import ARRAY, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shown_hierarchies import ARRAY, small
 
 from ipldstore import BlockNotFoundError, InvalidKeyError, MappingCAStore
 from ipldstore.store.mapping import HierarchyMapping

@@ -3,9 +3,9 @@
 import unicodedata
 
 import pytest
-from hierarchies import ARRAY, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shown_hierarchies import ARRAY, small
 
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.views.outline import Outline, outline

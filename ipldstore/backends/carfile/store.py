@@ -114,6 +114,12 @@ class CARStore(ContentAddressableStore):
         roots = [] if archive is None else archive.layout.roots
         return roots[0] if len(roots) == 1 else None
 
+    @property
+    def breaks_off_at(self) -> int | None:
+        """Byte of the file from which on nothing could be read, if it has been read so far."""
+        archive = self._archive
+        return archive.end if archive is not None and archive.is_cut_short else None
+
     def get_raw(self, cid: Link) -> bytes:
         with self._failing("cannot read a block from", cid):
             archive, section = self._find(cid)
@@ -307,7 +313,7 @@ os.register_at_fork(after_in_child=_after_fork)
 def _torn(archive: Archive | None) -> str:
     if archive is None or not archive.is_cut_short:
         return ""
-    return f", which is cut short within the section at byte {archive.end}"
+    return f", which is cut short or damaged within the section at byte {archive.end}"
 
 
 def _reopen(path: Path, default_hash: str, read_only: bool, fsync: bool) -> CARStore:

@@ -6,7 +6,8 @@ The commands are those of Kubo's RPC API v0 reference.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
@@ -36,6 +37,16 @@ from ipldstore.limits import (
 Option: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
 
 T = TypeVar("T")
+
+
+@contextmanager
+def _hinting() -> Iterator[None]:
+    """Add to what fails before there is an answer what mostly is the reason."""
+    try:
+        yield
+    except TransientError as error:
+        error.add_note("does the IPFS node run? `ipfs daemon` starts it")
+        raise
 
 
 class KuboRPC:
@@ -121,7 +132,9 @@ class KuboRPC:
         timeout: float | None,
         options: Mapping[str, Option],
     ) -> bytes:
-        reply = self._client.send(**self._request(command, arguments, file, timeout, options))
+        request = self._request(command, arguments, file, timeout, options)
+        with _hinting():
+            reply = self._client.send(**request)
         return self._result(command, reply)
 
     async def call_async(
@@ -136,7 +149,9 @@ class KuboRPC:
 
         async def attempt() -> bytes:
             request = self._request(command, arguments, file, timeout, options)
-            return self._result(command, await self._client.send_async(**request))
+            with _hinting():
+                reply = await self._client.send_async(**request)
+            return self._result(command, reply)
 
         return await self._retries.run_async(attempt)
 
