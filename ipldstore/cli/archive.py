@@ -8,21 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ipldstore.cid import as_link, to_text
-from ipldstore.cli.blocks import measure_local, open_blocks
+from ipldstore.cid import Link, as_link, to_text
+from ipldstore.cli.blocks import Extent, measure_local, open_blocks
 from ipldstore.cli.destination import appearing
 from ipldstore.cli.interruption import KEPT, interruptible
 from ipldstore.cli.output import count_text, say
 from ipldstore.cli.progress import Advance, progress
 from ipldstore.cli.reading import watched_reading
 from ipldstore.cli.roots import opened
+from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.views.words import size_text
 
 STANDARD_STREAM = "-"
 
 
-def export_archive(what: str, file: str, blocks: str) -> dict[str, Any]:
+def export_archive(what: str, file: str, blocks: str, since: str | None = None) -> dict[str, Any]:
     """Write a hierarchy as a CAR archive, and return what was done.
 
     Parameters
@@ -31,16 +32,14 @@ def export_archive(what: str, file: str, blocks: str) -> dict[str, Any]:
         The hierarchy, as in `opened`.
     file
         A path where nothing is yet, or ``-`` for standard output.
+    since
+        The root of what the other side has, whose blocks are left out.
     """
     with opened(what, blocks) as (backend, root):
-        extent = measure_local(backend, root)
-        with (
-            _output(file) as stream,
-            watched_reading("exporting", backend, root, extent) as watched,
-        ):
-            mapping = HierarchyMapping(watched, root=root, read_only=True)
-            size = mapping.to_car(stream)
-    assert isinstance(size, int)
+        known = None if since is None else backend.resolve(since)
+        extent = measure_local(backend, root) if known is None else None
+        with _output(file) as stream:
+            size = _write(stream, backend, root, extent, known)
     source = f"from {backend!r}" if extent is None else f"{count_text(extent.blocks, 'block')} as"
     say(f"exported {source} an archive of {size_text(size)}")
     return {
@@ -49,6 +48,25 @@ def export_archive(what: str, file: str, blocks: str) -> dict[str, Any]:
         "bytes": size,
         "blocks": None if extent is None else extent.blocks,
     }
+
+
+def _write(
+    stream: BinaryIO,
+    backend: ContentAddressableStore,
+    root: Link,
+    extent: Extent | None,
+    known: Link | None,
+) -> int:
+    if known is None:
+        with watched_reading("exporting", backend, root, extent) as watched:
+            size = HierarchyMapping(watched, root=root, read_only=True).to_car(stream)
+    else:
+        with progress("exporting", None) as advance:
+            counted = cast("BinaryIO", _Counted(stream, advance))
+            mapping = HierarchyMapping(backend, root=root, read_only=True)
+            size = mapping.to_car(counted, since=known)
+    assert isinstance(size, int)
+    return size
 
 
 def import_archive(file: str, blocks: str) -> dict[str, Any]:
@@ -70,13 +88,13 @@ def import_archive(file: str, blocks: str) -> dict[str, Any]:
             counted = _Counted(stream, advance)
             root = as_link(HierarchyMapping(backend).import_car(cast("BinaryIO", counted)))
         extent = measure_local(backend, root)
-    say(f"imported into {backend!r}" if extent is None else f"imported {extent}")
+    say(f"imported into {backend!r}" if extent is None else f"imported a hierarchy of {extent}")
     count, total = (None, None) if extent is None else extent
     return {"root": to_text(root), "file": file, "blocks": count, "bytes": total}
 
 
 class _Counted:
-    """A binary stream that tells how many bytes were read from it."""
+    """A binary stream that tells how many bytes go through it."""
 
     def __init__(self, stream: BinaryIO, advance: Advance) -> None:
         self._stream = stream
@@ -86,6 +104,11 @@ class _Counted:
         data = self._stream.read(size)
         self._advance(len(data))
         return data
+
+    def write(self, data: bytes) -> int:
+        count = self._stream.write(data)
+        self._advance(count)
+        return count
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def test_from_one_folder_into_another_through_a_pipe(call: Any, consolidated: Pa
     assert said == b"exported 2 blocks as an archive of 560 bytes\n"
     assert importing.returncode == 0
     assert importing.stdout == f"{CONSOLIDATED_ROOT}\n".encode()
-    assert importing.stderr == b"imported 2 blocks, 426 bytes\n"
+    assert importing.stderr == b"imported a hierarchy of 2 blocks, 426 bytes\n"
     assert call("get", CONSOLIDATED_ROOT, "back", "--blocks", "other").code == 0
 
 
@@ -53,6 +53,21 @@ def test_known_sizes(
     )
     assert Path("x.car").read_bytes() == exported.out
     assert call("import", "x.car", "--blocks", "other").out == f"{root}\n".encode()
+
+
+def test_only_what_is_new(call: Any, classic: Path, consolidated: Path) -> None:
+    for folder in ("consolidated.zarr", "classic.zarr"):
+        call("put", folder)
+    whole = call("export", CLASSIC_ROOT).out
+    part = call("export", CLASSIC_ROOT, "new.car", "--since", CONSOLIDATED_ROOT)
+    assert (part.code, part.out) == (0, b"")
+    assert Path("new.car").stat().st_size < len(whole)
+    assert call("import", "new.car", "--blocks", "empty").code == 3
+    call("put", "consolidated.zarr", "--blocks", "other")
+    assert call("import", "new.car", "--blocks", "other").code == 0
+    assert call("verify", CLASSIC_ROOT, "--blocks", "other").code == 0
+    assert call("export", CLASSIC_ROOT, "--since", ABSENT_ROOT).code == 3
+    assert call("export", CLASSIC_ROOT, "--since", "no CID").code == 2
 
 
 def test_export_over_something(call: Any, classic: Path) -> None:

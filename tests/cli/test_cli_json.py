@@ -37,6 +37,7 @@ CASES = [
     ("verify", ["verify", "x.car"]),
     ("copy", ["copy", "x.car", "sqlite:other.db"]),
     ("export", ["export", CLASSIC_ROOT, "y.car"]),
+    ("export", ["export", CLASSIC_ROOT, "y.car", "--since", CONSOLIDATED_ROOT]),
     ("import", ["import", "x.car", "--blocks", "other"]),
     ("unixfs", ["unixfs", CLASSIC_ROOT]),
     ("check-compression", ["check-compression", CLASSIC_ROOT]),

@@ -24,6 +24,14 @@ def export(
     file: Annotated[
         str, typer.Argument(metavar="FILE|-", help="What to make; - for standard output.")
     ] = "-",
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="CID",
+            help="Leave out the blocks of this root, such as an old version.",
+        ),
+    ] = None,
     blocks: Blocks = BLOCKS,
     json: Json = False,
 ) -> None:
@@ -35,7 +43,7 @@ def export(
         raise typer.BadParameter("--json needs a FILE: the archive is on standard output")
     if file == STANDARD_STREAM and sys.stdout.isatty():
         raise typer.BadParameter("an archive does not go to a terminal: name a FILE, or pipe it")
-    show(export_archive(root, file, blocks))
+    show(export_archive(root, file, blocks, since))
 
 
 def import_(
