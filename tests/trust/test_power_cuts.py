@@ -14,7 +14,7 @@ from power_recorder import record
 from power_script import KINDS
 
 SCRIPT = Path(__file__).with_name("power_script.py")
-LARGE = os.environ.get("IPLDSTORE_LARGE") == "1"
+LARGE = os.environ.get("IPLDSTORE_EVERY_CUT") == "1"
 CUTS = 3000 if LARGE else 80
 SUBSETS = 40 if LARGE else 4
 
