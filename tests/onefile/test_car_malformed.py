@@ -45,6 +45,12 @@ def open_bytes(path, data, **options):
     return CARStore(path, **options)
 
 
+def test_the_file_is_named(path):
+    with pytest.raises(CarFormatError) as caught:
+        open_bytes(path, b"<!doctype html><title>no archive</title>")
+    assert caught.value.__notes__ == [f"in {str(path)!r}"]
+
+
 @pytest.mark.parametrize("read_only", [True, False])
 def test_every_truncation_is_read_up_to_its_end_and_written_again(path, read_only):
     for size in range(20, len(ARCHIVE)):

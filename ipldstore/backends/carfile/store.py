@@ -15,7 +15,7 @@ from ipldstore.backends.carfile.sections import Section
 from ipldstore.car import encode_header, encode_section_head
 from ipldstore.cid import Link, identity_data, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
-from ipldstore.errors import BackendError, BlockNotFoundError, ReadOnlyStoreError
+from ipldstore.errors import BackendError, BlockNotFoundError, CarFormatError, ReadOnlyStoreError
 
 _EMPTY_HIERARCHY = b"\xa0"
 
@@ -297,6 +297,11 @@ class CARStore(ContentAddressableStore):
         except OSError as error:
             block = "" if cid is None else f"block {to_text(cid)}: "
             raise BackendError(f"{block}{what} {str(self.path)!r}: {error.strerror}") from error
+        except CarFormatError as error:
+            note = f"in {str(self.path)!r}"
+            if note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
+            raise
 
 
 _stores: WeakSet[CARStore] = WeakSet()
