@@ -32,7 +32,7 @@ from ipldstore.cid import multihash_of  # noqa: E402
 
 WRITERS, READERS = 3, 2
 NUMBERS_OF_A_WRITER = 1_000_000
-DISK_BYTES = 1 << 30
+DISK_BYTES, DISK_BYTES_A_MINUTE = 512 << 20, 64 << 20
 FAULTS_OF_GATEWAY = (
     faulty_gateway.honest,
     faulty_gateway.bit_flipped,
@@ -207,10 +207,11 @@ def resident(pid):
 
 
 @contextlib.contextmanager
-def own_disk(folder):
+def own_disk(folder, minutes):
     """Mount a disk in memory on a folder; says whether that could be done."""
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)]
+    size = DISK_BYTES + int(minutes * DISK_BYTES_A_MINUTE)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
     is_mounted = not subprocess.run(command, capture_output=True, check=False).returncode
     try:
         yield is_mounted
@@ -221,7 +222,7 @@ def own_disk(folder):
 
 def run(minutes, folder):
     with (
-        own_disk(folder / "disk") as is_own_disk,
+        own_disk(folder / "disk", minutes) as is_own_disk,
         Node(folder / "node", offline=True) as node,
         faulty_gateway.FaultyGateway(node.gateway, faulty_gateway.honest) as gateway,
     ):

@@ -41,7 +41,7 @@ def write_directory(folder, first):
             root = store.freeze()
             say("frozen", number, root)
             number += 1
-            time.sleep(0.03)
+            time.sleep(0.15)
             continue
         say("refused", 1)
         time.sleep(0.05)
