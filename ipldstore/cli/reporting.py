@@ -58,6 +58,8 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             raise
         except (Exception, KeyboardInterrupt) as error:
             raise typer.Exit(report(error)) from None
+        finally:
+            choose_json(False)
 
     return run
 
