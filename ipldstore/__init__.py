@@ -41,6 +41,9 @@ if TYPE_CHECKING:
         LimitExceededError,
         MergeConflictError,
         ReadOnlyStoreError,
+        ReentrantCallError,
+        UnfrozenChangesError,
+        UnfrozenChangesWarning,
     )
     from ipldstore.inventory import info
     from ipldstore.opening import open  # noqa: A004
@@ -69,6 +72,9 @@ _ERRORS = (
     "LimitExceededError",
     "MergeConflictError",
     "ReadOnlyStoreError",
+    "ReentrantCallError",
+    "UnfrozenChangesError",
+    "UnfrozenChangesWarning",
 )
 _HOMES = {
     "Change": "ipldstore.store.diff",
@@ -133,8 +139,11 @@ __all__ = [
     "ObjectCAStore",
     "Problem",
     "ReadOnlyStoreError",
+    "ReentrantCallError",
     "SQLiteCAStore",
     "StoredBlock",
+    "UnfrozenChangesError",
+    "UnfrozenChangesWarning",
     "UnionCAStore",
     "VerifyReport",
     "car_reference_fs",

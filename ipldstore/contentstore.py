@@ -19,6 +19,7 @@ from ipldstore.cid import (
     make_link,
     to_cid,
     to_text,
+    using_multiformats,
     verify_block,
 )
 from ipldstore.errors import BackendError, BlockNotFoundError, CodecError, InvalidCIDError
@@ -66,6 +67,8 @@ class ContentAddressableStore(ABC):
         asynchronous methods, which such a store should override.
     is_shared : bool
         Whether a pickled copy in another process reaches the same blocks; True by default.
+    in_memory : bool
+        Whether the blocks go with the process; False by default.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class ContentAddressableStore(ABC):
 
     inline_limit: int = 0
     is_shared: bool = True
+    in_memory: bool = False
 
     def __init__(self, *, default_hash: str = "sha2-256") -> None:
         hash_function(default_hash)
@@ -350,13 +354,14 @@ class ContentAddressableStore(ABC):
             return data
         if len(data) > MAX_CBOR_BYTES:
             raise CodecError(f"block {to_text(link)}: {len(data)} bytes, at most {MAX_CBOR_BYTES}")
-        import dag_cbor
-        from dag_cbor.encoding.err import CBORError
+        with using_multiformats():
+            import dag_cbor
+            from dag_cbor.encoding.err import CBORError
 
-        try:
-            return dag_cbor.decode(data)
-        except (CBORError, ValueError, KeyError, OverflowError, RecursionError) as error:
-            raise CodecError(f"block {to_text(link)} is not DAG-CBOR: {error}") from error
+            try:
+                return dag_cbor.decode(data)
+            except (CBORError, ValueError, KeyError, OverflowError, RecursionError) as error:
+                raise CodecError(f"block {to_text(link)} is not DAG-CBOR: {error}") from error
 
     def put(self, value: Any) -> CID:
         """Keep an IPLD value as a block, and flush.
@@ -378,13 +383,14 @@ class ContentAddressableStore(ABC):
         """
         if isinstance(value, bytes | bytearray | memoryview):
             return self._put_flushed(bytes(value), "raw")
-        import dag_cbor
-        from dag_cbor.encoding.err import CBORError
+        with using_multiformats():
+            import dag_cbor
+            from dag_cbor.encoding.err import CBORError
 
-        try:
-            data = dag_cbor.encode(value)
-        except (CBORError, TypeError, ValueError, RecursionError) as error:
-            raise CodecError(f"cannot encode the value as DAG-CBOR: {error}") from error
+            try:
+                data = dag_cbor.encode(value)
+            except (CBORError, TypeError, ValueError, RecursionError) as error:
+                raise CodecError(f"cannot encode the value as DAG-CBOR: {error}") from error
         return self._put_flushed(data, "dag-cbor")
 
     def _put_flushed(self, data: bytes, codec: str) -> CID:

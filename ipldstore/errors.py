@@ -101,3 +101,15 @@ class BackendError(IPLDStoreError):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class ReentrantCallError(IPLDStoreError, RuntimeError):
+    """A signal handler or finalizer called a store that its own thread was in the middle of."""
+
+
+class UnfrozenChangesError(IPLDStoreError, ValueError):
+    """Changes that are not frozen would be lost by opening another root."""
+
+
+class UnfrozenChangesWarning(UserWarning):
+    """Changes that were never frozen are lost with their store."""

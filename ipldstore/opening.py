@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ipldstore.cid import CIDLike, Link, as_link, parse_text, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidCIDError, InvalidKeyError
-from ipldstore.registry import BlockStoreURLError, find_blocks, open_block_store, redact
+from ipldstore.registry import BlockStoreURLError, find_blocks, open_block_store
+from ipldstore.urls import show_url
 
 if TYPE_CHECKING:
     from ipldstore.store import IPLDStore
@@ -48,7 +49,8 @@ def open(  # noqa: A001
     Returns
     -------
     IPLDStore
-        A mapping and Zarr store. ``store.backend.close()`` closes its block store.
+        A mapping and Zarr store. ``store.close()`` closes its block store; ``with open(...) as
+        store:`` also freezes what was written, unless there is an exception.
 
     Raises
     ------
@@ -82,7 +84,7 @@ def open(  # noqa: A001
     elif blocks is None:
         backend = open_block_store(what, create=not read_only, **options)  # type: ignore[arg-type]
     else:
-        raise TypeError(f"blocks= goes with a root; {redact(what)!r} is none")  # type: ignore[arg-type]
+        raise TypeError(f"blocks= goes with a root; {show_url(os.fspath(what))!r} is none")  # type: ignore[arg-type]
     try:
         if root is None and read_only:
             root = _noted_root(backend, what)
@@ -119,7 +121,7 @@ def _noted_root(backend: ContentAddressableStore, what: Any) -> Link:
     root = backend.noted_root
     if root is None:
         raise BlockStoreURLError(
-            f"{redact(what)!r} is a block store that notes no root: name one, "
+            f"{show_url(os.fspath(what))!r} is a block store that notes no root: name one, "
             "open(CID, blocks=...), or begin an empty hierarchy in it with read_only=False"
         )
     return root

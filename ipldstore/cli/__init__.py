@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import warnings
+
+from ipldstore.errors import UnfrozenChangesWarning
 
 
 def main() -> None:
@@ -13,21 +16,25 @@ def main() -> None:
     SystemExit
         Always, with one of the exit codes that ``ipldstore --help`` explains.
     """
+    from ipldstore.cli.escaping import escaped_output
     from ipldstore.cli.interruption import INTERRUPTED, end_soon_if_interrupted, leave
 
     end_soon_if_interrupted()
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        from ipldstore.cli.app import app
-        from ipldstore.cli.completion import PROGRAM, prepare_to_answer
+    # a command that fails says so itself
+    warnings.simplefilter("ignore", UnfrozenChangesWarning)
+    with escaped_output():
+        try:
+            from ipldstore.cli.app import app
+            from ipldstore.cli.completion import PROGRAM, prepare_to_answer
 
-        prepare_to_answer()
-        code = app(prog_name=PROGRAM, standalone_mode=False)
-    except (Exception, KeyboardInterrupt) as error:
-        from ipldstore.cli.reporting import report
+            prepare_to_answer()
+            code = app(prog_name=PROGRAM, standalone_mode=False)
+        except SystemExit:
+            raise
+        except BaseException as error:
+            from ipldstore.cli.reporting import report
 
-        code = report(error)
-    if code == INTERRUPTED:
-        leave()
+            code = report(error)
+        if code == INTERRUPTED:
+            leave()
     sys.exit(code)

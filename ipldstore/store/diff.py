@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ipldstore.cid import CIDLike, Link, as_link, to_text
 from ipldstore.contentstore import ContentAddressableStore, require_block_store
+from ipldstore.locks import Guard
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.diff import Difference, Source, iter_differences
 from ipldstore.tree.nodes import Directory
-
-if TYPE_CHECKING:
-    from _thread import RLock as Lock
 
 Hierarchy: TypeAlias = "HierarchyMapping | CIDLike"
 
@@ -104,13 +101,13 @@ class _Side:
     """One of the two hierarchies: its root, where its blocks are, and its lock if it may change."""
 
     root: Link | Directory
-    lock: Lock | None = None
+    lock: Guard | None = None
 
     def __init__(self, hierarchy: Hierarchy, backend: ContentAddressableStore) -> None:
         if isinstance(hierarchy, HierarchyMapping):
             state = hierarchy._state
             backend = state.backend
-            with state.lock:
+            with state.lock():
                 root = state.tree.root
                 if root is None:
                     self.lock = state.lock
@@ -120,16 +117,17 @@ class _Side:
         self.source = Source(backend.get_block, partial(backend.make_cid, codec="dag-cbor"))
 
 
-def _iter_locked(differences: Iterator[Difference], locks: list[Lock]) -> Iterator[Change]:
-    locks.sort(key=id)
-    while True:
-        with ExitStack() as stack:
-            for lock in locks:
-                stack.enter_context(lock)
-            found = next(differences, None)
-        if found is None:
-            return
+def _iter_locked(differences: Iterator[Difference], locks: Iterable[Guard]) -> Iterator[Change]:
+    locks = sorted(set(locks), key=id)
+    while (found := _next_within(locks, differences)) is not None:
         yield _make_change(found)
+
+
+def _next_within(locks: list[Guard], differences: Iterator[Difference]) -> Difference | None:
+    if not locks:
+        return next(differences, None)
+    with locks[0]():
+        return _next_within(locks[1:], differences)
 
 
 def _make_change(found: Difference) -> Change:

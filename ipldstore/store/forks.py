@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from ipldstore.cid import Link, to_text
@@ -14,6 +14,8 @@ from ipldstore.errors import (
     MergeConflictError,
     ReadOnlyStoreError,
 )
+from ipldstore.limits import MAX_HELD_KEYS
+from ipldstore.store.expansion import check_held
 from ipldstore.store.state import State, find_own, note_own
 from ipldstore.store.values import make_entry, read_value
 from ipldstore.tree.documents import Document
@@ -21,7 +23,7 @@ from ipldstore.tree.encode import Put
 from ipldstore.tree.keys import split_key
 from ipldstore.tree.nodes import Directory
 from ipldstore.tree.pages import Load
-from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
+from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Note, Tree
 
 Value: TypeAlias = Link | Document
 Rule: TypeAlias = Callable[[str, list[bytes | None]], bytes | None]
@@ -67,15 +69,18 @@ def _identify(entry: Value | None, name: Put) -> Link | None:
 
 
 class RecordingTree(Tree):
-    """A tree that notes what is changed in it.
+    """A tree that can tell what was changed in it.
+
+    Before a key is changed for the first time, the value that it had is noted. What a change was
+    is found out later, from that and from what is there: so an interrupt cannot come between a
+    change and its record.
 
     Parameters
     ----------
-    load, root, cache_bytes
+    load, root, cache_bytes, note_change
         As in `Tree`.
     changes
-        What was changed already, which is made up for when the tree is first needed; what is
-        changed from now on goes there too.
+        What was changed already, which is made up for when the tree is first needed.
     name
         Returns the CID that a dag-cbor block will have.
 
@@ -93,59 +98,64 @@ class RecordingTree(Tree):
         name: Put,
         *,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
+        note_change: Note | None = None,
     ) -> None:
-        super().__init__(load, root, cache_bytes=cache_bytes)
-        self._changes = changes
+        super().__init__(load, root, cache_bytes=cache_bytes, note_change=note_change)
         self._name = name
         self._base = root
-        self._is_behind = bool(changes)
+        self._changes = changes
+        self._before = {key: change.before for key, change in changes.items()}
         self.is_used = False
         if changes:
-            self.root = None
+            self._standing = None, None
 
     @property
     def top(self) -> Directory:
         """The root directory, loaded and brought up to the changes if it was not."""
-        if self._is_behind:
-            self._catch_up()
+        if self._standing == (None, None):
+            tree = Tree(self._load, self._base)
+            apply_changes(tree, {key: change.after for key, change in self._changes.items()})
+            self._standing = None, tree.top
         return super().top
 
-    def _catch_up(self) -> None:
-        tree = Tree(self._load, self._base)
-        apply_changes(tree, {key: change.after for key, change in self._changes.items()})
-        self._top = tree.top
-        self._is_behind = False
+    @property
+    def changes(self) -> Changes:
+        """How the tree differs from what it began with; a key that was put back does not."""
+        if self._standing == (None, None):
+            return dict(self._changes)
+        found: Changes = {}
+        for key, before in self._before.items():
+            after = self.find(split_key(key))
+            if _identify(after, self._name) != before:
+                found[key] = Change(before, after)
+        return found
 
     def insert(self, segments: Sequence[str], entry: Value) -> None:
-        before = self.find(segments)
+        self._note_before("/".join(segments), self.find(segments))
         super().insert(segments, entry)
-        self._note("/".join(segments), before, entry)
 
     def remove(self, segments: Sequence[str]) -> bool:
         before = self.find(segments)
-        removed = super().remove(segments)
-        if removed:
-            self._note("/".join(segments), before, None)
-        return removed
+        if before is not None:
+            self._note_before("/".join(segments), before)
+        return super().remove(segments)
 
     def remove_directory(self, segments: Sequence[str]) -> bool:
-        gone = [("/".join((*segments, key)), entry) for key, entry in self.iter_entries(segments)]
-        removed = super().remove_directory(segments)
-        for key, entry in gone:
-            self._note(key, entry, None)
-        return removed
+        for key, entry in self.iter_entries(segments, max_keys=MAX_HELD_KEYS):
+            self._note_before("/".join((*segments, key)), entry)
+        return super().remove_directory(segments)
+
+    def peek(self, segments: Sequence[str]) -> tuple[bool, Value | None]:
+        self.is_used = True
+        return super().peek(segments)
 
     def _existing(self, segments: Sequence[str]) -> list[Directory]:
         self.is_used = True
         return super()._existing(segments)
 
-    def _note(self, key: str, before: Value | None, after: Value | None) -> None:
-        known = self._changes.get(key)
-        first = known.before if known else _identify(before, self._name)
-        if _identify(after, self._name) == first:
-            self._changes.pop(key, None)
-        else:
-            self._changes[key] = Change(first, after)
+    def _note_before(self, key: str, entry: Value | None) -> None:
+        if key not in self._before:
+            self._before[key] = _identify(entry, self._name)
 
 
 def apply_changes(tree: Tree, wanted: dict[str, Value | None]) -> None:
@@ -208,6 +218,8 @@ class ForkState(State):
         look for what is written here, such as within an array that dask sent to a worker.
     """
 
+    how_to_keep = "store.merge(fork) brings the changes of a fork into its store"
+
     tree: RecordingTree
 
     def __init__(
@@ -221,7 +233,7 @@ class ForkState(State):
         sealed: bool = False,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
-        self.changes = changes or {}
+        self._changes = changes or {}
         self._base = root
         self._is_sealed = sealed
         super().__init__(backend, root, token=token, detached=detached, cache_bytes=cache_bytes)
@@ -241,28 +253,33 @@ class ForkState(State):
         if self.is_detached:
             raise ReadOnlyStoreError(_SEALED if self._is_sealed else _NOT_SHARED)
 
-    def open_root(self, root: Link) -> None:
+    def open_root(self, root: Link, *, discard: bool = False) -> None:
         raise IPLDStoreError("a fork keeps to the root it began with: open the root in a store")
 
     def note_root(self, root: Link) -> None:
         """Leave the root of the block store to those who merge the fork."""
 
-    def mark(self) -> Callable[[], None]:
-        changes = dict(self.changes)
+    def remove_directory(self, segments: Sequence[str]) -> None:
+        with self.lock():
+            directory = self.tree.find_directory(segments)
+            if directory is not None:
+                check_held(directory, self.backend.get_block)
+        super().remove_directory(segments)
 
-        def back() -> None:
-            self.changes = changes
-            self.tree = self._make_tree(self._base)
-
-        return back
+    def copy_tree(self) -> Tree:
+        return self._make_recording(self.tree.changes)
 
     def _make_tree(self, root: Link | None) -> RecordingTree:
+        return self._make_recording(self._changes)
+
+    def _make_recording(self, changes: Changes) -> RecordingTree:
         return RecordingTree(
             self.backend.get_block,
-            root,
-            self.changes,
+            self._base,
+            changes,
             self.name_node,
             cache_bytes=self.cache_bytes,
+            note_change=self._note_change,
         )
 
 
@@ -306,8 +323,10 @@ def changes_of(state: State | None) -> Changes:
     if not isinstance(state, ForkState):
         raise TypeError("expected a store that fork() made")
     state.backend.flush()
-    with state.lock:
-        return dict(state.changes)
+    with state.lock():
+        changes = state.tree.changes
+        state.unfrozen.clear()
+    return changes
 
 
 def join_changes(parts: Iterable[Changes]) -> Changes:
@@ -333,14 +352,58 @@ def merge_changes(state: State, parts: Sequence[Changes], rule: Rule | None = No
     """Make the changes of forks in a hierarchy, all or none; see `Hierarchy.merge`."""
     for part in parts:
         _check_blocks(state.backend, part)
-    with state.lock:
-        wanted = _settle(state, parts, rule)
-        go_back = state.mark()
-        try:
-            apply_changes(state.tree, wanted)
-        except BaseException:
-            go_back()
-            raise
+    changes: dict[str, list[Change]] = {}
+    for part in parts:
+        for key, change in part.items():
+            changes.setdefault(key, []).append(change)
+    answers: dict[str, _Answer] = {}
+    while open_keys := _merge_settled(state, changes, answers):
+        if rule is None:
+            raise _conflict(open_keys, _CHANGED_TWICE)
+        # outside of the lock, as a rule may look into the store
+        for key, sides in open_keys.items():
+            answers[key] = _Answer(list(sides), _ask(state.backend, rule, key, sides.values()))
+
+
+class _Answer(NamedTuple):
+    """What a rule said of a conflict.
+
+    Attributes
+    ----------
+    sides : list of Link or None
+        The different values that it was asked about.
+    entry : Link, Document or None
+        The entry that the key shall have.
+    """
+
+    sides: list[Link | None]
+    entry: Value | None
+
+
+Sides: TypeAlias = dict[Link | None, Value | None]
+
+
+def _merge_settled(
+    state: State, changes: Mapping[str, Sequence[Change]], answers: Mapping[str, _Answer]
+) -> dict[str, Sides]:
+    """Make the changes, or none and return the conflicts that there is no answer to."""
+    with state.lock():
+        wanted: dict[str, Value | None] = {}
+        open_keys: dict[str, Sides] = {}
+        for key, versions in changes.items():
+            sides = _sides(state, key, versions)
+            answer = answers.get(key)
+            if len(sides) == 1:
+                (wanted[key],) = sides.values()
+            elif answer is not None and answer.sides == list(sides):
+                wanted[key] = answer.entry
+            else:
+                open_keys[key] = sides
+        if not open_keys:
+            tree = state.copy_tree()
+            apply_changes(tree, wanted)
+            state.tree = tree
+    return open_keys
 
 
 def _check_blocks(backend: ContentAddressableStore, part: Changes) -> None:
@@ -355,41 +418,20 @@ def _check_blocks(backend: ContentAddressableStore, part: Changes) -> None:
             return
 
 
-def _settle(state: State, parts: Sequence[Changes], rule: Rule | None) -> dict[str, Value | None]:
-    """Return the entry that each changed key shall have."""
-    changes: dict[str, list[Change]] = {}
-    for part in parts:
-        for key, change in part.items():
-            changes.setdefault(key, []).append(change)
-    wanted = {}
-    clashing = []
-    for key, versions in changes.items():
-        sides = _sides(state, key, versions)
-        if len(sides) == 1:
-            wanted[key] = sides[0]
-        elif rule is None:
-            clashing.append(key)
-        else:
-            wanted[key] = _ask(state.backend, rule, key, sides)
-    if clashing:
-        raise _conflict(clashing, _CHANGED_TWICE)
-    return wanted
-
-
-def _sides(state: State, key: str, versions: Sequence[Change]) -> list[Value | None]:
+def _sides(state: State, key: str, versions: Sequence[Change]) -> Sides:
     """Return the different entries that a key was given, by the hierarchy itself and by forks."""
     entry = state.tree.find(split_key(key))
     present = _identify(entry, state.name_node)
-    sides: dict[Link | None, Value | None] = {}
+    sides: Sides = {}
     if any(change.before != present for change in versions):
         sides[present] = entry
     for change in versions:
         sides.setdefault(_identify(change.after, state.name_node), change.after)
-    return list(sides.values())
+    return sides
 
 
 def _ask(
-    backend: ContentAddressableStore, rule: Rule, key: str, sides: Sequence[Value | None]
+    backend: ContentAddressableStore, rule: Rule, key: str, sides: Collection[Value | None]
 ) -> Value | None:
     values = [None if side is None else bytes(read_value(backend, side)) for side in sides]
     value = rule(key, values)

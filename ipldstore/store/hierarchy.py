@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from ipldstore.backends.mapping import MappingCAStore
-from ipldstore.cid import CIDLike, as_link, to_cid, to_text
+from ipldstore.cid import CIDLike, Link, as_link, to_cid, to_text
 from ipldstore.contentstore import ContentAddressableStore, require_block_store
-from ipldstore.errors import ReadOnlyStoreError
+from ipldstore.errors import IPLDStoreError, ReadOnlyStoreError
 from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.store import archive
 from ipldstore.store.forks import Rule, changes_of, make_fork, merge_changes
@@ -17,6 +18,8 @@ from ipldstore.store.state import State
 from ipldstore.tree.tree import DEFAULT_CACHE_BYTES
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from multiformats import CID
 
     from ipldstore.backends.ipfs.store import IPFSStore
@@ -89,31 +92,79 @@ class Hierarchy:
     def root_cid(self) -> CID | None:
         """The CID of the whole hierarchy; None while changes are not frozen."""
         root = self._state.root
-        return None if root is None else to_cid(root)
+        if root is None:
+            return None
+        self._state.note_handed_out(root)
+        return to_cid(root)
 
     def freeze(self) -> CID:
         """Put the blocks of all that changed and return the root CID of the hierarchy.
+
+        Directories that the block store has lost since this store loaded or put them are put
+        again.
 
         Raises
         ------
         BackendError
             If a block cannot be kept; the changes are still there, and not frozen.
+        BlockNotFoundError
+            If a value that was written is not in the block store any more, or a directory that
+            this store loaded or put is neither there nor in memory; the same holds then.
+        ReentrantCallError
+            If a signal handler calls it in the middle of another call.
         """
-        root = self._state.freeze()
+        root = self._freeze()
         if not self._read_only:
             self._state.note_root(root)
         return to_cid(root)
 
-    def set_root(self, root: CIDLike) -> None:
-        """Open another hierarchy on the same block store; changes that are not frozen are gone.
+    def _freeze(self) -> Link:
+        root = self._state.freeze()
+        self._state.note_handed_out(root)
+        return root
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Freeze what was written, but not after an exception, and close."""
+        if error is not None:
+            # what went wrong first is what counts
+            with suppress(IPLDStoreError):
+                self.close()
+            return
+        try:
+            if not self.read_only:
+                self.freeze()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the connections and files of the block store; nothing is frozen by that.
+
+        What is used afterwards opens them anew.
+        """
+        self.backend.close()
+
+    def set_root(self, root: CIDLike, *, discard: bool = False) -> None:
+        """Open another hierarchy on the same block store.
 
         Parameters
         ----------
         root
             Its root CID, in any form.
+        discard
+            Whether changes that are not frozen may be lost.
 
         Raises
         ------
+        UnfrozenChangesError
+            If there are changes that are not frozen, and they are not to be discarded.
         InvalidCIDError
             If the CID is malformed.
         BlockNotFoundError, CorruptBlockError
@@ -122,7 +173,7 @@ class Hierarchy:
             If it is not a directory. In all these cases the store is as it was.
         """
         self._check_writable()
-        self._state.open_root(self.backend.resolve(root))
+        self._state.open_root(self.backend.resolve(root), discard=discard)
 
     def fork(self) -> Self:
         """Return a writer for another thread or process, whose changes can be merged.
@@ -228,17 +279,19 @@ class Hierarchy:
         InvalidKeyError
             If the path is malformed, or not that of a directory.
         """
-        root = self._state.freeze()
+        root = self._freeze()
         known = None if since is None else as_link(since)
         return archive.export(self.backend, root, destination, since=known, path=path)
 
-    def import_car(self, source: archive.Source) -> CID:
+    def import_car(self, source: archive.Source, *, discard: bool = False) -> CID:
         """Read a CAR archive, keep its blocks and open its root.
 
         Parameters
         ----------
         source
             A CARv1 or CARv2 archive with one root: its bytes, its path, or a binary stream.
+        discard
+            Whether changes that are not frozen may be lost.
 
         Returns
         -------
@@ -247,6 +300,8 @@ class Hierarchy:
 
         Raises
         ------
+        UnfrozenChangesError
+            If there are changes that are not frozen, and they are not to be discarded.
         CarFormatError
             If the archive is malformed, truncated, or holds a block that does not match its CID.
         BlockNotFoundError
@@ -256,8 +311,10 @@ class Hierarchy:
             blocks that arrived may stay in the block store.
         """
         self._check_writable()
+        if not discard:
+            self._state.check_frozen()
         root = archive.load(self.backend, source)
-        self._state.open_root(root)
+        self._state.open_root(root, discard=discard)
         return to_cid(root)
 
     @classmethod
@@ -269,12 +326,19 @@ class Hierarchy:
         store.import_car(source)
         return store
 
-    def to_unixfs(self) -> CID:
+    def to_unixfs(self, *, max_files: int | None = None, max_bytes: int | None = None) -> CID:
         """Freeze, and keep the hierarchy also as a UnixFS directory of plain files.
 
         It shares the blocks of the values, and is what ``ipfs add -r --hidden`` makes in the
         profile ``unixfs-v1-2025`` of the files that ``ipldstore get`` writes. Anything that reads
         IPFS directories reads it without this package.
+
+        Parameters
+        ----------
+        max_files, max_bytes
+            How many files there may be, and of how many bytes, if that is far more than what the
+            distinct blocks hold: a few blocks can repeat each other without end. A million and
+            64 GiB if None.
 
         Returns
         -------
@@ -283,6 +347,8 @@ class Hierarchy:
 
         Raises
         ------
+        LimitExceededError
+            If the hierarchy stands for more; nothing is written then.
         BlockNotFoundError, CorruptBlockError
             If a block of the hierarchy cannot be had.
         BackendError
@@ -290,7 +356,9 @@ class Hierarchy:
         """
         from ipldstore.store.plain import write_plain
 
-        directory = write_plain(self.backend, self._state.freeze())
+        directory = write_plain(
+            self.backend, self._freeze(), max_files=max_files, max_bytes=max_bytes
+        )
         self.backend.flush()
         return to_cid(directory)
 
@@ -365,7 +433,7 @@ class Hierarchy:
         """
         from ipldstore.store.publish import publish
 
-        root = self._state.freeze()
+        root = self._freeze()
         return publish(
             root, self.backend, node, name=name, key=key, replace=replace, announce=announce
         )

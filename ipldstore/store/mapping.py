@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError, IPLDStoreError
 from ipldstore.limits import MAX_HELD_KEYS
+from ipldstore.store.expansion import check_held, measure
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.values import Cut, is_canonical, make_entry, read_value
 from ipldstore.tree.documents import Document
@@ -15,6 +16,9 @@ from ipldstore.tree.keys import split_key, split_path
 
 if TYPE_CHECKING:
     from multiformats import CID
+
+
+_MISSING: Final = object()
 
 
 class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
@@ -54,10 +58,19 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
 
     def __delitem__(self, key: str) -> None:
         self._check_writable()
-        segments = split_key(key)
-        with self._state.lock:
-            if not self._state.tree.remove(segments):
-                raise KeyError(key)
+        if not self._state.remove(split_key(key)):
+            raise KeyError(key)
+
+    def pop(self, key: str, default: Any = _MISSING) -> Any:
+        """Remove a key and return its value, which is read first; one step under threads."""
+        self._check_writable()
+        while (entry := self._find(key)) is not None:
+            value = bytes(self._read(key, entry))
+            if self._state.remove(split_key(key), entry):
+                return value
+        if default is _MISSING:
+            raise KeyError(key)
+        return default
 
     def __contains__(self, key: object) -> bool:
         try:
@@ -72,7 +85,7 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
         return sum(1 for _ in self)
 
     def __bool__(self) -> bool:
-        with self._state.lock:
+        with self._state.lock():
             return not self._state.tree.is_empty
 
     def __eq__(self, other: object) -> bool:
@@ -94,7 +107,7 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
         self._check_writable()
         self._remove_directory("")
 
-    def normalize(self) -> CID:
+    def normalize(self, *, max_files: int | None = None, max_bytes: int | None = None) -> CID:
         """Rewrite every part of the hierarchy that is not in the canonical form, and freeze.
 
         Roots written by older software then get the CID that writing the same content anew
@@ -102,26 +115,30 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
         not tell that it is canonical.
         """
         self._check_writable()
-        with self._state.lock:
+        with self._state.lock():
+            tree = self._state.tree
+            check_held(tree.top, self.backend.get_block)
+            measure(self.backend, tree.top).check(max_files, max_bytes, parts="keys")
             others = [
                 (key, entry)
-                for key, entry in self._state.tree.iter_entries(max_keys=MAX_HELD_KEYS)
+                for key, entry in tree.iter_entries(max_keys=MAX_HELD_KEYS)
                 if isinstance(entry, Link)
                 and not is_canonical(self.backend, key.rpartition("/")[2], entry)
             ]
             for key, entry in others:
-                self[key] = bytes(self._read(key, entry))
-            self._state.tree.touch_all()
-            return self.freeze()
+                segments = split_key(key)
+                data = bytes(self._read(key, entry))
+                tree.insert(segments, make_entry(self.backend, segments[-1], data))
+            tree.touch_all()
+        return self.freeze()
 
     def _find(self, key: str) -> Link | Document | None:
         segments = split_key(key)
-        with self._state.lock:
+        with self._state.lock():
             return self._state.tree.find(segments)
 
     def _insert(self, segments: list[str], entry: Link | Document) -> None:
-        with self._state.lock:
-            self._state.tree.insert(segments, entry)
+        self._state.insert(segments, entry)
 
     def _read(self, key: str, entry: Link | Document, cut: Cut | None = None) -> bytes | memoryview:
         try:
@@ -134,14 +151,14 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
         tree = self._state.tree
         entries = tree.iter_entries(segments)
         while True:
-            with self._state.lock:
+            with self._state.lock():
                 key = next(entries, (None, None))[0]
             if key is None:
                 return
             yield key
 
     def _entries(self) -> dict[str, Link]:
-        with self._state.lock:
+        with self._state.lock():
             return {
                 key: self.backend.make_cid(entry.encoded, "dag-cbor")
                 if isinstance(entry, Document)
@@ -151,10 +168,8 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
 
     def _list_directory(self, path: str) -> list[str]:
         segments = split_path(path)
-        with self._state.lock:
+        with self._state.lock():
             return self._state.tree.list_directory(segments)
 
     def _remove_directory(self, path: str) -> None:
-        segments = split_path(path)
-        with self._state.lock:
-            self._state.tree.remove_directory(segments)
+        self._state.remove_directory(split_path(path))

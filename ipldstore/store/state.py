@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
-from threading import RLock
+from collections.abc import Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from ipldstore.cid import Link, as_link
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import ReadOnlyStoreError
+from ipldstore.errors import ReadOnlyStoreError, UnfrozenChangesError
+from ipldstore.locks import Guard
+from ipldstore.store.ledger import Ledger
+from ipldstore.store.written import Written
+from ipldstore.tree.documents import Document
 from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
 
 _DETACHED = (
@@ -37,7 +40,19 @@ class State:
         Whether it is a copy of a state in another process.
     cache_bytes
         As in `Tree`.
+
+    Attributes
+    ----------
+    lock : Guard
+        Around the tree.
+    tree : Tree
+        The hierarchy. What changes it in several steps that belong together changes a copy,
+        which then takes its place in a single one.
+    unfrozen : Ledger
+        The changes that are in no root that anybody was told.
     """
+
+    how_to_keep = "call store.freeze() once all is written, or write within `with store:`"
 
     def __init__(
         self,
@@ -49,12 +64,17 @@ class State:
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         self.backend = backend
-        self.lock = RLock()
+        self.lock = Guard()
         self.token = token or uuid.uuid4().hex
         self.cache_bytes = cache_bytes
-        self.tree = self._make_tree(root)
-        self._unflushed: Link | None = None
         self._pid: Final = None if detached else os.getpid()
+        self.unfrozen = Ledger(backend, self.how_to_keep)
+        self._written = Written(backend)
+        self._is_writer = False
+        self._flushed = root
+        self.tree = self._make_tree(root)
+        if not self.is_detached:
+            self.unfrozen.watch(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restore, share(self)
@@ -75,7 +95,16 @@ class State:
             raise ReadOnlyStoreError(_DETACHED)
 
     def _make_tree(self, root: Link | None) -> Tree:
-        return Tree(self.backend.get_block, root, cache_bytes=self.cache_bytes)
+        return Tree(
+            self.backend.get_block,
+            root,
+            cache_bytes=self.cache_bytes,
+            note_change=self._note_change,
+        )
+
+    def _note_change(self, segments: Sequence[str]) -> None:
+        self._is_writer = True
+        self.unfrozen.note(segments)
 
     def _put_node(self, data: bytes) -> Link:
         return as_link(self.backend.put_raw(data, "dag-cbor"))
@@ -87,20 +116,67 @@ class State:
     def root(self) -> Link | None:
         """The root; None while changes are not frozen, or not all of its blocks are kept."""
         root = self.tree.root
-        return None if root == self._unflushed else root
+        return root if root == self._flushed else None
+
+    def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
+        """Set the entry of a value, whose blocks were put."""
+        with self.lock():
+            self._written.note(segments, entry)
+            self.tree.insert(segments, entry)
+
+    def remove(self, segments: Sequence[str], entry: Link | Document | None = None) -> bool:
+        """Remove a value, if an entry is given only that one; False if it is not there."""
+        with self.lock():
+            if entry is not None and self.tree.find(segments) != entry:
+                return False
+            return self.tree.remove(segments)
+
+    def remove_directory(self, segments: Sequence[str]) -> None:
+        """Remove a directory and all in it, if it is there."""
+        with self.lock():
+            self.tree.remove_directory(segments)
+            if not segments:
+                self._is_writer = True
+                self.unfrozen.clear()
 
     def freeze(self) -> Link:
-        """Put the blocks of what changed and return the root once all of them are kept."""
-        with self.lock:
-            changed = self.tree.root is None
-            root = self.tree.freeze(self._put_node, self.name_node)
-            if changed:
-                self._unflushed = root
+        """Put the blocks of what changed and return the root once all of them are kept.
+
+        Nodes that the block store has lost since they were loaded or put are put again.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If a block of the hierarchy that was put here, or a node that was loaded, is gone.
+        BackendError
+            If a block cannot be kept, or it cannot be told whether it is there.
+        """
+        return self._freeze(is_asking=True)
+
+    def _freeze(self, *, is_asking: bool = False) -> Link:
+        with self.lock():
+            if is_asking and self._is_writer:
+                self._written.check(self.tree)
+                self.tree.renew_lost(self._written.find_missing, self.name_node)
+            root = self._freeze_tree()
         self.backend.flush()
-        with self.lock:
-            if self._unflushed == root:
-                self._unflushed = None
+        with self.lock():
+            if self.tree.root == root:
+                self._written.note_frozen()
+                self._flushed = root
         return root
+
+    def _freeze_tree(self) -> Link:
+        root = self.tree.freeze(self._put_node)
+        self.tree.prune(self.name_node)
+        return root
+
+    def note_handed_out(self, root: Link) -> None:
+        """Note that somebody was told a root: its content is not lost with this state."""
+        if self.unfrozen:
+            with self.lock():
+                if self.tree.root == root:
+                    self.unfrozen.clear()
 
     def note_root(self, root: Link) -> None:
         """Tell the block store a root that was frozen."""
@@ -109,30 +185,38 @@ class State:
 
     def snapshot(self) -> Link | None:
         """Return the root of what is there now, None if there is nothing."""
-        with self.lock:
+        with self.lock():
             is_blank = self.tree.root is None and self.tree.is_empty
-        return None if is_blank else self.freeze()
+        return None if is_blank else self._freeze()
 
-    def mark(self) -> Callable[[], None]:
-        """Return what brings the hierarchy back to how it is now."""
-        root = self.snapshot()
+    def copy_tree(self) -> Tree:
+        """Return a tree of what is here now, for changes to be made aside; the lock is held."""
+        is_blank = self.tree.root is None and self.tree.is_empty
+        return self._make_tree(None if is_blank else self._freeze_tree())
 
-        def back() -> None:
-            self.tree = self._make_tree(root)
+    def check_frozen(self) -> None:
+        """Raise `UnfrozenChangesError` if there are changes that are in no root."""
+        if self.unfrozen and self.root is None:
+            raise UnfrozenChangesError(
+                f"{self.unfrozen} would be lost: freeze() the store first, or say discard=True"
+            )
 
-        return back
-
-    def open_root(self, root: Link) -> None:
+    def open_root(self, root: Link, *, discard: bool = False) -> None:
         """Replace the hierarchy by another one, once its root directory is loaded."""
         tree = self._make_tree(root)
         _ = tree.top
-        with self.lock:
+        with self.lock():
+            if not discard:
+                self.check_frozen()
+            self._flushed = root
             self.tree = tree
+            self._written = Written(self.backend)
+            self.unfrozen.clear()
 
 
 _run = uuid.uuid4().hex
 _own: WeakValueDictionary[str, State] = WeakValueDictionary()
-_copies: WeakValueDictionary[tuple[str, Link | None], State] = WeakValueDictionary()
+_made: WeakValueDictionary[tuple[str, Link | None], State] = WeakValueDictionary()
 
 
 def note_own(state: State) -> None:
@@ -168,16 +252,20 @@ def restore(
 ) -> State:
     """Return the state itself in the process that shared it, elsewhere a detached copy.
 
-    Where nothing in the sharing process holds the state any more, it is made again.
+    Where nothing in the sharing process holds the state any more, it is made again, as it was
+    when it was shared: one for each content that was, as long as that one is held.
     """
     if (own := find_own(token)) is not None:
         return own
-    if home == _this_process():
-        state = State(backend, root, token=token, cache_bytes=cache_bytes)
-        note_own(state)
-        return state
-    copy = _copies.get((token, root))
-    if copy is None:
-        copy = State(backend, root, token=token, detached=True, cache_bytes=cache_bytes)
-        _copies[token, root] = copy
-    return copy
+    is_home = home == _this_process()
+    made = _made.get((token, root))
+    if made is None or made.is_away == is_home:
+        made = State(
+            backend,
+            root,
+            token=None if is_home else token,
+            detached=not is_home,
+            cache_bytes=cache_bytes,
+        )
+        _made[token, root] = made
+    return made

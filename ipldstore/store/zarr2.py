@@ -10,6 +10,7 @@ from zarr.storage import Store
 from zarr.util import normalize_storage_path
 
 from ipldstore.errors import InvalidKeyError
+from ipldstore.store.expansion import check_held
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.values import value_size
 from ipldstore.tree.keys import split_key, split_path
@@ -51,18 +52,20 @@ class IPLDStore(HierarchyMapping, Store):
         """Move a directory and all in it to where nothing is yet, without reading the values."""
         self._check_writable()
         source, destination = normalize_storage_path(src_path), normalize_storage_path(dst_path)
-        with self._state.lock:
-            if self._list_directory(destination):
+        with self._state.lock():
+            tree = self._state.copy_tree()
+            if tree.find_directory(split_path(destination)) is not None:
                 raise InvalidKeyError(f"cannot rename {source!r}: {destination!r} exists")
-            moved = list(self._state.tree.iter_entries(split_path(source)))
-            if not moved:
+            directory = tree.find_directory(split_path(source))
+            if directory is None:
                 raise KeyError(source)
-            old_keys = [split_key(f"{source}/{key}") for key, _ in moved]
-            new_keys = [split_key(f"{destination}/{key}") for key, _ in moved]
-            for new_key, (_, entry) in zip(new_keys, moved, strict=True):
-                self._insert(new_key, entry)
-            for old_key in old_keys:
-                self._state.tree.remove(old_key)
+            check_held(directory, self.backend.get_block)
+            moved = list(tree.iter_entries(split_path(source)))
+            for key, entry in moved:
+                tree.insert(split_key(f"{destination}/{key}"), entry)
+            for key, _ in moved:
+                tree.remove(split_key(f"{source}/{key}"))
+            self._state.tree = tree
 
     def getsize(self, path: str = "") -> int:
         """Return the size of a value, or of the values right in a directory, in bytes."""

@@ -100,6 +100,10 @@ class IPLDStore(HierarchyMapping, Store):
         HierarchyMapping.clear(self)
         return _Done()
 
+    def close(self) -> None:
+        HierarchyMapping.close(self)
+        Store.close(self)
+
     @property
     def supports_writes(self) -> bool:
         return True
@@ -155,18 +159,8 @@ class IPLDStore(HierarchyMapping, Store):
     async def _find_async(self, key: str) -> Link | Document | None:
         if self._works_inline:
             return self._find(key)
-        is_loaded, entry = self._peek(key)
+        is_loaded, entry = self._state.tree.peek(split_key(key))
         return entry if is_loaded else await asyncio.to_thread(self._find, key)
-
-    def _peek(self, key: str) -> tuple[bool, Link | Document | None]:
-        """Look for a key if that takes no waiting, neither for blocks nor for another thread."""
-        segments = split_key(key)
-        if not self._state.lock.acquire(blocking=False):
-            return False, None
-        try:
-            return self._state.tree.peek(segments)
-        finally:
-            self._state.lock.release()
 
     def _is_quick(self, entry: Link | Document) -> bool:
         """Whether reading a value is so quick that the event loop may do it itself."""
@@ -202,10 +196,7 @@ class IPLDStore(HierarchyMapping, Store):
             entry = make_entry(self.backend, segments[-1], data)
         else:
             entry = await asyncio.to_thread(make_entry, self.backend, segments[-1], data)
-        if self._works_inline or self._peek(key)[0]:
-            self._insert(segments, entry)
-        else:
-            await asyncio.to_thread(self._insert, segments, entry)
+        await self._run(self._insert, segments, entry)
 
     def _prepare(self, key: str, value: Buffer) -> tuple[list[str], bytes]:
         self._check_writable()
@@ -281,7 +272,7 @@ class IPLDStore(HierarchyMapping, Store):
     def delete_sync(self, key: str) -> None:
         """Delete a value, if it is there, for zarr without an event loop."""
         self._check_writable()
-        self.pop(key, None)
+        self._state.remove(split_key(key))
 
 
 def _take(keys: Iterator[str]) -> list[str]:

@@ -81,7 +81,7 @@ def codec_fault(link: Link) -> str:
 
 def _directory(value: Any, *, root: bool = False) -> Directory:
     if isinstance(value, list):
-        return Directory(pages=_page_list(value))
+        return Directory(_page_list(value))
     if not isinstance(value, dict):
         raise InvalidNodeError(f"expected a map or a list, not {type(value).__name__}")
     if not value and not root:
@@ -115,7 +115,7 @@ def _inlined(value: Any) -> Directory:
     if _has_stubs(directory.entries):
         encoded, depth = dagcbor.encode(value), dagcbor.nesting(value)
         if is_inlined(encoded, depth):
-            directory.stub, directory.depth = encoded, depth
+            directory.depth, directory.stub = depth, encoded
     return directory
 
 

@@ -7,11 +7,12 @@ from typing import TypeAlias
 
 from ipldstore import dagcbor
 from ipldstore.cid import Link
+from ipldstore.errors import InvalidNodeError
 from ipldstore.tree.cut import MAX_PAGE_BYTES, Cutter, Item, cut, head_size, total_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_inlined
 from ipldstore.tree.order import natural_key
-from ipldstore.tree.pages import Load, flatten, load_page, unpage
+from ipldstore.tree.pages import Load, entries_of, flatten, load_page
 
 Put: TypeAlias = Callable[[bytes], Link]
 
@@ -33,25 +34,42 @@ class Encoder:
         self._load = load
         self._put = put
 
-    def encode(self, directory: Directory) -> tuple[bytes, int]:
+    def encode(self, directory: Directory, *, root: bool = False) -> tuple[bytes, int]:
         """Encode a directory as a map or a list of pages, after what changed below it.
 
         Afterwards every directory below it has its stub, and its pages are in their blocks.
+        Where that fails, or is interrupted, the content is as it was.
+
+        Parameters
+        ----------
+        directory
+            The directory.
+        root
+            Whether it is the root, which alone may be empty.
 
         Returns
         -------
         tuple of bytes and int
             The map or list, and its levels of nesting.
+
+        Raises
+        ------
+        InvalidNodeError
+            If a directory that is not the root is empty.
         """
-        if directory.pages is not None:
-            self._recut(directory, flatten(directory.pages, self._load))
-        if directory.pages is None:
-            items, depth = self._items(directory.entries)
+        content = directory.content
+        if isinstance(content, PageList):
+            content = self._recut(flatten(content, self._load))
+        if isinstance(content, dict):
+            items, depth = self._items(content)
+            if not items and not root:
+                raise InvalidNodeError("an empty directory, which the format does not allow")
             if total_size(items) <= MAX_PAGE_BYTES:
+                directory.content = content
                 return _encode_map(items), depth + 1
-            self._cut(directory, items)
-        assert directory.pages is not None
-        return self._encode_list(directory.pages), 2
+            content = self._cut(items)
+        directory.content = content
+        return self.encode_list(content), 2
 
     def _items(self, entries: dict[str, Entry]) -> tuple[list[Item], int]:
         items = []
@@ -69,7 +87,8 @@ class Encoder:
         if isinstance(entry, Document):
             return self._inline_or_link(entry.encoded, entry.depth)
         if entry.stub is None:
-            entry.stub, entry.depth = self._inline_or_link(*self.encode(entry))
+            stub, entry.depth = self._inline_or_link(*self.encode(entry))
+            entry.stub = stub
         return entry.stub, entry.depth
 
     def _inline_or_link(self, encoded: bytes, depth: int) -> tuple[bytes, int]:
@@ -77,21 +96,21 @@ class Encoder:
             return encoded, depth
         return dagcbor.encode_link(self._put(encoded)), 0
 
-    def _cut(self, directory: Directory, items: list[Item]) -> None:
-        """Move the entries of a directory into pages."""
+    def _cut(self, items: list[Item]) -> PageList:
+        """Put the entries of a directory as pages."""
         items.sort(key=lambda item: natural_key(item.segment))
         pages = list(cut(items))
         links = [self._put(_encode_map(page)) for page in pages]
-        directory.pages = PageList([page[0].segment for page in pages], links)
-        directory.entries = {}
+        return PageList([page[0].segment for page in pages], links)
 
-    def _recut(self, directory: Directory, pages: PageList) -> None:
-        """Put the pages that changed, or one map in their place if that is what is left."""
+    def _recut(self, pages: PageList) -> PageList | dict[str, Entry]:
+        """Put the pages that changed, or return one map if that is what is left."""
         recut = _Recut(pages, self._load, self._items, self._put)
         recut.run()
-        directory.pages = PageList(recut.firsts, recut.children)
-        if len(recut.children) < 2 or not (recut.has_grown or self._is_long(directory.pages)):
-            unpage(directory, self._load)
+        left = PageList(recut.firsts, recut.children)
+        if len(recut.children) < 2 or not (recut.has_grown or self._is_long(left)):
+            return entries_of(left, self._load)
+        return left
 
     def _is_long(self, pages: PageList) -> bool:
         """Whether a directory is still too long for one map, loading pages until that is known."""
@@ -104,7 +123,8 @@ class Encoder:
                 return True
         return False
 
-    def _encode_list(self, pages: PageList) -> bytes:
+    def encode_list(self, pages: PageList) -> bytes:
+        """Encode a list of pages that are in their blocks, putting it in parts where it is long."""
         items = [
             _pair(first, child.link if isinstance(child, Page) else child)
             for first, child in zip(pages.firsts, pages.children, strict=True)

@@ -19,12 +19,10 @@ class Directory:
 
     Attributes
     ----------
-    entries : dict of str to Link, Document or Directory
-        By segment. A link of codec dag-cbor stands for a subdirectory that is not loaded or,
-        under a metadata name, for a document in a block of its own; any other for a value.
-        Empty where there are pages.
-    pages : PageList or None
-        The pages of a paged directory.
+    content : dict of str to Link, Document or Directory, or PageList
+        The entries by segment, or the pages; one attribute, so that no interrupt can leave both.
+        Among the entries a link of codec dag-cbor stands for a subdirectory that is not loaded
+        or, under a metadata name, for a document in a block of its own; any other for a value.
     stub : bytes or None
         How the parent encodes this directory: the map or list itself, or the link to it. None
         when it has to be encoded anew.
@@ -32,15 +30,22 @@ class Directory:
         Levels of nesting in the stub.
     """
 
-    __slots__ = ("depth", "entries", "pages", "stub")
+    __slots__ = ("content", "depth", "stub")
 
-    def __init__(
-        self, entries: dict[str, Entry] | None = None, pages: PageList | None = None
-    ) -> None:
-        self.entries: dict[str, Entry] = {} if entries is None else entries
-        self.pages = pages
+    def __init__(self, content: dict[str, Entry] | PageList | None = None) -> None:
+        self.content: dict[str, Entry] | PageList = {} if content is None else content
         self.stub: bytes | None = None
         self.depth = 0
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        """The entries by segment; none where there are pages."""
+        return {} if isinstance(self.content, PageList) else self.content
+
+    @property
+    def pages(self) -> PageList | None:
+        """The pages of a paged directory."""
+        return self.content if isinstance(self.content, PageList) else None
 
 
 class Page:

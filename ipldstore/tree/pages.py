@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TypeAlias
 
 from ipldstore.cid import Link
@@ -84,6 +84,20 @@ def _iter_pages(pages: PageList, end: str | None, load: Load, depth: int) -> Ite
             yield from _iter_pages(child, _end_of(pages, index, end), load, depth + 1)
 
 
+def load_pages(
+    pages: PageList, links: Collection[Link], load: Load, end: str | None = None
+) -> Iterator[Page]:
+    """Iterate the pages that are loaded already and, having loaded them, those of some links."""
+    for index, child in enumerate(pages.children):
+        if isinstance(child, Link) and child not in links:
+            continue
+        node = _load_child(pages, index, end, load)
+        if isinstance(node, Page):
+            yield node
+        else:
+            yield from load_pages(node, links, load, _end_of(pages, index, end))
+
+
 def flatten(pages: PageList, load: Load) -> PageList:
     """Return one list of all pages, having loaded all lists but no further pages."""
     return _flatten(pages, None, load, 1)
@@ -108,36 +122,40 @@ def _flatten(pages: PageList, end: str | None, load: Load, depth: int) -> PageLi
 
 def room_of(directory: Directory, segment: str, load: Load) -> dict[str, Entry]:
     """Return the map of entries that holds a segment, or would hold it; errors as `find_page`."""
-    if directory.pages is None:
-        return directory.entries
-    return find_page(directory.pages, segment, load).entries
+    content = directory.content
+    if isinstance(content, PageList):
+        return find_page(content, segment, load).entries
+    return content
 
 
 def touch(directory: Directory, segment: str, load: Load) -> dict[str, Entry]:
     """Mark what holds a segment to be encoded anew, and return its map of entries."""
     directory.stub = None
-    if directory.pages is None:
-        return directory.entries
-    page = find_page(directory.pages, segment, load)
+    content = directory.content
+    if not isinstance(content, PageList):
+        return content
+    page = find_page(content, segment, load)
     page.link = None
     return page.entries
 
 
 def iter_entries(directory: Directory, load: Load) -> Iterator[tuple[str, Entry]]:
     """Iterate segments and entries of a directory in natural order, page by page."""
-    if directory.pages is None:
-        yield from _in_order(directory.entries)
-    else:
-        for page in iter_pages(directory.pages, load):
+    content = directory.content
+    if isinstance(content, PageList):
+        for page in iter_pages(content, load):
             yield from _in_order(page.entries)
+    else:
+        yield from _in_order(content)
 
 
 def scan_entries(directory: Directory, load: Load) -> Iterator[tuple[str, Entry]]:
     """Iterate as `iter_entries`, keeping nothing of what is loaded for it."""
-    if directory.pages is None:
-        yield from _in_order(directory.entries)
+    content = directory.content
+    if isinstance(content, PageList):
+        yield from _scan(content, None, load, 1)
     else:
-        yield from _scan(directory.pages, None, load, 1)
+        yield from _in_order(content)
 
 
 def _scan(pages: PageList, end: str | None, load: Load, depth: int) -> Iterator[tuple[str, Entry]]:
@@ -161,25 +179,45 @@ def _in_order(entries: dict[str, Entry]) -> list[tuple[str, Entry]]:
 
 def is_empty(directory: Directory) -> bool:
     """Whether a directory has no entries."""
-    if directory.pages is None:
-        return not directory.entries
-    return all(isinstance(page, Page) and not page.entries for page in directory.pages.children)
+    return _count(directory.content, 1) == 0
 
 
-def unpage(directory: Directory, load: Load) -> None:
-    """Load all pages of a directory into one map."""
-    if directory.pages is not None:
-        for page in iter_pages(directory.pages, load):
-            directory.entries.update(page.entries)
-        directory.pages = None
+def is_single(directory: Directory) -> bool:
+    """Whether a directory has one entry and no more."""
+    return _count(directory.content, 2) == 1
+
+
+def _count(content: dict[str, Entry] | Page | PageList | Link, most: int) -> int:
+    """Count entries, and stop at so many; in what is not loaded there is one at least."""
+    if isinstance(content, dict):
+        return len(content)
+    if isinstance(content, Page):
+        return len(content.entries)
+    if isinstance(content, Link):
+        return most
+    count = 0
+    for child in content.children:
+        count += _count(child, most)
+        if count >= most:
+            break
+    return count
+
+
+def entries_of(pages: PageList, load: Load) -> dict[str, Entry]:
+    """Load all pages and return their entries in one map."""
+    entries: dict[str, Entry] = {}
+    for page in iter_pages(pages, load):
+        entries.update(page.entries)
+    return entries
 
 
 def drop_clean(directory: Directory) -> None:
     """Put links in the place of all loaded blocks below a directory that did not change."""
-    if directory.pages is None:
-        _drop_directories(directory.entries)
+    content = directory.content
+    if isinstance(content, PageList):
+        _drop_pages(content)
     else:
-        _drop_pages(directory.pages)
+        _drop_directories(content)
 
 
 def _drop_pages(pages: PageList) -> None:

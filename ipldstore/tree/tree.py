@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TypeAlias
 
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError, InvalidNodeError, LimitExceededError
@@ -10,8 +11,20 @@ from ipldstore.limits import MAX_KEYS, MAX_SEGMENTS
 from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder, Put
-from ipldstore.tree.nodes import Directory, Entry, is_value
-from ipldstore.tree.pages import Load, drop_clean, is_empty, iter_entries, room_of, touch, unpage
+from ipldstore.tree.kept import Kept, iter_named, touch_loaded
+from ipldstore.tree.nodes import Directory, Entry, PageList, is_value
+from ipldstore.tree.pages import (
+    Load,
+    drop_clean,
+    entries_of,
+    is_empty,
+    is_single,
+    iter_entries,
+    room_of,
+    touch,
+)
+
+Note: TypeAlias = Callable[[Sequence[str]], None]
 
 DEFAULT_CACHE_BYTES = 64 << 20
 
@@ -19,7 +32,8 @@ DEFAULT_CACHE_BYTES = 64 << 20
 class Tree:
     """A hierarchy in memory, of which only the nodes that were needed are loaded.
 
-    Not safe under threads; whoever shares one holds a lock.
+    Not safe under threads; whoever shares one holds a lock. It is valid after every step of
+    what changes it, so that an interrupt leaves it as it was before or as it was to become.
 
     Parameters
     ----------
@@ -29,22 +43,32 @@ class Tree:
         The root to begin from, not loaded before it is needed; None for an empty hierarchy.
     cache_bytes
         How many bytes of nodes may be loaded before those that did not change are dropped.
-
-    Attributes
-    ----------
-    root : Link or None
-        The root of the hierarchy as it stands; None while changes are not frozen.
+    note_change
+        Called with the segments of each key that is about to be changed, and of the path of each
+        directory below the root that is about to be removed.
     """
 
     def __init__(
-        self, load: Load, root: Link | None = None, *, cache_bytes: int = DEFAULT_CACHE_BYTES
+        self,
+        load: Load,
+        root: Link | None = None,
+        *,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+        note_change: Note | None = None,
     ) -> None:
         self._load_block = load
         self._cache_bytes = cache_bytes
+        self._note_change = note_change
         self._loaded_bytes = 0
-        self._kept: set[Link] = set()
-        self.root = root
-        self._top = Directory() if root is None else None
+        self._kept = Kept()
+        # the root, None while changes are not frozen, and its directory, None until it is loaded
+        self._standing: tuple[Link | None, Directory | None]
+        self._standing = (root, None) if root is not None else (None, Directory())
+
+    @property
+    def root(self) -> Link | None:
+        """The root of the hierarchy as it stands; None while changes are not frozen."""
+        return self._standing[0]
 
     @property
     def top(self) -> Directory:
@@ -55,10 +79,12 @@ class Tree:
         InvalidNodeError
             If the root is not a directory.
         """
-        if self._top is None:
-            assert self.root is not None
-            self._top = decode_directory(self.root, self._load(self.root), root=True)
-        return self._top
+        root, top = self._standing
+        if top is None:
+            assert root is not None
+            top = decode_directory(root, self._load(root), root=True)
+            self._standing = root, top
+        return top
 
     def find(self, segments: Sequence[str]) -> Link | Document | None:
         """Return the entry of a value, None where there is no value."""
@@ -69,14 +95,25 @@ class Tree:
         return entry if is_value(entry, segments[-1]) else None
 
     def peek(self, segments: Sequence[str]) -> tuple[bool, Link | Document | None]:
-        """Return whether all is loaded that `find` needs, and if so what it returns."""
-        load, self._load_block = self._load_block, _refuse_to_load
+        """Return whether all is loaded that `find` needs, and if so what it returns.
+
+        Takes no lock, as it changes nothing: what others change meanwhile is there or not.
+        """
+        directory = self._standing[1]
         try:
-            return True, self.find(segments)
+            for segment in segments[:-1]:
+                if directory is None:
+                    return False, None
+                entry = room_of(directory, segment, _refuse_to_load).get(segment)
+                if entry is None or is_value(entry, segment):
+                    return True, None
+                directory = entry if isinstance(entry, Directory) else None
+            if directory is None:
+                return False, None
+            entry = room_of(directory, segments[-1], _refuse_to_load).get(segments[-1])
         except _NotLoaded:
             return False, None
-        finally:
-            self._load_block = load
+        return True, entry if is_value(entry, segments[-1]) else None
 
     def find_directory(self, segments: Sequence[str]) -> Directory | None:
         """Return a directory, None where there is none."""
@@ -116,11 +153,11 @@ class Tree:
             raise InvalidKeyError(f"key {'/'.join(segments)!r} is a directory, not a value")
         if present == entry:
             return
-        rooms = self._touch(path, segments)
         added: Entry = entry
         for segment in reversed(segments[known + 1 :]):
             added = Directory({segment: added})
-        rooms[-1][segments[known]] = added
+        room = self._prepare_change(path, segments[: known + 1], segments)
+        room[segments[known]] = added
 
     def remove(self, segments: Sequence[str]) -> bool:
         """Remove a value, and the directories that this leaves empty; False if there is none."""
@@ -136,8 +173,7 @@ class Tree:
         if segments:
             self._remove(segments)
         else:
-            self.root = None
-            self._top = Directory()
+            self._standing = None, Directory()
         return True
 
     def iter_entries(
@@ -199,49 +235,82 @@ class Tree:
                 path.append(child)
                 stack.append(iter_entries(child, self._load))
 
-    def freeze(self, put: Put, name: Put) -> Link:
+    def freeze(self, put: Put) -> Link:
         """Encode what changed and return the root.
 
         Parameters
         ----------
         put
             Keeps a dag-cbor block and returns its CID; called for children before their
-            parents, last for the root, and not for blocks that were loaded or put before.
-        name
-            Returns the CID that a dag-cbor block will have.
+            parents, last for the root.
         """
 
         def keep(data: bytes) -> Link:
-            link = name(data)
-            self._loaded_bytes += len(data)
-            if link not in self._kept:
-                link = put(data)
-                self._kept.add(link)
+            link = put(data)
+            self._note_node(link, data)
             return link
 
-        if self.root is None:
-            self.root = keep(Encoder(self._load, keep).encode(self.top)[0])
-        return self.root
+        root, top = self._standing
+        if root is None:
+            top = self.top
+            root = keep(Encoder(self._load, keep).encode(top, root=True)[0])
+            self._standing = root, top
+        return root
+
+    def renew_lost(self, find_missing: Callable[[Collection[Link]], set[Link]], name: Put) -> None:
+        """Have the next `freeze` put the nodes again that the block store has lost.
+
+        Asked for are those nodes of the hierarchy that were loaded or put by this tree.
+
+        Parameters
+        ----------
+        find_missing
+            Returns those of several blocks that are not there.
+        name
+            Returns the CID that a dag-cbor block has.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If one of them was lost and is not in memory any more.
+        """
+        lost = find_missing(self._kept.links)
+        if not lost:
+            return
+        named = lost.intersection(iter_named(*self._standing, name))
+        if named:
+            top = self.top
+            touch_loaded(top, named, self._load)
+            self._standing = None, top
+        self._kept.forget(lost)
+
+    def prune(self, name: Put) -> None:
+        """Forget about nodes that the hierarchy no longer names, once there are many of them."""
+        self._kept.prune(*self._standing, name)
 
     def touch_all(self) -> None:
         """Load every directory and have the next freeze encode and cut them all."""
-        self.root = None
         stack = [self.top]
+        self._standing = None, stack[0]
         while stack:
             directory = stack.pop()
             directory.stub = None
-            unpage(directory, self._load)
-            for segment, entry in directory.entries.items():
+            if isinstance(directory.content, PageList):
+                directory.content = entries_of(directory.content, self._load)
+            for segment, entry in directory.content.items():
                 if not is_value(entry, segment):
                     child = self._load_directory(entry)
-                    directory.entries[segment] = child
+                    directory.content[segment] = child
                     stack.append(child)
 
     def _load(self, link: Link) -> bytes:
         data = self._load_block(link)
+        self._note_node(link, data)
+        return data
+
+    def _note_node(self, link: Link, data: bytes) -> None:
         self._kept.add(link)
         self._loaded_bytes += len(data)
-        return data
 
     def _trim(self) -> None:
         """Drop what did not change if much was loaded; nothing may be on its way to be changed."""
@@ -276,30 +345,38 @@ class Tree:
             return entry
         if entry is None or is_value(entry, segment):
             return None
-        room[segment] = child = self._load_directory(entry)
+        child = self._load_directory(entry)
         if child.stub is None:
+            # it is not in the canonical form: whatever is written next rewrites it
             for directory, name in zip(path, segments, strict=True):
                 touch(directory, name, self._load)
+        room[segment] = child
         return child
 
-    def _touch(self, path: Sequence[Directory], segments: Sequence[str]) -> list[dict[str, Entry]]:
-        """Mark a path as changed and return the maps in which its segments stand."""
+    def _prepare_change(
+        self, path: Sequence[Directory], segments: Sequence[str], changed: Sequence[str]
+    ) -> dict[str, Entry]:
+        """Mark a path as changed, and return the map of entries in which its last segment stands.
+
+        Nothing has changed before the one step that follows; `changed` is what it is about.
+        """
         rooms = [
             touch(directory, segment, self._load)
-            for directory, segment in zip(path, segments, strict=False)
+            for directory, segment in zip(path, segments, strict=True)
         ]
-        self.root = None
-        return rooms
+        if self._note_change is not None:
+            self._note_change(changed)
+        self._standing = None, path[0]
+        return rooms[-1]
 
     def _remove(self, segments: Sequence[str]) -> None:
+        """Remove an entry with the directories that only lead to it, in one step."""
         path = self._existing(segments[:-1])
-        rooms = self._touch(path, segments)
-        for directory, room, segment in zip(
-            reversed(path), reversed(rooms), reversed(segments), strict=True
-        ):
-            del room[segment]
-            if not is_empty(directory):
-                break
+        depth = len(path)
+        while depth > 1 and is_single(path[depth - 1]):
+            depth -= 1
+        room = self._prepare_change(path[:depth], segments[:depth], segments)
+        del room[segments[depth - 1]]
 
 
 class _NotLoaded(Exception):  # noqa: N818

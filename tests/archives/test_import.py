@@ -8,7 +8,13 @@ from carbytes import make_block, read_car, write_car, write_car2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipldstore import DirectoryCAStore, IPLDStore, MappingCAStore, ReadOnlyStoreError
+from ipldstore import (
+    DirectoryCAStore,
+    IPLDStore,
+    MappingCAStore,
+    ReadOnlyStoreError,
+    UnfrozenChangesError,
+)
 
 VALUE = make_block(b"hello", "raw")
 CHILD = make_block({"0": VALUE.cid})
@@ -76,10 +82,14 @@ def test_from_a_path_that_does_not_exist(tmp_path):
         IPLDStore.from_car(tmp_path / "no.car")
 
 
-def test_unfrozen_changes_give_way():
+def test_unfrozen_changes_give_way_when_told_to():
     store = IPLDStore()
     store["other"] = b"content"
-    store.import_car(ARCHIVE)
+    with pytest.raises(UnfrozenChangesError, match="changes to 1 key would be lost"):
+        store.import_car(ARCHIVE)
+    assert dict(store) == {"other": b"content"}
+    assert list(store.backend.mapping) == [str(store.backend.make_cid(b"content", "raw"))]
+    store.import_car(ARCHIVE, discard=True)
     assert dict(store) == CONTENT
     assert store.root_cid == ROOT.cid
 

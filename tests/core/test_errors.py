@@ -19,6 +19,9 @@ from ipldstore.errors import (
     LimitExceededError,
     MergeConflictError,
     ReadOnlyStoreError,
+    ReentrantCallError,
+    UnfrozenChangesError,
+    UnfrozenChangesWarning,
 )
 
 BASES = {
@@ -34,6 +37,9 @@ BASES = {
     BackendError: (IPLDStoreError,),
     LimitExceededError: (IPLDStoreError,),
     MergeConflictError: (IPLDStoreError,),
+    ReentrantCallError: (IPLDStoreError, RuntimeError),
+    UnfrozenChangesError: (IPLDStoreError, ValueError),
+    UnfrozenChangesWarning: (UserWarning,),
 }
 
 

@@ -3,7 +3,7 @@
 import pickle
 import re
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Thread
 
 import pytest
 from format_model import expected_root
@@ -138,7 +138,7 @@ def test_roots_are_taken_in_any_form(store, spell):
     assert dict(IPLDStore(store.backend, root=root).items()) == CONTENT
     other = IPLDStore(store.backend)
     other["x"] = b"gone"
-    other.set_root(root)
+    other.set_root(root, discard=True)
     assert dict(other.items()) == CONTENT
     assert str(other.root_cid) == expected_root(CONTENT)
 
@@ -361,3 +361,22 @@ def test_any_buffer_is_a_value():
     with pytest.raises(TypeError):
         store["e"] = "text"
     assert "e" not in store
+
+
+def test_threads_that_pop_the_same_keys():
+    """Each value is given to one of them, and nobody gets an error for a key that went."""
+    store = IPLDStore()
+    store.update({f"a/{index}": b"%d" % index for index in range(300)})
+    taken = []
+
+    def take():
+        taken.extend([store.pop(f"a/{index}", None) for index in range(300)])
+
+    threads = [Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 1200
+    assert sorted(filter(None, taken)) == sorted(b"%d" % index for index in range(300))
+    assert not store

@@ -4,8 +4,11 @@ import dag_cbor
 import pytest
 from format_model import cid_of, expected_root
 from multiformats import CID, multihash
+from small_pages import shrink
 
 from ipldstore import InvalidNodeError, IPLDStore
+from ipldstore.tree.encode import Encoder
+from ipldstore.tree.nodes import Directory, PageList
 
 CHUNK = cid_of(b"chunk")
 FOLDER = {"0": CHUNK}
@@ -274,3 +277,28 @@ def test_identity_links_are_read_and_not_written():
     store["d/0"], store["v"], store[".zattrs"] = b"abd", b"xya", b'{"a":2}'
     content = {"d/0": b"abd", "v": b"xya", ".zattrs": b'{"a":2}'}
     assert str(store.freeze()) == expected_root(content)
+
+
+def test_no_empty_directory_is_encoded():
+    """None can come up in a tree; the encoder does not rely on that."""
+    encoder = Encoder(lambda link: b"", cid_of)
+    assert encoder.encode(Directory(), root=True) == (b"\xa0", 1)
+    with pytest.raises(InvalidNodeError, match="an empty directory"):
+        encoder.encode(Directory())
+    with pytest.raises(InvalidNodeError, match="an empty directory"):
+        encoder.encode(Directory({"a": Directory()}), root=True)
+
+
+def test_lists_of_pages_that_became_empty(monkeypatch):
+    """A directory whose lists of pages are all loaded and empty is empty."""
+    shrink(monkeypatch)
+    content = {f"a/b/{index}": b"x" for index in range(200)} | {"c": b"stays"}
+    store = written(content)
+    opened = IPLDStore(store.backend, root=store.freeze())
+    assert dict(opened) == content
+    pages = opened._state.tree.find_directory(["a", "b"]).pages
+    assert any(isinstance(child, PageList) for child in pages.children), "lists of lists"
+    for index in range(200):
+        del opened[f"a/b/{index}"]
+    assert opened._list_directory("") == ["c"]
+    assert opened.freeze() == written({"c": b"stays"}).freeze()

@@ -12,6 +12,7 @@ from ipldstore import (
     BlockNotFoundError,
     DirectoryCAStore,
     IPLDStore,
+    LimitExceededError,
     MappingCAStore,
     MergeConflictError,
     ReadOnlyStoreError,
@@ -253,3 +254,37 @@ def test_changes_split_over_forks_are_as_those_of_one_store(base, changes, pickl
     store.merge(*forks)
     assert dict(store) == dict(alone)
     assert store.freeze() == alone.freeze()
+
+
+def test_a_fork_holds_no_more_keys_than_it_may():
+    """It notes each key that it deletes; three blocks can stand for a million millions."""
+    backend = MappingCAStore({})
+    cid = backend.put(b"chunk")
+    for _ in range(4):
+        cid = backend.put({str(number): cid for number in range(1000)})
+    fork = IPLDStore(backend, root=cid).fork()
+    with pytest.raises(LimitExceededError, match="stand for 1000000000000 keys"):
+        fork.clear()
+    assert fork["1/2/3/4"] == b"chunk"
+
+
+def test_a_rule_may_look_into_the_store(store):
+    first, second = store.fork(), store.fork()
+    first["b/c/0"], second["b/c/0"] = b"one", b"two"
+    store.merge(first, second, on_conflict=lambda key, values: store[key] + values[0])
+    assert store["b/c/0"] == b"cone"
+
+
+def test_a_conflict_that_changes_while_a_rule_is_asked_is_asked_again(store):
+    first, second = store.fork(), store.fork()
+    first["b/c/0"], second["b/c/0"] = b"one", b"two"
+    asked = []
+
+    def rule(key, values):
+        asked.append(values)
+        store[key] = b"meanwhile"
+        return b"settled"
+
+    store.merge(first, second, on_conflict=rule)
+    assert asked == [[b"one", b"two"], [b"meanwhile", b"one", b"two"]]
+    assert store["b/c/0"] == b"settled"

@@ -9,9 +9,17 @@ if not version("zarr").startswith("2."):
     pytest.skip("the face of zarr-python 2.18", allow_module_level=True)
 
 import zarr
+from interrupts import count_points, interrupt_at
+from small_pages import shrink
 from zarr.storage import KVStore, MemoryStore, Store, getsize, listdir, rename, rmdir
 
-from ipldstore import InvalidKeyError, IPLDStore, ReadOnlyStoreError
+from ipldstore import (
+    InvalidKeyError,
+    IPLDStore,
+    LimitExceededError,
+    MappingCAStore,
+    ReadOnlyStoreError,
+)
 
 CONTENT = {
     ".zgroup": b'{"zarr_format":2}',
@@ -166,3 +174,36 @@ def test_copy_all_from_another_store(memory):
     store = IPLDStore()
     zarr.copy_store(memory, store)
     np.testing.assert_array_equal(zarr.open(store)["a"][:], np.arange(100))
+
+
+def test_renaming_holds_no_more_keys_than_it_may():
+    """Three blocks can stand for a million millions of keys."""
+    backend = MappingCAStore({})
+    cid = backend.put(b"chunk")
+    for _ in range(4):
+        cid = backend.put({str(number): cid for number in range(1000)})
+    store = IPLDStore(backend, root=cid)
+    with pytest.raises(LimitExceededError, match="stand for 1000000000 keys"):
+        store.rename("1", "new")
+    assert store["1/2/3/4"] == b"chunk"
+    assert "new/2/3/4" not in store
+
+
+def test_interrupted_rename(monkeypatch):
+    shrink(monkeypatch)
+    before = {f"a/{index}": b"chunk" for index in range(40)} | {"b/0": b"other"}
+    after = {f"c/{index}": b"chunk" for index in range(40)} | {"b/0": b"other"}
+
+    def make():
+        store = IPLDStore()
+        store.update(before)
+        return store
+
+    points = count_points(lambda: make().rename("a", "c"))
+    for point in range(1, points + 1, -(-points // 40)):
+        store = make()
+        interrupt_at(point, lambda store=store: store.rename("a", "c"))
+        assert dict(store) in (before, after)
+        if "a/0" in store:
+            store.rename("a", "c")
+        assert dict(store) == after

@@ -1,0 +1,66 @@
+"""What was changed and is in no root yet, so that nobody forgets about it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from weakref import finalize
+
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import UnfrozenChangesWarning
+
+_MOST_NAMED = 10_000
+
+
+class Ledger:
+    """The keys that were changed in a hierarchy since it was frozen.
+
+    Parameters
+    ----------
+    backend
+        Where the hierarchy is kept.
+    how
+        What would have kept the changes, for the warning.
+    """
+
+    def __init__(self, backend: ContentAddressableStore, how: str) -> None:
+        self._backend = backend
+        self._how = how
+        self._keys: set[str] = set()
+        self._pid = os.getpid()
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def __str__(self) -> str:
+        count = len(self._keys)
+        if count > _MOST_NAMED:
+            return f"changes to more than {_MOST_NAMED:,} keys"
+        return f"changes to {count:,} key{'s' if count > 1 else ''}"
+
+    def note(self, segments: Sequence[str]) -> None:
+        """Note that a key, or all below a path, is about to be changed."""
+        if len(self._keys) <= _MOST_NAMED:
+            self._keys.add("/".join(segments))
+
+    def clear(self) -> None:
+        """Note that nothing would be lost now."""
+        self._keys.clear()
+
+    def watch(self, owner: object) -> None:
+        """Warn when the owner is garbage, or the process ends, and there is something to lose.
+
+        Nothing is said where the blocks are in memory, and would be lost all the same.
+        """
+        if not self._backend.in_memory:
+            finalize(owner, self._warn)
+
+    def _warn(self) -> None:
+        # a forked process has a copy of what is still in use in its parent
+        if self._keys and self._pid == os.getpid():
+            warnings.warn(
+                f"{self} in a store on {self._backend!r} are lost: {self._how}",
+                UnfrozenChangesWarning,
+                stacklevel=2,
+            )

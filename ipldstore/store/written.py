@@ -1,0 +1,82 @@
+"""The values that were put and are in no root yet, and whether they are still there."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+
+from ipldstore.cid import Link
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import BlockNotFoundError
+from ipldstore.tree.documents import Document
+from ipldstore.tree.tree import Tree
+
+_MOST_NAMED = 5
+_LOOKED_FOR = 16
+
+
+class Written:
+    """What was written through a state since it was frozen, as far as it is looked for again.
+
+    To look for every value would take as long as to write small ones. The first ones are those
+    that are collected first, by age, and with a folder that was emptied all are gone.
+
+    Parameters
+    ----------
+    backend
+        Where the values were put.
+    """
+
+    def __init__(self, backend: ContentAddressableStore) -> None:
+        self._backend = backend
+        self._first: list[tuple[Link, Sequence[str]]] = []
+        self._last: deque[tuple[Link, Sequence[str]]] = deque(maxlen=_LOOKED_FOR)
+
+    def note(self, segments: Sequence[str], entry: Link | Document) -> None:
+        """Note a value that is about to be set."""
+        if isinstance(entry, Link):
+            noted = self._last if len(self._first) >= _LOOKED_FOR else self._first
+            noted.append((entry, segments))
+
+    def note_frozen(self) -> None:
+        """Forget the values, which are in a root now."""
+        self._last.clear()
+        self._first.clear()
+
+    def check(self, tree: Tree) -> None:
+        """Raise `BlockNotFoundError` if a value that the tree holds is not there any more."""
+        values = {tuple(segments): link for link, segments in (*self._first, *self._last)}
+        lost = self.find_missing(values.values())
+        keys = [
+            "/".join(segments)
+            for segments, link in values.items()
+            if link in lost and tree.find(segments) == link
+        ]
+        if keys:
+            named = ", ".join(map(repr, sorted(keys)[:_MOST_NAMED]))
+            more = f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
+            raise BlockNotFoundError(
+                f"values that were written went from {self._backend!r} before they were frozen; "
+                f"of those that were looked for: {named}{more}; write all again"
+            )
+
+    def find_missing(self, links: Collection[Link]) -> set[Link]:
+        """Return those of several blocks that are not there, also to an event loop's thread."""
+        if not links:
+            return set()
+        if self._backend.inline_limit or not _is_on_loop():
+            return self._backend.find_missing(links)
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1, "ipldstore-ask") as pool:
+            return pool.submit(self._backend.find_missing, links).result()
+
+
+def _is_on_loop() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
