@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -22,8 +23,11 @@ from ipldstore.limits import (
     MAX_IDENTITY_BYTES,
     MAX_VARINT_BYTES,
 )
+from ipldstore.locks import Guard
 
 if TYPE_CHECKING:
+    from _thread import RLock as RLockType
+
     from multiformats import CID
 
 CODECS = {"raw": 0x55, "dag-pb": 0x70, "dag-cbor": 0x71}
@@ -235,14 +239,15 @@ def _decode_base32(text: str) -> bytes:
 
 
 def _decode_multibase(text: str) -> bytes:
-    from multiformats import multibase
+    with using_multiformats():
+        from multiformats import multibase
 
-    try:
-        base = multibase.from_str(text)
-        data: bytes = base.decode(text)
-        canonical = base.encode(data)
-    except Exception:
-        raise InvalidCIDError("not text in a multibase") from None
+        try:
+            base = multibase.from_str(text)
+            data: bytes = base.decode(text)
+            canonical = base.encode(data)
+        except Exception:
+            raise InvalidCIDError("not text in a multibase") from None
     if canonical.rstrip("=") != text.rstrip("="):
         raise InvalidCIDError(f"not canonical {base.name}")
     return data
@@ -299,12 +304,49 @@ def to_cid(link: bytes) -> CID:
     InvalidCIDError
         If its codec or hash function is not in the multicodec table of that package.
     """
-    from multiformats import CID
+    with using_multiformats():
+        from multiformats import CID
 
-    try:
-        return CID.decode(bytes(link)).set(base="base32")
-    except (KeyError, ValueError) as error:
-        raise InvalidCIDError(f"multiformats cannot express {to_text(link)}: {error}") from None
+        try:
+            return CID.decode(bytes(link)).set(base="base32")
+        except (KeyError, ValueError) as error:
+            raise InvalidCIDError(f"multiformats cannot express {to_text(link)}: {error}") from None
+
+
+_multiformats = Guard()
+_hash_functions: list[object] = []
+
+
+def using_multiformats() -> RLockType:
+    """Return what ``with`` enters to call the package ``multiformats``, or one that does.
+
+    Its registries are filled when they are used first, and are not safe under threads. Here they
+    are filled before, so that what others do with the CIDs that they get is safe.
+    """
+    if not _hash_functions:
+        with _multiformats():
+            if not _hash_functions:
+                _hash_functions[:] = _fill_registries()
+    return _multiformats()
+
+
+def _fill_registries() -> list[object]:
+    """Fill the registries of multiformats; return what must be held, as these hold it weakly."""
+    from multiformats import CID, multibase, multihash
+
+    functions: list[object] = []
+    for name in ("identity", *HASHES):
+        # one whose package is not installed fails later, where it is asked for
+        with suppress(KeyError, ImportError):
+            function = multihash.get(name)
+            function.implementation  # noqa: B018
+            functions.append(function)
+    for base in multibase.table():
+        with suppress(KeyError, ValueError, ImportError):
+            base.decode(base.encode(b"\x01"))
+    cid = CID.decode(make_link(b"")).set(base="base32")
+    str(cid), repr(cid), hash(cid)
+    return functions
 
 
 def split(link: bytes) -> Parts:

@@ -7,18 +7,20 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import count, islice
-from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 from ipldstore.cid import CIDLike, Link
 from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import ReentrantCallError
 from ipldstore.limits import MAX_TRIED_BYTES
+from ipldstore.locks import Guard
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.values import read_value, value_size
 from ipldstore.tree.documents import Document
+from ipldstore.tree.nodes import Directory
 from ipldstore.views.chunks import iter_values
 from ipldstore.views.metadata import Metadata, Shape, codecs_of, read_cell
-from ipldstore.views.outline import Outline, iter_arrays, opened
+from ipldstore.views.outline import Outline, iter_arrays, look_into
 
 THREADS = 4
 TRIES = 8
@@ -32,7 +34,7 @@ _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2, "autoshuffle": -1}
 _ABSENT = 2**64 - 1
 _CRC_BYTES = 4
 
-_threads = Lock()
+_threads = Guard()
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,10 @@ def check_compression(
         raise TypeError("a root needs the backend that holds its blocks")
     else:
         store = HierarchyMapping(backend, root=root_or_store)
-    checks = []
     load = store.backend.get_block
-    with opened(store) as (top, _):
+
+    def check(top: Directory, _root: Link | None) -> list[CompressionCheck]:
+        checks = []
         numbers = count(1)
         for found, directory, metadata in iter_arrays(Outline("", ""), top, load, numbers):
             values = iter_values(directory, metadata, load, numbers)
@@ -127,7 +130,9 @@ def check_compression(
                 _part_of(store.backend, value.entry) for value in values if value.place is not None
             )
             checks.append(_check(found.path, metadata, parts, chunks))
-    return checks
+        return checks
+
+    return look_into(store, check)
 
 
 class _UntriedError(Exception):
@@ -323,7 +328,7 @@ def _try(frame: bytes, codec: _Codec) -> _Trial:
             blocksize=settings.get("blocksize", 0),
         )
         data = np.frombuffer(encoder.decode(frame), f"V{typesize}")
-        with _threads:
+        with _threads():
             before = blosc.use_threads, blosc.get_nthreads()
             try:
                 blosc.use_threads = False
@@ -334,6 +339,8 @@ def _try(frame: bytes, codec: _Codec) -> _Trial:
             finally:
                 blosc.use_threads = before[0]
                 blosc.set_nthreads(before[1])
+    except ReentrantCallError:
+        raise
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise _UntriedError(f"Blosc refuses the chunk or its settings: {error}") from error
     return _Trial(one == frame, is_stable, _blocks_of(one))

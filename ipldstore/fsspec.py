@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
-from threading import Lock
 from typing import Any, NoReturn
 
 from fsspec.asyn import AsyncFileSystem  # type: ignore[import-untyped]
@@ -17,9 +16,12 @@ from fsspec.utils import isfilelike  # type: ignore[import-untyped]
 
 from ipldstore.cid import DAG_PB, RAW, Link, codec_of, parse_text, to_text
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import InvalidKeyError, IPLDStoreError, ReadOnlyStoreError
+from ipldstore.errors import InvalidKeyError, IPLDStoreError, LimitExceededError, ReadOnlyStoreError
+from ipldstore.limits import MAX_HELD_KEYS
+from ipldstore.locks import Guard
 from ipldstore.registry import BLOCKS_VARIABLE, absolute, find_blocks
 from ipldstore.store.async_values import read_value_async
+from ipldstore.store.expansion import check_held
 from ipldstore.store.values import Cut, read_value, value_size
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document
@@ -39,25 +41,28 @@ class _Hierarchy:
         self.root = root
         self._tree = Tree(backend.get_block, root)
         self._load = backend.get_block
-        self._lock = Lock()
+        self._guard = Guard()
 
     def find(self, segments: list[str]) -> Entry | None:
-        with self._lock:
+        with self._guard():
             value = self._tree.find(segments) if segments else None
             return self._tree.find_directory(segments) if value is None else value
 
     def peek(self, segments: list[str]) -> Link | Document | None:
         """Find a value if that takes no waiting, neither for blocks nor for another thread."""
-        if not segments or not self._lock.acquire(blocking=False):
+        if not segments or self._guard.is_taken:
             return None
-        try:
+        with self._guard():
             return self._tree.peek(segments)[1]
-        finally:
-            self._lock.release()
 
     def list(self, directory: Directory) -> list[tuple[str, Entry]]:
-        with self._lock:
+        with self._guard():
             return list(iter_entries(directory, self._load))
+
+    def check_held(self, directory: Directory) -> None:
+        """Refuse a directory below which there is more than can be listed."""
+        with self._guard():
+            check_held(directory, self._load)
 
 
 class _ByBlocks(type(AsyncFileSystem)):  # type: ignore[misc]
@@ -257,6 +262,38 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         if isinstance(entry, Link) and codec_of(entry) == RAW and self.backend.inline_limit:
             return self.backend.size_of(entry)
         return None
+
+    async def _find(
+        self, path: str, maxdepth: int | None = None, withdirs: bool = False, **options: Any
+    ) -> Any:
+        """Find all below a path, also for `du`, `glob` and what is recursive.
+
+        Raises
+        ------
+        LimitExceededError
+            If there is more than `MAX_HELD_KEYS`; without `maxdepth`, at once.
+        """
+        if maxdepth is None:
+            await asyncio.to_thread(self._check_held, path)
+        return await super()._find(path, maxdepth=maxdepth, withdirs=withdirs, **options)
+
+    def _check_held(self, path: str) -> None:
+        hierarchy, segments = self._locate(path)
+        directory = hierarchy.find(segments)
+        if isinstance(directory, Directory):
+            hierarchy.check_held(directory)
+
+    async def _walk(
+        self, path: str, maxdepth: int | None = None, **options: Any
+    ) -> AsyncIterator[Any]:
+        left = MAX_HELD_KEYS
+        async for place, directories, files in super()._walk(path, maxdepth, **options):
+            left -= len(directories) + len(files)
+            if left < 0:
+                raise LimitExceededError(
+                    f"more than {MAX_HELD_KEYS} files and directories, up to {place!r}"
+                )
+            yield place, directories, files
 
     async def _exists(self, path: str, **options: Any) -> bool:
         return await self._find_kind(path) is not None

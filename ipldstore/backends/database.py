@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from ipldstore.errors import BackendError
@@ -77,12 +76,11 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Do all of it or nothing."""
+def in_transaction(connection: sqlite3.Connection, steps: Callable[[], None]) -> None:
+    """Do all of some steps or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        yield
+        steps()
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -91,12 +89,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _make_table(connection: sqlite3.Connection) -> None:
-    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-    with transaction(connection):
+    def steps() -> None:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
             connection.execute(_SCHEMA)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+    in_transaction(connection, steps)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
 from ipldstore.limits import MAX_BLOCK_BYTES
+from ipldstore.locks import Process
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -225,24 +227,25 @@ class DirectoryCAStore(ContentAddressableStore):
 
     def _write(self, name: str, data: bytes, *, sync: bool = False) -> None:
         """Write a file under a temporary name beside its own, then rename it."""
+        process = Process.current
         folder = os.path.dirname(name)
         temporary = f"{folder}{os.sep}.put-{os.getpid()}-{secrets.token_hex(8)}"
+        opened: list[int] = []
         try:
-            descriptor = _create(temporary)
-        except FileNotFoundError:
-            with suppress(FileExistsError):
-                os.mkdir(folder)
-            descriptor = _create(temporary)
-        try:
-            try:
-                _write_all(descriptor, data)
-                if sync:
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _create(temporary, opened)
+            _write_all(opened[0], data, process)
+            if sync:
+                os.fsync(opened[0])
+            os.close(opened.pop())
+            if Process.current is not process:
+                raise _forked()
             os.replace(temporary, name)
         except BaseException:
-            _remove(temporary)
+            # whenever an interrupt comes: the name is known before there is a file
+            for descriptor in opened:
+                os.close(descriptor)
+            if Process.current is process:
+                _remove(temporary)
             raise
 
     def _sync_names(self, name: str) -> None:
@@ -277,14 +280,29 @@ def parse_file_name(name: str) -> Link | None:
         return None
 
 
-def _create(name: str) -> int:
-    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+def _create(name: str, opened: list[int]) -> None:
+    """Make a file, with its folder, and append its descriptor."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        # one call in C, so that no interrupt comes between opening and appending
+        opened.extend(map(os.open, [name], [flags], [0o644]))
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            os.mkdir(os.path.dirname(name))
+        opened.extend(map(os.open, [name], [flags], [0o644]))
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes, process: object) -> None:
     view = memoryview(data)
     while view:
+        if Process.current is not process:
+            raise _forked()
         view = view[os.write(descriptor, view) :]
+
+
+def _forked() -> BackendError:
+    """Return the error for a signal handler's child that goes on to write its parent's file."""
+    return BackendError("the process forked in the middle of a put: put the block again")
 
 
 def _holds(name: str, data: bytes) -> bool:
@@ -305,7 +323,19 @@ def _remove(name: str) -> None:
 
 def _read(name: str) -> bytes:
     with open(name, "rb", buffering=0, opener=_open_file) as file:
+        return _read_all(file)
+
+
+def _read_all(file: FileIO) -> bytes:
+    if not hasattr(os, "pread"):
         return file.readall()
+    # not from where the file was read last: a process that forks shares that with its child
+    descriptor = file.fileno()
+    size = os.fstat(descriptor).st_size
+    data = os.pread(descriptor, size + 1, 0)
+    while more := os.pread(descriptor, size + 1, len(data)):
+        data += more
+    return data
 
 
 def _open_file(name: str, flags: int) -> int:

@@ -10,7 +10,6 @@ import asyncio
 import atexit
 import base64
 import io
-import os
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
@@ -27,6 +26,8 @@ from requests.adapters import HTTPAdapter
 from ipldstore.backends.retries import TransientError
 from ipldstore.errors import BackendError
 from ipldstore.limits import CONNECT_SECONDS, CONNECTIONS, MAX_WAIT_SECONDS, REQUEST_SECONDS
+from ipldstore.locks import Guard
+from ipldstore.urls import secrets_in, show_url, without_secrets
 
 Auth: TypeAlias = "tuple[str, str] | str | None"
 """A user's name and password, or a bearer token."""
@@ -104,10 +105,11 @@ class HTTPClient:
         self.timeout = timeout
         self.connections = connections
         self._use_proxies = use_proxies
+        # connections belong to the process that opened them
+        self._guard = Guard(self._start)
         self._start()
 
     def _start(self) -> None:
-        self._pid = os.getpid()
         self._session: requests.Session | None = None
         self._loops: dict[asyncio.AbstractEventLoop, _LoopSession] = {}
 
@@ -159,28 +161,37 @@ class HTTPClient:
         """
         seconds = timeout or self.timeout
         deadline = time.monotonic() + seconds if limit is not None else None
-        with _requests_errors(method, url, seconds):
-            response = self._threads_session().request(
-                method,
-                url,
-                headers=_plain(headers),
-                data=body,
-                stream=True,
-                allow_redirects=False,
-                proxies=self._proxies(url),
-                timeout=(min(CONNECT_SECONDS, seconds), seconds),
-            )
+        session = self._threads_session()
         try:
-            _check_plain(response.headers, url)
-            # read1 returns what has come, so that single bytes cannot outlast the deadline
-            pieces = iter(lambda: response.raw.read1(_PIECE_BYTES), b"")
-            yield Stream(
-                response.status_code,
-                response.headers,
-                _bounded(pieces, method, url, limit, seconds, deadline),
-            )
-        finally:
-            response.close()
+            with _requests_errors(method, url, seconds):
+                response = session.request(
+                    method,
+                    url,
+                    headers=_plain(headers),
+                    data=body,
+                    stream=True,
+                    allow_redirects=False,
+                    proxies=self._proxies(url),
+                    timeout=(min(CONNECT_SECONDS, seconds), seconds),
+                )
+            try:
+                _check_plain(response.headers, url)
+                # read1 returns what has come, so that single bytes cannot outlast the deadline
+                pieces = iter(lambda: response.raw.read1(_PIECE_BYTES), b"")
+                yield Stream(
+                    response.status_code,
+                    response.headers,
+                    _bounded(pieces, method, url, limit, seconds, deadline),
+                )
+            finally:
+                response.close()
+        except Exception:
+            raise
+        except BaseException:
+            # an interrupt may have cost the session one of its connections
+            if self._session is session:
+                self._session = None
+            raise
 
     async def send_async(
         self,
@@ -216,7 +227,6 @@ class HTTPClient:
 
     def close(self) -> None:
         """Close all connections; the next request opens them anew."""
-        self._mind_forks()
         session, loops = self._session, self._loops
         self._start()
         if session is not None:
@@ -224,29 +234,26 @@ class HTTPClient:
         for loop, own in loops.items():
             _close_on_loop(loop, own)
 
-    def _mind_forks(self) -> None:
-        """Leave the connections of another process to it."""
-        if self._pid != os.getpid():
-            self._start()
-
     def _proxies(self, url: str) -> dict[str, str]:
         """Return the proxies for a URL by the schemes that they serve."""
         host = urlsplit(url).hostname or ""
         return getproxies() if self._use_proxies and not proxy_bypass(host) else {}
 
     def _threads_session(self) -> requests.Session:
-        self._mind_forks()
-        if self._session is None:
-            session = _Session()
-            session.trust_env = False
-            adapter = HTTPAdapter(pool_maxsize=self.connections, pool_block=True)
-            session.mount("http://", adapter)
-            session.mount("https://", adapter)
-            self._session = session
-        return self._session
+        with self._guard():
+            if self._session is None:
+                self._session = self._make_session()
+            return self._session
+
+    def _make_session(self) -> requests.Session:
+        session = _Session()
+        session.trust_env = False
+        adapter = HTTPAdapter(pool_maxsize=self.connections, pool_block=True)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        return session
 
     async def _loop_session(self) -> _LoopSession:
-        self._mind_forks()
         loop = asyncio.get_running_loop()
         own = self._loops.get(loop)
         if own is None:
@@ -340,13 +347,13 @@ def _check_plain(headers: Mapping[str, str], url: str) -> None:
     encoding = headers.get("Content-Encoding", "identity")
     if encoding != "identity":
         raise BackendError(
-            f"{url}: the answer is compressed ({encoding[:40]!r}) without being asked"
+            f"{show_url(url)}: the answer is compressed ({encoding[:40]!r}) without being asked"
         )
 
 
 def _check_size(size: int, limit: int | None, url: str) -> None:
     if limit is not None and size > limit:
-        raise BackendError(f"{url}: the answer is longer than {limit} bytes")
+        raise BackendError(f"{show_url(url)}: the answer is longer than {limit} bytes")
 
 
 def _bounded(
@@ -369,7 +376,7 @@ def _bounded(
 
 def _timed_out(method: str, url: str, seconds: float) -> BackendError:
     return BackendError(
-        f"{method} {_short(url)}: not answered within {seconds:g} s", retryable=True
+        f"{method} {show_url(url)}: not answered within {seconds:g} s", retryable=True
     )
 
 
@@ -379,16 +386,18 @@ def _requests_errors(method: str, url: str, seconds: float) -> Iterator[None]:
         yield
     except requests.Timeout as error:
         if isinstance(error, requests.ConnectTimeout):
-            raise TransientError(f"{method} {_short(url)}: no connection: {error}") from error
-        raise _timed_out(method, url, seconds) from error
-    except urllib3.exceptions.ReadTimeoutError as error:
-        raise _timed_out(method, url, seconds) from error
+            raise _fault(TransientError, method, url, f"no connection: {error}") from None
+        raise _timed_out(method, url, seconds) from None
+    except urllib3.exceptions.ReadTimeoutError:
+        raise _timed_out(method, url, seconds) from None
     except (requests.ConnectionError, urllib3.exceptions.HTTPError) as error:
         if "Read timed out" in str(error):
-            raise _timed_out(method, url, seconds) from error
-        raise TransientError(f"{method} {_short(url)}: {_reason(error)}") from error
+            raise _timed_out(method, url, seconds) from None
+        raise _fault(TransientError, method, url, _reason(error)) from None
+    except requests.exceptions.InvalidHeader:
+        raise _fault(BackendError, method, url, "a header is malformed") from None
     except (requests.RequestException, ValueError) as error:
-        raise BackendError(f"{method} {_short(url)}: {error}") from error
+        raise _fault(BackendError, method, url, str(error)) from None
 
 
 @asynccontextmanager
@@ -396,17 +405,23 @@ async def _aiohttp_errors(method: str, url: str, seconds: float) -> AsyncIterato
     try:
         yield
     except aiohttp.ConnectionTimeoutError as error:
-        raise TransientError(f"{method} {_short(url)}: no connection: {error}") from error
-    except TimeoutError as error:
-        raise _timed_out(method, url, seconds) from error
+        raise _fault(TransientError, method, url, f"no connection: {error}") from None
+    except TimeoutError:
+        raise _timed_out(method, url, seconds) from None
     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
-        raise TransientError(f"{method} {_short(url)}: {_reason(error)}") from error
+        raise _fault(TransientError, method, url, _reason(error)) from None
     except (aiohttp.ClientError, ValueError) as error:
-        raise BackendError(f"{method} {_short(url)}: {error}") from error
+        raise _fault(BackendError, method, url, str(error)) from None
 
 
-def _short(url: str) -> str:
-    return url.partition("?")[0]
+def _fault(kind: type[BackendError], method: str, url: str, text: str) -> BackendError:
+    """Make the error for what a library says, without passwords, also of proxies.
+
+    What the library raised is not its cause: it may hold them in any of its parts.
+    """
+    proxies = (secret for proxy in getproxies().values() for secret in secrets_in(proxy))
+    clean = without_secrets(text, (*secrets_in(url), *proxies))
+    return kind(f"{method} {show_url(url)}: {clean}")
 
 
 def _reason(error: Any) -> str:

@@ -40,7 +40,8 @@ class MappingCAStore(ContentAddressableStore):
         self.mapping: MutableMapping[str, bytes] = {} if mapping is None else mapping
         if isinstance(self.mapping, dict):
             self.inline_limit = 64 << 10
-        self.is_shared = not isinstance(self.mapping, dict | UserDict)
+        self.in_memory = isinstance(self.mapping, dict | UserDict)
+        self.is_shared = not self.in_memory
 
     def __repr__(self) -> str:
         return f"MappingCAStore({type(self.mapping).__name__})"

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet, finalize
 
+from ipldstore.backends.connections import Connections
 from ipldstore.backends.database import (
     PRIMARY_CODE,
     RETRYABLE,
     SCHEMA_VERSION,
+    in_transaction,
     prepare_database,
-    transaction,
 )
 from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError
+from ipldstore.locks import Guard
 
 _BUFFER_BYTES = 4 << 20
 _BUFFER_BLOCKS = 4096
@@ -43,6 +43,7 @@ _ADVICE = {
     sqlite3.SQLITE_NOTADB: "it is no SQLite database, or a damaged one: give another path",
     sqlite3.SQLITE_FULL: "make room on the disk, then flush again",
     sqlite3.SQLITE_READONLY: "it can only be read: give yourself the right to write to it",
+    sqlite3.SQLITE_AUTH: "the process was forked in the middle of this: fork between calls",
     sqlite3.SQLITE_CANTOPEN: "see that the file and its folder may be read and written",
 }
 
@@ -55,6 +56,9 @@ class SQLiteCAStore(ContentAddressableStore):
     the end of this one, after `flush`, which every ``freeze`` calls. While the file is open, there
     are two more beside it, ``-wal`` and ``-shm``; they belong to it. It must not be on a network
     file system, as SQLite's locks do not work there.
+
+    When the file is removed or replaced, the next `flush` says so, and every one after it; so does
+    reading what is not found.
 
     Parameters
     ----------
@@ -98,12 +102,13 @@ class SQLiteCAStore(ContentAddressableStore):
         self.path = Path(path).absolute()
         self.fsync = fsync
         self.timeout = timeout
-        self._pending: dict[bytes, bytes] = {}
-        self._pending_bytes = 0
-        self._start_connections()
+        # with each block, how many bytes it and those before it have: one step keeps both true
+        self._pending: dict[bytes, tuple[bytes, int]] = {}
+        self._has_written = False
+        self._connections = Connections(self.path, self._connect)
+        self._guard = Guard(self._connections.renew, self._connections.prepare)
         with self._failing("cannot use"):
             self._claim()
-        _stores.add(self)
 
     def __repr__(self) -> str:
         return f"SQLiteCAStore({str(self.path)!r})"
@@ -120,12 +125,12 @@ class SQLiteCAStore(ContentAddressableStore):
 
     def get_raw(self, cid: Link) -> bytes:
         key = multihash_of(cid)
-        data = self._pending.get(key)
-        if data is None:
-            row = self._ask("cannot read a block in", _GET, cid, key)
-            if row is None:
-                raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}")
-            data = row[0]
+        if (pending := self._pending.get(key)) is not None:
+            return pending[0]
+        row = self._ask("cannot read a block in", _GET, cid, key)
+        if row is None:
+            raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}")
+        data: bytes = row[0]
         return data
 
     def put_raw(self, data: bytes, codec: str) -> Link:
@@ -137,17 +142,20 @@ class SQLiteCAStore(ContentAddressableStore):
         if identity_data(cid) is not None:
             return
         key, data = multihash_of(cid), bytes(data)
-        with self._lock:
+        with self._guard():
             if key in self._pending:
                 return
-            size = self._pending_bytes + len(data)
+            size = self._pending_bytes() + len(data)
             if size > _BUFFER_BYTES or len(self._pending) >= _BUFFER_BLOCKS:
                 self._write_pending()
+                size = len(data)
             if len(data) > _BUFFER_BYTES:
                 self._write([(key, data)])
-                return
-            self._pending[key] = data
-            self._pending_bytes += len(data)
+            else:
+                self._pending[key] = data, size
+
+    def _pending_bytes(self) -> int:
+        return next(reversed(self._pending.values()))[1] if self._pending else 0
 
     def has_raw(self, cid: Link) -> bool:
         return self.size_of(cid) is not None
@@ -156,8 +164,8 @@ class SQLiteCAStore(ContentAddressableStore):
         if (data := identity_data(cid)) is not None:
             return len(data)
         key = multihash_of(cid)
-        if (data := self._pending.get(key)) is not None:
-            return len(data)
+        if (pending := self._pending.get(key)) is not None:
+            return len(pending[0])
         row = self._ask("cannot look for a block in", _SIZE, cid, key)
         return None if row is None else row[0]
 
@@ -166,117 +174,95 @@ class SQLiteCAStore(ContentAddressableStore):
         found = set(self._pending)
         for start in range(0, len(wanted), _ASK_AT_ONCE):
             keys = [multihash_of(cid) for cid in wanted[start : start + _ASK_AT_ONCE]]
-            marks = ",".join("?" * len(keys))
-            query = f"SELECT multihash FROM blocks WHERE multihash IN ({marks})"
-            with self._failing("cannot look for blocks in"), self._connection() as connection:
-                found.update(key for (key,) in connection.execute(query, keys))
-        return {cid for cid in wanted if multihash_of(cid) not in found}
+            found.update(self._find(keys))
+        missing = {cid for cid in wanted if multihash_of(cid) not in found}
+        if missing:
+            self._check_current()
+        return missing
+
+    def _find(self, keys: Sequence[bytes]) -> list[bytes]:
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT multihash FROM blocks WHERE multihash IN ({marks})"
+        return [key for (key,) in self._select("cannot look for blocks in", query, keys)]
 
     def iter_blocks(self) -> Iterator[StoredBlock]:
         self.flush()
         row = 0
-        while True:
-            with self._failing("cannot list the blocks in"), self._connection() as connection:
-                rows = connection.execute(_LIST, (row,)).fetchall()
-            if not rows:
-                return
+        while rows := self._select("cannot list the blocks in", _LIST, (row,)):
             for _, multihash, size in rows:
                 yield StoredBlock(parse_link(b"\x01\x55" + multihash), size)
             row = rows[-1][0]
 
     def flush(self) -> None:
-        with self._lock:
+        with self._guard():
             self._write_pending()
+            if self._has_written:
+                self._check_current()
 
     def close(self) -> None:
-        self.flush()
-        with self._change:
-            _close_all(self._idle)
-
-    def _start_connections(self) -> None:
-        self._lock = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
-        self._in_use = 0
-        self._change = threading.Condition()
-        self._finalizer = finalize(self, _close_all, self._idle)
-
-    def _prepare_fork(self) -> None:
-        """Close all connections, and keep other threads from opening more, before a fork.
-
-        SQLite notes in the memory of a process which locks it holds. A forked process would take
-        them for its own, also on connections that it opens itself.
-        """
-        self._lock.acquire()
-        self._change.acquire()
-        self._change.wait_for(lambda: not self._in_use)
-        _close_all(self._idle)
-
-    def _go_on_after_fork(self) -> None:
-        self._change.release()
-        self._lock.release()
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """Take a connection that no other thread uses meanwhile, and give it back."""
-        with self._change:
-            self._in_use += 1
-            connection = self._idle.pop() if self._idle else None
         try:
-            if connection is None:
-                connection = self._connect()
-            yield connection
-        except BaseException:
-            if connection is not None:
-                connection.close()
-                connection = None
-            raise
+            self.flush()
         finally:
-            with self._change:
-                self._in_use -= 1
-                if connection is not None:
-                    self._idle.append(connection)
-                self._change.notify_all()
+            self._connections.close()
+        self._has_written = False
+        self._connections.forget_file()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, held: list[sqlite3.Connection]) -> None:
         if not self.path.exists():
             raise BackendError(f"{str(self.path)!r} went away: open the store again to begin anew")
-        return self._open("rw", self._synchronous)
+        self._open("rw", self._synchronous, held)
 
     @property
     def _synchronous(self) -> str:
         return "FULL" if self.fsync else "NORMAL"
 
-    def _open(self, mode: str, synchronous: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"{self.path.as_uri()}?mode={mode}",
-            timeout=self.timeout,
-            isolation_level=None,
-            check_same_thread=False,
-            uri=True,
+    def _open(self, mode: str, synchronous: str, held: list[sqlite3.Connection]) -> None:
+        held.append(
+            sqlite3.connect(
+                f"{self.path.as_uri()}?mode={mode}",
+                timeout=self.timeout,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
+            )
         )
-        try:
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        held[0].execute(f"PRAGMA synchronous = {synchronous}")
 
     def _ask(self, what: str, query: str, cid: Link, key: bytes) -> Any:
-        with self._failing(what, cid), self._connection() as connection:
-            return connection.execute(query, (key,)).fetchone()
+        """Return the only row of an answer, None if there is none in the file as it was opened."""
+        rows = self._select(what, query, (key,), cid)
+        if not rows:
+            self._check_current()
+        return rows[0] if rows else None
+
+    def _select(
+        self, what: str, query: str, values: Sequence[Any], cid: Link | None = None
+    ) -> list[Any]:
+        with self._failing(what, cid):
+            return self._connections.use(
+                lambda connection: connection.execute(query, values).fetchall()
+            )
+
+    def _check_current(self) -> None:
+        with self._failing("cannot look at"):
+            self._connections.check_current()
 
     def _write_pending(self) -> None:
         if self._pending:
-            self._write(self._pending.items())
+            self._write([(key, data) for key, (data, _) in self._pending.items()])
             self._pending.clear()
-            self._pending_bytes = 0
 
-    def _write(self, blocks: Iterable[tuple[bytes, bytes]]) -> None:
-        with (
-            self._failing("cannot keep blocks in"),
-            self._connection() as connection,
-            transaction(connection),
-        ):
+    def _write(self, blocks: Sequence[tuple[bytes, bytes]]) -> None:
+        self._has_written = True
+        with self._failing("cannot keep blocks in"):
+            self._connections.check_current()
+            self._connections.use(lambda connection: self._put_all(connection, blocks))
+            self._connections.check_current()
+
+    def _put_all(
+        self, connection: sqlite3.Connection, blocks: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        def steps() -> None:
             before = connection.total_changes
             connection.executemany(_PUT, blocks)
             if self.fsync and connection.total_changes == before:
@@ -284,21 +270,22 @@ class SQLiteCAStore(ContentAddressableStore):
                 # anything forces what is in the log before it.
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
+        in_transaction(connection, steps)
+
     def _claim(self) -> None:
         """Make the table in a new file; refuse what is not a file of this store."""
         if not self.path.parent.is_dir():
             raise BackendError(f"no folder {str(self.path.parent)!r}: make it first")
         if self.path.exists() and not self.path.is_file():
             raise BackendError(f"cannot use {str(self.path)!r}: it is not a regular file")
-        # Less than FULL is safe only once the file has a write-ahead log.
-        connection = self._open("rw" if self.path.exists() else "rwc", "FULL")
-        try:
+
+        def prepare(connection: sqlite3.Connection) -> None:
             prepare_database(connection, self.path, self.timeout)
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-        except BaseException:
-            connection.close()
-            raise
-        self._idle.append(connection)
+
+        # Less than FULL is safe only once the file has a write-ahead log.
+        mode = "rw" if self.path.exists() else "rwc"
+        self._connections.use(prepare, lambda held: self._open(mode, "FULL", held))
 
     @contextmanager
     def _failing(self, what: str, cid: Link | None = None) -> Iterator[None]:
@@ -314,31 +301,5 @@ class SQLiteCAStore(ContentAddressableStore):
             ) from error
 
 
-_stores: WeakSet[SQLiteCAStore] = WeakSet()
-_forking: list[SQLiteCAStore] = []
-
-
-def _before_fork() -> None:
-    for store in list(_stores):
-        store._prepare_fork()
-        _forking.append(store)
-
-
-def _after_fork() -> None:
-    while _forking:
-        _forking.pop()._go_on_after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-    )
-
-
 def _reopen(path: Path, default_hash: str, fsync: bool, timeout: float) -> SQLiteCAStore:
     return SQLiteCAStore(path, default_hash=default_hash, fsync=fsync, timeout=timeout)
-
-
-def _close_all(connections: list[sqlite3.Connection]) -> None:
-    while connections:
-        connections.pop().close()

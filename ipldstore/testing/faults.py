@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
-from threading import Event, RLock
+from threading import Event
 from typing import NamedTuple, TypeAlias
 
 from ipldstore.cid import CIDLike, Link, as_link
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
+from ipldstore.locks import Guard
 
 GET, PUT, HAS, FLUSH, NOTE = "get", "put", "has", "flush", "note"
 _ALL = frozenset((GET, PUT, HAS, FLUSH, NOTE))
@@ -265,11 +266,12 @@ class FaultyStore(ContentAddressableStore):
         self.schedule = schedule
         self.inline_limit = store.inline_limit if inline_limit is None else inline_limit
         self.is_shared = False
+        self.in_memory = store.in_memory
         self.calls: list[Call] = []
         self.faults: list[tuple[Call, Fault]] = []
         self._late: dict[Link, bytes] = {}
         self._chance = random.Random(seed)
-        self._lock = RLock()
+        self._guard = Guard()
 
     def __repr__(self) -> str:
         return f"FaultyStore({self.store!r})"
@@ -334,7 +336,7 @@ class FaultyStore(ContentAddressableStore):
     def flush(self) -> None:
         """Put what is late, in another order than it came, and flush the store behind."""
         self._stop_for(self._begin(FLUSH, None))
-        with self._lock:
+        with self._guard():
             order = list(self._late)
             self._chance.shuffle(order)
             for cid in order:
@@ -344,7 +346,7 @@ class FaultyStore(ContentAddressableStore):
 
     def forget(self) -> None:
         """Forget what is late, as the end of the process would."""
-        with self._lock:
+        with self._guard():
             self._late.clear()
 
     @property
@@ -363,7 +365,7 @@ class FaultyStore(ContentAddressableStore):
 
     def _begin(self, operation: str, cid: Link | None) -> Fault | None:
         """Note a call and return what befalls it."""
-        with self._lock:
+        with self._guard():
             call = Call(len(self.calls) + 1, operation, cid)
             self.calls.append(call)
             fault = None if self.schedule is None else self.schedule(call)
@@ -390,7 +392,7 @@ class FaultyStore(ContentAddressableStore):
     def _is_put_otherwise(self, cid: Link, data: bytes, fault: Fault | None) -> bool:
         """Whether a fault has done with a block what was to be done."""
         if isinstance(fault, Late):
-            with self._lock:
+            with self._guard():
                 self._late[cid] = bytes(data)
         elif isinstance(fault, Damage):
             self.store.put_block(cid, fault.apply(bytes(data)))

@@ -74,7 +74,7 @@ FAULTS = [
     (redirect("/{cid}"), FINAL, "does not name"),
     (redirect("/login?next={path}"), FINAL, "does not name"),
     (redirect(""), FINAL, "expected a URL"),
-    (redirect("http://[::1/ipfs/{cid}"), FINAL, "not followed: Invalid IPv6 URL"),
+    (redirect("http://[::1/ipfs/{cid}"), FINAL, "not followed: it is malformed"),
     (redirect("file:///ipfs/{cid}"), FINAL, "expected a URL"),
     (redirect("http://user:secret@127.0.0.1/ipfs/{cid}"), FINAL, "holds credentials"),
     (redirect("http://10.0.0.1/ipfs/{cid}"), FINAL, "address 10.0.0.1 is not a public one"),

@@ -204,3 +204,73 @@ def test_file_that_went_away_is_not_made_again(path):
         assert not path.exists()
     with SQLiteCAStore(path) as again, pytest.raises(BlockNotFoundError):
         again.get_block(HELLO)
+
+
+def remove(path):
+    path.unlink()
+
+
+def replace(path):
+    other = path.with_name("other.sqlite")
+    SQLiteCAStore(other).close()
+    other.replace(path)
+
+
+def move_away(path):
+    path.rename(path.with_name("moved.sqlite"))
+
+
+GONE = "removed, or replaced by another file"
+
+
+@pytest.mark.parametrize("change", [remove, replace, move_away])
+def test_file_that_is_not_there_any_more_keeps_nothing(path, change):
+    backend = SQLiteCAStore(path)
+    backend.put(b"hello")
+    pending = backend.put_raw(b"pending", "raw")
+    change(path)
+    for _ in range(3):
+        with pytest.raises(BackendError, match=GONE) as caught:
+            backend.flush()
+        assert not caught.value.retryable
+    with pytest.raises(BackendError, match=GONE):
+        backend.close()
+    with pytest.raises(BackendError, match=GONE):
+        backend.flush()
+    assert backend.get(pending) == b"pending"
+    backend._pending.clear()
+    with SQLiteCAStore(path) as again:
+        assert again.find_missing([pending]) == {pending}
+        assert again.get(again.put(b"anew")) == b"anew"
+
+
+@pytest.mark.parametrize("change", [remove, replace])
+def test_nothing_is_left_to_write_into_a_file_that_is_not_there(path, change):
+    backend = SQLiteCAStore(path)
+    backend.put(b"hello")
+    change(path)
+    with pytest.raises(BackendError, match=GONE):
+        backend.flush()
+    with pytest.raises(BackendError, match=GONE):
+        backend.put_raw(bytes(5 << 20), "raw")
+
+
+@pytest.mark.parametrize("change", [remove, replace])
+def test_missing_block_in_a_file_that_is_not_there_is_no_missing_block(path, change):
+    backend = SQLiteCAStore(path)
+    backend.put(b"hello")
+    change(path)
+    assert backend.get(HELLO) == b"hello"
+    missing = make_link(b"missing")
+    for call in (backend.get_block, backend.has, lambda cid: backend.find_missing([cid])):
+        with pytest.raises(BackendError, match=GONE):
+            call(missing)
+
+
+def test_closed_store_takes_the_file_that_is_there(path):
+    with SQLiteCAStore(path) as backend:
+        backend.put(b"hello")
+        backend.close()
+        replace(path)
+        assert HELLO not in backend
+        backend.put(b"more")

@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from weakref import finalize
 
@@ -44,6 +45,8 @@ class Archive:
         Where the last section that was looked at ends.
     is_cut_short : bool
         Whether the file ended within a section when it was looked through.
+    is_locked : bool
+        Whether it may be written to.
 
     Raises
     ------
@@ -55,29 +58,51 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._finalizer = finalize(self, os.close, self._descriptor)
+        self._files: list[FileIO] = []
+        self._finalizer = finalize(self, _close_files, self._files)
+        # file objects, unlike their numbers, are closed when an interrupt loses them
+        self._files.append(FileIO(path, "rb"))
         self.is_locked = self.is_changed = False
+        self._last: Section | None = None
         self.layout = read_layout(self._descriptor)
         self._start_over()
         if 0 < self.layout.index_start < os.fstat(self._descriptor).st_size:
             self._load_index()
 
+    @property
+    def _descriptor(self) -> int:
+        """The file as it is read."""
+        return _number_of(self._files[0])
+
+    @property
+    def _writer(self) -> int:
+        """The file as it is written to, once it is locked."""
+        return _number_of(self._files[1])
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the file has been let go of, be it in part: that begins with the last."""
+        return self._files[-1].closed
+
     def close(self) -> None:
         """Let go of the file, and of the lock, which a forked process may hold as well."""
-        if self.is_locked and self._finalizer.alive:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        self._finalizer()
+        self.is_locked = False
+        _close_files(self._files)
+        self._finalizer.detach()
 
     def leave_to_parent(self) -> None:
         """Let go of the file in a forked process, without touching the parent's lock."""
-        self._finalizer()
+        self._finalizer.detach()
+        self.is_locked = False
+        for file in self._files:
+            file.close()
 
     def _start_over(self) -> None:
-        self._offsets = Offsets()
+        offsets = Offsets()
+        # no interrupt can arrive between these
+        self._is_scanned = self.is_cut_short = False
         self.end = self.layout.sections
-        self.is_cut_short = False
-        self._is_scanned = False
+        self._offsets = offsets
 
     def _load_index(self) -> None:
         """Take offsets from the archive's own index, to be checked when they are used."""
@@ -149,6 +174,7 @@ class Archive:
         CarFormatError
             If the archive is malformed.
         """
+        self._settle()
         found = self._look_up(cid)
         if not found and not self._is_scanned:
             if len(self._offsets):
@@ -156,6 +182,11 @@ class Archive:
             self.scan()
             found = self._look_up(cid)
         return sorted(found, key=lambda section: section.cid != cid)
+
+    def _settle(self) -> None:
+        """Note what was appended last, if an interrupt kept it from being noted."""
+        if self._last is not None and self._last.end > self.end:
+            self._note(self._last)
 
     def _look_up(self, cid: Link) -> list[Section]:
         end = self._payload_end()
@@ -202,26 +233,31 @@ class Archive:
             If another root cannot be written in place of its root.
         """
         self._check_form()
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            lock_file(descriptor, self.path)
+            self._files.append(FileIO(self.path, "r+b"))
+            lock_file(self._writer, self.path)
             if not self.is_current():
                 raise BackendError(
                     f"{str(self.path)!r} was replaced or cut short: close the store to begin anew"
                 )
-            self.layout = read_layout(descriptor)
-            self._check_header(placeholder)
+            self._mend(placeholder)
+            self._synced_end = self.end
+            self.is_locked = self.is_changed = True
+        except BaseException:
+            self.is_locked = False
+            _close_files(self._files[1:])
+            del self._files[1:]
+            raise
+
+    def _mend(self, placeholder: Link) -> None:
+        self.layout = read_layout(self._descriptor)
+        self._check_header(placeholder)
+        self.scan()
+        if self.is_cut_short:
+            self._cut_tail(self._writer)
+        if mending.rename_damaged(self, self._writer, placeholder):
+            self._start_over()
             self.scan()
-            if self.is_cut_short:
-                self._cut_tail(descriptor)
-            if mending.rename_damaged(self, descriptor, placeholder):
-                self._start_over()
-                self.scan()
-            os.dup2(descriptor, self._descriptor, inheritable=False)
-        finally:
-            os.close(descriptor)
-        self.is_locked = self.is_changed = True
-        self._synced_end = self.end
 
     def _check_form(self) -> None:
         roots = self.layout.roots
@@ -270,17 +306,20 @@ class Archive:
         BackendError
             If somebody else changed the file, past the lock.
         """
+        self._settle()
         self._check_size()
         head = encode_section_head(cid, len(data))
         start = self.end + len(head)
+        section = Section(cid, self.end, start, start + len(data))
         try:
             self._write(head, self.end)
             self._write(data, start)
+            self._last = section
         except BaseException:
             with suppress(OSError):
-                os.ftruncate(self._descriptor, self.end)
+                os.ftruncate(self._writer, self.end)
             raise
-        self._note(Section(cid, self.end, start, start + len(data)))
+        self._note(section)
 
     def _check_size(self) -> None:
         size = os.fstat(self._descriptor).st_size
@@ -301,24 +340,29 @@ class Archive:
             raise ReadOnlyStoreError(
                 f"root {root} is not as long as the one in the header of {str(self.path)!r}"
             )
-        self._write(header, 0)
-        self.layout = self.layout._replace(roots=[root])
+        try:
+            self._write(header, 0)
+            self.layout = self.layout._replace(roots=[root])
+        except BaseException:
+            self.layout = read_layout(self._descriptor)
+            raise
 
     def sync(self) -> None:
         """Force what was written to the disk."""
         if self.is_changed:
-            os.fsync(self._descriptor)
-            self.is_changed = False
+            self._settle()
+            os.fsync(self._writer)
             self._synced_end = self.end
+            self.is_changed = False
 
     def take_back(self) -> None:
         """Cut off what was appended since the last `sync`, or since the archive was locked."""
         with suppress(OSError):
-            os.ftruncate(self._descriptor, self._synced_end)
+            os.ftruncate(self._writer, self._synced_end)
 
     def _write(self, data: bytes, offset: int) -> None:
         self.is_changed = True
-        write_all(self._descriptor, data, offset)
+        write_all(self._writer, data, offset)
 
 
 def open_archive(path: Path, beginning: bytes) -> Archive | None:
@@ -338,16 +382,32 @@ def make_archive(path: Path, beginning: bytes) -> Archive:
 
     It is forced to the disk, with its name, so that the file is an archive whatever happens.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
+    with FileIO(path, "r+b", opener=_open_or_make) as file:
+        descriptor = file.fileno()
         lock_file(descriptor, path)
         if _is_part(os.pread(descriptor, len(beginning) + 1, 0), beginning):
             write_all(descriptor, beginning, 0)
             os.fsync(descriptor)
             _sync_folder(path.parent)
-    finally:
-        os.close(descriptor)
     return Archive(path)
+
+
+def _open_or_make(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_CREAT, 0o644)
+
+
+def _number_of(file: FileIO) -> int:
+    try:
+        return file.fileno()
+    except ValueError:
+        raise OSError(errno.EBADF, "the archive was closed, or left to the parent") from None
+
+
+def _close_files(files: list[FileIO]) -> None:
+    for file in reversed(files):
+        with suppress(OSError, ValueError):
+            fcntl.flock(file, fcntl.LOCK_UN)
+        file.close()
 
 
 def _is_part(start: bytes, beginning: bytes) -> bool:

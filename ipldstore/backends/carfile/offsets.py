@@ -29,13 +29,16 @@ class Offsets:
 
     def add(self, digest: bytes, offset: int) -> None:
         """Note that a section of a digest begins at an offset."""
-        if len(self._offsets) >= len(self._slots):
+        number = len(self._before)
+        # an interrupt may have kept the last one from being noted in full
+        del self._hashes[number:], self._offsets[number:]
+        if number >= len(self._slots):
             self._grow()
         key = hash(digest)
         self._hashes.append(key)
         self._offsets.append(offset)
         self._before.append(0)
-        self._link(key, len(self._offsets))
+        _link(self._slots, self._before, key, number + 1)
 
     def find(self, digest: bytes) -> list[int]:
         """Return where sections that may be of a digest begin: the last ones, the latest first."""
@@ -48,16 +51,19 @@ class Offsets:
             number = self._before[number - 1]
         return found
 
-    def _link(self, key: int, number: int) -> None:
-        """Put a section, by its number from 1 on, at the head of its slot's chain."""
-        slot = key & len(self._slots) - 1
-        self._before[number - 1] = self._slots[slot]
-        self._slots[slot] = number
-
     def _grow(self) -> None:
-        self._slots = _make_slots(2 * len(self._slots))
+        slots, before = _make_slots(2 * len(self._slots)), array("I", self._before)
         for number, key in enumerate(self._hashes, 1):
-            self._link(key, number)
+            _link(slots, before, key, number)
+        # no interrupt can arrive between these two
+        self._slots, self._before = slots, before
+
+
+def _link(slots: array[int], before: array[int], key: int, number: int) -> None:
+    """Put a section, by its number from 1 on, at the head of its slot's chain."""
+    slot = key & len(slots) - 1
+    before[number - 1] = slots[slot]
+    slots[slot] = number
 
 
 def _make_slots(count: int) -> array[int]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 from ipldstore.backends.carfile.archive import Archive, make_archive, open_archive
 from ipldstore.backends.carfile.sections import Section
@@ -16,6 +14,7 @@ from ipldstore.car import encode_header, encode_section_head
 from ipldstore.cid import Link, identity_data, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError, CarFormatError, ReadOnlyStoreError
+from ipldstore.locks import Guard
 
 _EMPTY_HIERARCHY = b"\xa0"
 
@@ -87,12 +86,11 @@ class CARStore(ContentAddressableStore):
         head = encode_section_head(root, len(_EMPTY_HIERARCHY))
         self._placeholder = root
         self._beginning = encode_header(root) + head + _EMPTY_HIERARCHY
-        self._lock = threading.RLock()
+        self._guard = Guard(self._leave_to_parent)
         self._archive: Archive | None = None
         self._has_failed = False
         with self._failing("cannot open"):
             self._reading()
-        _stores.add(self)
 
     def __repr__(self) -> str:
         return f"CARStore({str(self.path)!r})"
@@ -110,9 +108,7 @@ class CARStore(ContentAddressableStore):
     def noted_root(self) -> Link | None:
         """The archive's root; None if it has none or several, or is not there yet."""
         with self._failing("cannot read"):
-            archive = self._reading()
-        roots = [] if archive is None else archive.layout.roots
-        return roots[0] if len(roots) == 1 else None
+            return _root_of(self._reading())
 
     @property
     def breaks_off_at(self) -> int | None:
@@ -135,9 +131,9 @@ class CARStore(ContentAddressableStore):
     def put_block(self, cid: Link, data: bytes) -> None:
         if identity_data(cid) is not None:
             return
-        with self._lock, self._failing("cannot keep a block in", cid):
+        with self._guard(), self._failing("cannot keep a block in", cid):
             archive = self._writing()
-            section = next(iter(archive.find(cid)), None)
+            section = self._section(archive, cid)
             if section is None or section.cid != cid or section.size != len(data):
                 archive.append(cid, data)
             elif archive.read(section) != data:
@@ -169,9 +165,9 @@ class CARStore(ContentAddressableStore):
         ReadOnlyStoreError
             If it has not the length of the root that the archive has.
         """
-        with self._lock, self._failing("cannot write the root of"):
+        with self._guard(), self._failing("cannot write the root of"):
             self._check_failed()
-            if self.noted_root == root or self._is_only_read():
+            if _root_of(self._opened()) == root or self._is_only_read():
                 return
             archive = self._writing()
             self._check_current(archive)
@@ -182,11 +178,16 @@ class CARStore(ContentAddressableStore):
             self._sync(archive)
 
     def flush(self) -> None:
-        with self._lock, self._failing("cannot flush"):
-            if self._archive is not None and self._archive.is_locked:
+        with self._guard():
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._failing("cannot flush"):
+            archive = self._archive
+            if archive is not None and archive.is_locked:
                 self._check_failed()
-                self._check_current(self._archive)
-                self._sync(self._archive)
+                self._check_current(archive)
+                self._sync(archive)
 
     def _check_failed(self) -> None:
         if self._has_failed:
@@ -217,50 +218,59 @@ class CARStore(ContentAddressableStore):
         CarFormatError, BackendError
             As when the archive is opened.
         """
-        with self._lock, self._failing("cannot read"):
-            if self._archive is None or self._archive.is_locked:
+        with self._guard(), self._failing("cannot read"):
+            archive = self._archive
+            if archive is None or archive.is_locked:
                 return
-            if self._archive.is_current():
-                self._archive.refresh()
+            if archive.is_current():
+                archive.refresh()
             else:
                 self._drop()
-                self._reading()
+                self._opened()
 
     def close(self) -> None:
         """Flush, and let go of the file and of the lock; what is used after that opens it anew."""
-        with self._lock:
+        with self._guard():
             try:
-                self.flush()
+                self._flush()
             finally:
                 self._drop()
 
     def _drop(self) -> None:
-        if self._archive is not None:
-            self._archive.close()
+        archive = self._archive
+        if archive is not None:
+            # what is closed twice does no harm, but an interrupt might leave out the second step
+            archive.close()
             self._archive = None
 
     def _leave_to_parent(self) -> None:
-        self._lock = threading.RLock()
         if self._archive is not None:
             self._archive.leave_to_parent()
             self._archive = None
 
     def _reading(self) -> Archive | None:
         archive = self._archive
-        if archive is not None:
+        if archive is not None and not archive.is_closed:
             return archive
-        with self._lock:
-            if self._archive is None:
-                self._archive = open_archive(self.path, self._beginning)
-            if self._archive is None and self.read_only:
-                raise BackendError(f"no CAR archive {str(self.path)!r}")
-            return self._archive
+        with self._guard():
+            return self._opened()
+
+    def _opened(self) -> Archive | None:
+        archive = self._archive
+        if archive is not None and archive.is_closed:
+            # an interrupt came in the middle of that
+            self._drop()
+        if self._archive is None:
+            self._archive = open_archive(self.path, self._beginning)
+        if self._archive is None and self.read_only:
+            raise BackendError(f"no CAR archive {str(self.path)!r}")
+        return self._archive
 
     def _writing(self) -> Archive:
         if self.read_only:
             raise ReadOnlyStoreError(f"{self!r} was opened in read-only mode")
         self._check_failed()
-        archive = self._reading()
+        archive = self._opened()
         if archive is None:
             if not self.path.parent.is_dir():
                 raise BackendError(f"no folder {str(self.path.parent)!r}: make it first")
@@ -270,7 +280,7 @@ class CARStore(ContentAddressableStore):
         return archive
 
     def _is_only_read(self) -> bool:
-        archive = self._reading()
+        archive = self._opened()
         return self.read_only or (
             archive is not None and (archive.layout.version != 1 or len(archive.layout.roots) != 1)
         )
@@ -286,9 +296,16 @@ class CARStore(ContentAddressableStore):
         archive = self._reading()
         if archive is None:
             return None, None
-        with self._lock:
-            sections = archive.find(cid)
-        return archive, sections[0] if sections else None
+        with self._guard():
+            return archive, self._section(archive, cid)
+
+    def _section(self, archive: Archive, cid: Link) -> Section | None:
+        try:
+            return next(iter(archive.find(cid)), None)
+        except CarFormatError:
+            if archive.is_locked:
+                self._check_current(archive)
+            raise
 
     @contextmanager
     def _failing(self, what: str, cid: Link | None = None) -> Iterator[None]:
@@ -304,15 +321,9 @@ class CARStore(ContentAddressableStore):
             raise
 
 
-_stores: WeakSet[CARStore] = WeakSet()
-
-
-def _after_fork() -> None:
-    for store in list(_stores):
-        store._leave_to_parent()
-
-
-os.register_at_fork(after_in_child=_after_fork)
+def _root_of(archive: Archive | None) -> Link | None:
+    roots = [] if archive is None else archive.layout.roots
+    return roots[0] if len(roots) == 1 else None
 
 
 def _torn(archive: Archive | None) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from ipldstore.backends.http import Auth, authorization
 from ipldstore.errors import BackendError
+from ipldstore.urls import bare
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -61,11 +62,12 @@ def parse_gateway(url: str, headers: Mapping[str, str], auth: Auth) -> Gateway:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        raise _malformed(str(error)) from None
+    except ValueError:
+        raise _malformed(f"host or port of {bare(url)!r}") from None
     if parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
         raise _malformed(
-            f"scheme {parts.scheme!r}, host {parts.hostname!r}, query {bool(parts.query)}"
+            f"scheme {parts.scheme!r}, host {urlsplit(bare(url)).hostname!r}, query "
+            f"{bool(parts.query)}"
         )
     if auth is None and parts.username is not None:
         auth = unquote(parts.username), unquote(parts.password or "")

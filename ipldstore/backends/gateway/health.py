@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ipldstore.backends.gateway.address import Gateway
+from ipldstore.locks import Guard
 
 
 class Penalty(NamedTuple):
@@ -39,21 +39,20 @@ class Health:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._guard = Guard()
         self._records: dict[Gateway, _Record] = {}
 
     def order(self, gateways: Sequence[Gateway]) -> list[Gateway]:
         """Return all gateways: those that are well as given, then those that are so the soonest."""
         now = self._clock()
-        with self._lock:
-            untils = [self._records.get(gateway, _Record()).until for gateway in gateways]
+        untils = [self._records.get(gateway, _Record()).until for gateway in gateways]
         places = sorted(range(len(gateways)), key=lambda place: max(untils[place], now))
         return [gateways[place] for place in places]
 
     def punish(self, gateway: Gateway, penalty: Penalty) -> None:
         """Ask a gateway after the others for a while; what fails together counts once."""
         now = self._clock()
-        with self._lock:
+        with self._guard():
             times, until = self._records.get(gateway, _Record())
             if now >= until:
                 times += 1
@@ -62,5 +61,4 @@ class Health:
 
     def clear(self, gateway: Gateway) -> None:
         """Forget what is held against a gateway: it did well."""
-        with self._lock:
-            self._records.pop(gateway, None)
+        self._records.pop(gateway, None)

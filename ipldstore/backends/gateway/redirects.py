@@ -12,6 +12,7 @@ from ipldstore.backends.http import Reply, Stream
 from ipldstore.cid import Link, as_link, to_text
 from ipldstore.errors import BackendError, InvalidCIDError
 from ipldstore.limits import MAX_REDIRECTS
+from ipldstore.urls import bare
 
 Answer: TypeAlias = "Reply | Stream"
 
@@ -60,7 +61,7 @@ def ask(
             address = yield from _checked_address(urlsplit(url).hostname or "", gateway)
             url_to_ask, host = _pinned(url, address)
             step = Ask(method, url_to_ask, {**wanted, **host}, limit)
-    raise BackendError(f"more than {MAX_REDIRECTS} redirects, the last one to {url[:200]!r}")
+    raise BackendError(f"more than {MAX_REDIRECTS} redirects, the last one to {bare(url)[:200]!r}")
 
 
 def redirected(url: str, location: str, link: Link) -> str:
@@ -83,8 +84,8 @@ def redirected(url: str, location: str, link: Link) -> str:
     try:
         target = urlsplit(urljoin(url, location))
         _ = target.port
-    except ValueError as error:
-        raise _refused(location, str(error)) from None
+    except ValueError:
+        raise _refused(location, "it is malformed") from None
     if not location or target.scheme not in ("http", "https") or not target.hostname:
         raise _refused(location, "expected a URL of http or https")
     if target.scheme == "http" and urlsplit(url).scheme == "https":
@@ -97,7 +98,7 @@ def redirected(url: str, location: str, link: Link) -> str:
 
 
 def _refused(location: str, why: str) -> BackendError:
-    return BackendError(f"the redirect to {location[:200]!r} is not followed: {why}")
+    return BackendError(f"the redirect to {bare(location)[:200]!r} is not followed: {why}")
 
 
 def _names(target: SplitResult, link: Link) -> bool:

@@ -10,11 +10,12 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ipldstore.backends.http import Auth
 from ipldstore.errors import BackendError
+from ipldstore.urls import show_address
 
 DEFAULT_URL = "http://127.0.0.1:5001"
 
 _MULTIADDR = re.compile(
-    r"/(?P<kind>ip4|ip6|dns|dns4|dns6)/(?P<host>[^/]+)/tcp/(?P<port>\d{1,5})"
+    r"/(?P<kind>ip4|ip6|dns|dns4|dns6)/(?P<host>[^/@]+)/tcp/(?P<port>\d{1,5})"
     r"(?P<rest>(?:/tls)?/https?|)/?"
 )
 
@@ -69,11 +70,12 @@ def parse_address(address: str) -> Address:
     try:
         parts = urlsplit(address)
         _ = parts.port
-    except ValueError as error:
-        raise _malformed(error) from None
+    except ValueError:
+        raise _malformed(f"host or port of {show_address(address)!r}") from None
     host_is_plain = parts.hostname and not re.search(r"\s", parts.netloc)
     if parts.scheme not in ("http", "https") or not host_is_plain or parts.query or parts.fragment:
-        raise _malformed(f"scheme {parts.scheme!r}, host {parts.hostname!r}")
+        host = urlsplit(show_address(address)).hostname
+        raise _malformed(f"scheme {parts.scheme!r}, host {host!r}")
     auth = None
     if parts.username is not None:
         auth = unquote(parts.username), unquote(parts.password or "")
@@ -85,7 +87,7 @@ def parse_address(address: str) -> Address:
 def _url_of_multiaddr(address: str) -> str:
     found = _MULTIADDR.fullmatch(address)
     if found is None or int(found["port"]) > 65535:
-        raise _malformed(repr(address))
+        raise _malformed(repr(show_address(address)))
     host = f"[{found['host']}]" if found["kind"] == "ip6" else found["host"]
     scheme = "https" if found["rest"] in ("/https", "/tls/http", "/tls/https") else "http"
     return f"{scheme}://{host}:{found['port']}"

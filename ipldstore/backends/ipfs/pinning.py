@@ -14,6 +14,7 @@ from ipldstore.backends.ipfs.rpc import KuboRPC, expect, expect_cid
 from ipldstore.cid import CIDLike, Link, as_link, to_text
 from ipldstore.errors import BackendError
 from ipldstore.limits import LONG_SECONDS, MAX_PINS
+from ipldstore.urls import secrets_in, without_secrets
 
 LONG_TIMEOUT = LONG_SECONDS
 
@@ -204,7 +205,11 @@ class Pins:
         token
             What authorizes; the node keeps it.
         """
-        self._rpc.call("pin/remote/service/add", service, url, token)
+        try:
+            self._rpc.call("pin/remote/service/add", service, url, token)
+        except BackendError as error:
+            text = without_secrets(str(error), (token, *secrets_in(url)))
+            raise BackendError(text, retryable=error.retryable) from None
 
     def remove_service(self, service: str) -> None:
         """Have the node forget a service; what it pinned stays."""

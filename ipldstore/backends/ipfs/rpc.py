@@ -33,6 +33,7 @@ from ipldstore.limits import (
     MAX_NODE_ANSWER_BYTES,
     STREAM_SECONDS,
 )
+from ipldstore.urls import without_secrets
 
 Option: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
 
@@ -279,7 +280,7 @@ class KuboRPC:
         )
 
     def _fail(self, command: str, message: str) -> None:
-        text = f"{self._name(command)}: {message[:MAX_MESSAGE_LENGTH]}"
+        text = f"{self._name(command)}: {without_secrets(message[:MAX_MESSAGE_LENGTH])}"
         if "ipld: could not find" in message or "block was not found locally" in message:
             raise BlockNotFoundError(text)
         if "context deadline exceeded" in message:

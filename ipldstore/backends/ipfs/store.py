@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -114,11 +113,8 @@ class IPFSStore(ContentAddressableStore):
             "default_hash": default_hash,
             "offline": offline,
         }
-        self._begin_shipping()
-
-    def _begin_shipping(self, blocks: Sequence[tuple[Link, bytes]] = ()) -> None:
-        self._pid = os.getpid()
-        self._shipping = Shipping(self._ship, self.buffer_bytes, blocks)
+        # a forked process sends what it inherits a second time, which does no harm
+        self._buffer = Shipping(self._ship, self.buffer_bytes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         self.flush()
@@ -273,13 +269,6 @@ class IPFSStore(ContentAddressableStore):
         if isinstance(name, str) and is_name(name):
             return resolve_name(self.rpc, name)
         return super().resolve(name)
-
-    @property
-    def _buffer(self) -> Shipping:
-        if self._pid != os.getpid():
-            # a forked process can read what it inherits; sending it twice does no harm
-            self._begin_shipping(self._shipping.list_blocks())
-        return self._shipping
 
     def _stat(self, cid: Link, *, offline: bool) -> int | None:
         """Return a block's size in bytes, None if it is not there."""

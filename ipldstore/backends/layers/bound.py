@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from threading import Lock
 
 from ipldstore.backends.directory import DirectoryCAStore
 from ipldstore.cid import Link
+from ipldstore.locks import Guard
 
 _SLACK = 8
 
@@ -40,8 +40,8 @@ class SizeBound:
         self.max_bytes = max_bytes
         self._step = max_bytes // _SLACK
         self._room = 0
-        self._lock = Lock()
-        self._cleaning = Lock()
+        self._guard = Guard()
+        self._cleaning = Guard()
 
     def note_use(self, cid: Link) -> None:
         """Note that a block was used just now."""
@@ -57,32 +57,42 @@ class SizeBound:
         """
         if len(data) > self.max_bytes:
             return
+        self._take_off(len(data))
         self._folder.put_block(cid, data)
         self._folder.touch_block(cid)
-        with self._lock:
-            self._room -= len(data)
-            is_due = self._room < 0
-        if is_due:
+        if self._room < 0:
             self._enforce()
 
+    def _take_off(self, size: int) -> None:
+        with self._guard():
+            self._room -= size
+
     def _enforce(self) -> None:
-        """Look through the folder and remove what is too much, unless a thread is at it."""
-        if not self._cleaning.acquire(blocking=False):
-            return
-        try:
-            with self._lock:
-                self._room = self._step
-            total = newest = 0
-            for block in self._folder.iter_blocks():
-                total += block.size
-                newest = max(newest, block.time_ns)
-            if total > self.max_bytes:
-                total -= self._remove_oldest(total - (self.max_bytes - self._step), newest)
+        """Look through the folder and remove what is too much, unless a thread has just done so.
+
+        Meanwhile the others may put as much as the slack allows, and wait then.
+        """
+        with self._cleaning():
+            if self._room >= 0:
+                return
+            self._room = self._step
+            try:
+                room = self._clean()
+            except BaseException:
+                self._room = -1
+                raise
             # what other threads put meanwhile is taken off already
-            with self._lock:
-                self._room -= max(0, self._step - (self.max_bytes - total))
-        finally:
-            self._cleaning.release()
+            self._take_off(max(0, self._step - room))
+
+    def _clean(self) -> int:
+        """Remove what is too much, and return how much room there is then."""
+        total = newest = 0
+        for block in self._folder.iter_blocks():
+            total += block.size
+            newest = max(newest, block.time_ns)
+        if total > self.max_bytes:
+            total -= self._remove_oldest(total - (self.max_bytes - self._step), newest)
+        return self.max_bytes - total
 
     def _remove_oldest(self, excess: int, newest: int) -> int:
         removed = 0

@@ -14,7 +14,7 @@ from ipldstore.backends.layers.flights import Flights
 from ipldstore.backends.verified import VerifiedCAStore, get_block_on_loop
 from ipldstore.cid import CIDLike, Link, as_link, identity_data
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock, require_block_store
-from ipldstore.errors import BlockNotFoundError, CorruptBlockError
+from ipldstore.errors import BlockNotFoundError, CorruptBlockError, ReentrantCallError
 
 _BATCH = 64
 
@@ -75,6 +75,7 @@ class CachingCAStore(VerifiedCAStore):
         self.cache = cache
         self.max_bytes = max_bytes
         self.is_shared = source.is_shared
+        self.in_memory = source.in_memory
         self._bound = None if max_bytes is None else _make_bound(cache, max_bytes)
         self._flights = Flights()
         self._has_warned = False
@@ -232,6 +233,8 @@ class CachingCAStore(VerifiedCAStore):
             await asyncio.to_thread(self._keep, cid, data)
 
     def _warn(self, what: str, error: Exception) -> None:
+        if isinstance(error, ReentrantCallError):
+            raise error
         if self._has_warned:
             return
         self._has_warned = True

@@ -3,81 +3,107 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
-from threading import Lock
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from ipldstore.cid import Link
+from ipldstore.locks import Guard
 
-_Key: TypeAlias = tuple[asyncio.AbstractEventLoop | None, Link]
+_Answer: TypeAlias = bytes | Exception | None
+"""What came of a flight; None if whoever was fetching was cancelled or interrupted."""
 
 
-class _AbandonedError(Exception):
-    """Whoever was fetching the block was cancelled or interrupted."""
+class _Flight:
+    """A block that a thread fetches: the one that is inside of the guard."""
+
+    def __init__(self) -> None:
+        self.guard = Guard()
+        self.answer: _Answer = None
+
+
+class _LoopFlight:
+    """A block that a task of an event loop fetches."""
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self.answer: asyncio.Future[_Answer] = task.get_loop().create_future()
+
+    def land(self, answer: _Answer) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
 
 
 class Flights:
     """The blocks that are being fetched.
 
     Threads wait for threads, and tasks for tasks of their own event loop: a thread that waited
-    for a task of the loop that it runs would wait for ever. If the one that fetches is cancelled,
-    another one that waits fetches instead; if it fails, all get its error.
+    for a task of the loop that it runs would wait for ever. If the one that fetches is cancelled
+    or interrupted, wherever that is, another one that waits fetches instead; if it fails, all get
+    its error.
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._going: dict[_Key, Future[bytes]] = {}
+        self._threads: dict[Link, _Flight] = {}
+        self._tasks: dict[tuple[asyncio.AbstractEventLoop, Link], _LoopFlight] = {}
 
     def run(self, cid: Link, fetch: Callable[[Link], bytes]) -> bytes:
         """Fetch a block, or wait until another thread has fetched it."""
-        key = None, cid
-        while (flight := self._join(key)) is not None:
-            try:
-                return flight.result()
-            except _AbandonedError:
-                continue
-        with self._lead(key) as flight:
-            data = fetch(cid)
-            flight.set_result(data)
-        return data
+        flight = self._threads.setdefault(cid, _Flight())
+        with flight.guard():
+            if flight.answer is None:
+                answer = _fetched(fetch, cid)
+                # who comes now did not wait for this answer, and asks anew
+                if self._threads.get(cid) is flight:
+                    del self._threads[cid]
+                flight.answer = answer
+            return _unpacked(flight.answer)
 
     async def run_async(self, cid: Link, fetch: Callable[[Link], Awaitable[bytes]]) -> bytes:
         """`run` for tasks of an event loop."""
-        key = asyncio.get_running_loop(), cid
-        while (flight := self._join(key)) is not None:
-            try:
-                return await asyncio.wrap_future(flight)
-            except _AbandonedError:
-                continue
-        with self._lead(key) as flight:
-            data = await fetch(cid)
-            flight.set_result(data)
-        return data
+        task = asyncio.current_task()
+        if task is None:
+            return await fetch(cid)
+        key = task.get_loop(), cid
+        while (flight := self._tasks.setdefault(key, _LoopFlight(task))).task is not task:
+            # a task that was interrupted may have ended without a word
+            await asyncio.wait({flight.answer, flight.task}, return_when="FIRST_COMPLETED")
+            answer = flight.answer.result() if flight.answer.done() else None
+            if answer is not None:
+                return _unpacked(answer)
+            self._leave(key, flight)
+        return await self._lead(key, flight, fetch)
 
-    def _join(self, key: _Key) -> Future[bytes] | None:
-        """Return what is under way; None if the caller is the one to fetch."""
-        with self._lock:
-            flight = self._going.get(key)
-            if flight is None:
-                mine: Future[bytes] = Future()
-                # from here on no one who waits can cancel it for the others
-                mine.set_running_or_notify_cancel()
-                self._going[key] = mine
-            return flight
-
-    @contextmanager
-    def _lead(self, key: _Key) -> Iterator[Future[bytes]]:
-        flight = self._going[key]
-        error: BaseException = _AbandonedError()
+    async def _lead(
+        self,
+        key: tuple[asyncio.AbstractEventLoop, Link],
+        flight: _LoopFlight,
+        fetch: Callable[[Link], Awaitable[bytes]],
+    ) -> bytes:
+        answer: _Answer = None
         try:
-            yield flight
-        except Exception as fault:
-            error = fault
+            answer = await fetch(key[1])
+        except Exception as error:
+            answer = error
             raise
         finally:
-            with self._lock:
-                del self._going[key]
-            if not flight.done():
-                flight.set_exception(error)
+            self._leave(key, flight)
+            flight.land(answer)
+        return answer
+
+    def _leave(self, key: tuple[asyncio.AbstractEventLoop, Link], flight: _LoopFlight) -> None:
+        if self._tasks.get(key) is flight:
+            del self._tasks[key]
+
+
+def _fetched(fetch: Callable[[Link], bytes], cid: Link) -> _Answer:
+    try:
+        return fetch(cid)
+    except Exception as error:
+        return error
+
+
+def _unpacked(answer: _Answer) -> bytes:
+    assert answer is not None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

@@ -19,7 +19,9 @@ from ipldstore.errors import (
     BlockNotFoundError,
     CorruptBlockError,
     InvalidCIDError,
+    ReentrantCallError,
 )
+from ipldstore.locks import Guard
 
 Answer: TypeAlias = bytes | Exception
 
@@ -44,9 +46,11 @@ class _Source:
     @contextmanager
     def _noting(self) -> Iterator[list[Answer]]:
         answers: list[Answer] = []
-        self.health.begin()
+        turn = self.health.begin()
         try:
             yield answers
+        except ReentrantCallError:
+            raise
         except (BlockNotFoundError, InvalidCIDError) as error:
             self.health.note_success()
             answers.append(error)
@@ -56,7 +60,7 @@ class _Source:
         else:
             self.health.note_success()
         finally:
-            self.health.end()
+            turn.end()
 
 
 class UnionCAStore(VerifiedCAStore):
@@ -106,6 +110,7 @@ class UnionCAStore(VerifiedCAStore):
         self.stores = stores
         self.race = race
         self.is_shared = all(store.is_shared for store in stores)
+        self.in_memory = stores[0].in_memory
         self._first = stores[0]
         self._clock = clock
         self._sources = [_Source(store, clock) for store in stores]
@@ -180,6 +185,8 @@ class UnionCAStore(VerifiedCAStore):
             try:
                 if source.store.has(cid):
                     return True
+            except ReentrantCallError:
+                raise
             except Exception as error:
                 faults[source] = error
         if faults:
@@ -244,16 +251,31 @@ def _ask(group: list[_Source], cid: Link) -> Iterator[tuple[_Source, Answer]]:
     if len(group) == 1:
         yield group[0], group[0].ask(cid)
         return
-    answers: SimpleQueue[tuple[_Source, Answer]] = SimpleQueue()
-    for source in group:
-        # no pool: the end of the program would wait for its threads
-        Thread(
-            target=lambda source=source: answers.put((source, source.ask(cid))),
-            name="ipldstore-race",
-            daemon=True,
-        ).start()
+    race = _Race(group, cid)
     for _ in group:
-        yield answers.get()
+        yield race.answers.get()
+
+
+class _Race:
+    """Several stores that are asked at once, each in a thread."""
+
+    def __init__(self, group: list[_Source], cid: Link) -> None:
+        self.answers: SimpleQueue[tuple[_Source, Answer]] = SimpleQueue()
+        self._group = group
+        self._guard = Guard(self._give_up)
+        for source in group:
+            # no pool: the end of the program would wait for its threads
+            Thread(
+                target=lambda source=source: self.answers.put((source, source.ask(cid))),
+                name="ipldstore-race",
+                daemon=True,
+            ).start()
+
+    def _give_up(self) -> None:
+        """Answer for the threads in a forked process, where they are not."""
+        for source in self._group:
+            error = BackendError("the process forked while this was asked", retryable=True)
+            self.answers.put((source, error))
 
 
 async def _ask_async(

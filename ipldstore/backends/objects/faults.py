@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ipldstore.errors import BackendError
+from ipldstore.urls import without_secrets
 
 ABSENT = ("NoSuchKey", "BlobNotFound")
 """Codes by which a server says that the object is not there, while the bucket is."""
@@ -86,8 +87,4 @@ def _describe(
     if status is not None:
         return f"the server answers with HTTP status {status}" + (f" ({code})" if code else "")
     text = str(error).partition("\n")[0] or type(error).__name__
-    # queries may hold signatures
-    text = re.sub(r"(https?://[^\s?]*)\?\S*", r"\1", text)
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text[:_LONGEST]
+    return without_secrets(text, secrets)[:_LONGEST]

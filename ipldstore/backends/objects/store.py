@@ -9,7 +9,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -24,8 +23,10 @@ from ipldstore.errors import (
     BlockNotFoundError,
     CorruptBlockError,
     LimitExceededError,
+    ReentrantCallError,
 )
 from ipldstore.limits import MAX_BLOCK_BYTES
+from ipldstore.locks import Turns
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -136,13 +137,14 @@ class ObjectCAStore(ContentAddressableStore):
         self.prefix = prefix
         self.connections = connections
         self.buffer_bytes = buffer_bytes
-        self.is_shared = type(store).__name__ != "MemoryStore"
+        self.in_memory = type(store).__name__ == "MemoryStore"
+        self.is_shared = not self.in_memory
         self._pid = os.getpid()
         self._secrets = secrets_of(store)
         # stores without a server have no configuration, and LocalStore refuses attributes
         self._attributes = _ATTRIBUTES if hasattr(store, "config") else None
         self._bucket_is_there = False
-        self._slots = BoundedSemaphore(connections)
+        self._turns = Turns(connections)
         self._loop_slots: WeakKeyDictionary[Any, asyncio.Semaphore] = WeakKeyDictionary()
         self._buffer = Shipping(self._ship, buffer_bytes, at_once=connections, one_by_one=True)
 
@@ -174,7 +176,8 @@ class ObjectCAStore(ContentAddressableStore):
         if (data := self._buffer.get(cid)) is not None:
             return data
         try:
-            return self._get(cid, self._path(cid))
+            path = self._path(cid)
+            return self._in_turn(lambda: self._get(cid, path))
         except Exception as error:
             raise self._error("read", cid, error) from None
 
@@ -241,8 +244,7 @@ class ObjectCAStore(ContentAddressableStore):
             return len(data)
         path = self._path(cid)
         try:
-            with self._slots:
-                return self.store.head(path)["size"]
+            return self._in_turn(lambda: self.store.head(path)["size"])
         except Exception as caught:
             error = self._error("look for", cid, caught)
         if isinstance(error, BlockNotFoundError):
@@ -314,11 +316,21 @@ class ObjectCAStore(ContentAddressableStore):
     def _put(self, cid: Link, data: bytes) -> None:
         path = self._path(cid)
         try:
-            with self._slots:
-                if not self._create(path, data) and not self._holds(cid, path, data):
-                    self._write(path, data)
+            self._in_turn(lambda: self._put_or_mend(cid, path, data))
         except Exception as error:
             raise self._error("keep", cid, error, may_be_missing=False) from None
+
+    def _put_or_mend(self, cid: Link, path: str, data: bytes) -> None:
+        if not self._create(path, data) and not self._holds(cid, path, data):
+            self._write(path, data)
+
+    def _in_turn(self, work: Callable[[], B]) -> B:
+        """Call a function while not too many others are under way."""
+        turn = self._turns.begin()
+        try:
+            return work()
+        finally:
+            turn.end()
 
     def _create(self, path: str, data: bytes) -> bool:
         """Make an object and return whether it is made; False if something has its name."""
@@ -353,16 +365,15 @@ class ObjectCAStore(ContentAddressableStore):
         return True
 
     def _get(self, cid: Link, path: str) -> bytes:
-        with self._slots:
-            answer = self.store.get(path)
-            _check_size(cid, answer.meta["size"])
-            return bytes(answer.bytes())
+        answer = self.store.get(path)
+        _check_size(cid, answer.meta["size"])
+        return bytes(answer.bytes())
 
     def _error(
         self, verb: str, cid: Link, error: Exception, *, may_be_missing: bool = True
     ) -> Exception:
         """Return the error of this package for one of obstore's."""
-        if isinstance(error, BackendError | LimitExceededError):
+        if isinstance(error, BackendError | LimitExceededError | ReentrantCallError):
             return error
         if may_be_missing and isinstance(error, FileNotFoundError):
             fault = None if code_in(error) in ABSENT else self._fault_of_bucket(cid, error)

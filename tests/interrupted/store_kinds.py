@@ -1,0 +1,168 @@
+"""Stores on this machine, each made anew in a folder, and what may be done with them."""
+
+from typing import NamedTuple
+
+import ipldstore.backends.sqlite as sqlite_module
+from ipldstore import (
+    CachingCAStore,
+    CARStore,
+    DirectoryCAStore,
+    MappingCAStore,
+    ObjectCAStore,
+    SQLiteCAStore,
+    UnionCAStore,
+)
+from ipldstore.cid import make_link
+from ipldstore.testing import FaultyStore
+
+LARGE = 70 << 10
+"""Bytes of a block that stores write in threads."""
+
+
+def make_small_sqlite(folder):
+    """Make one whose buffer is full with two small blocks."""
+    store = SQLiteCAStore(folder / "small.sqlite")
+    assert sqlite_module._BUFFER_BYTES == SMALL_BUFFER
+    return store
+
+
+SMALL_BUFFER = 40
+
+
+def make_objects(folder, **options):
+    from obstore.store import LocalStore
+
+    return ObjectCAStore(LocalStore(folder / "objects", mkdir=True), **options)
+
+
+def make_cache(folder, **options):
+    source = DirectoryCAStore(folder / "source")
+    return CachingCAStore(source, DirectoryCAStore(folder / "cache"), **options)
+
+
+def make_union(folder, **options):
+    return UnionCAStore(DirectoryCAStore(folder / "first"), MappingCAStore(), **options)
+
+
+KINDS = {
+    "folder": lambda folder: DirectoryCAStore(folder / "blocks"),
+    "folder, fsync": lambda folder: DirectoryCAStore(folder / "blocks", fsync=True),
+    "sqlite": lambda folder: SQLiteCAStore(folder / "blocks.sqlite"),
+    "sqlite, fsync": lambda folder: SQLiteCAStore(folder / "blocks.sqlite", fsync=True),
+    "sqlite, small": make_small_sqlite,
+    "car": lambda folder: CARStore(folder / "data.car"),
+    "car, fsync": lambda folder: CARStore(folder / "data.car", fsync=True),
+    "cache": make_cache,
+    "cache, bound": lambda folder: make_cache(folder, max_bytes=64),
+    "union": make_union,
+    "union, race": lambda folder: make_union(folder, race=True),
+    "faulty": lambda folder: FaultyStore(DirectoryCAStore(folder / "blocks")),
+    "objects": make_objects,
+    "objects, one by one": lambda folder: make_objects(folder, buffer_bytes=0),
+}
+
+
+class Blocks:
+    """Makes blocks that are all different, and remembers them."""
+
+    def __init__(self):
+        self.made = {}
+
+    def __call__(self, size=20, codec="raw"):
+        data = (b"%08d" % len(self.made)).ljust(size, b".")
+        if codec == "dag-cbor":
+            # a map of one key: a1 61 6b and a byte string of 8 bytes
+            data = b"\xa1\x61k\x48" + data[:8]
+        link = make_link(data, codec)
+        self.made[link] = data
+        return link, data
+
+
+class Operation(NamedTuple):
+    """Something to do with a store.
+
+    Attributes
+    ----------
+    prepare : callable
+        Takes the store and `Blocks`, and returns what `work` works on; it is not interrupted.
+    work : callable
+        Takes the store and that, and checks what comes of it.
+    """
+
+    prepare: object
+    work: object
+
+
+def put(store, block):
+    assert store.put_raw(block[1], "raw") == block[0]
+
+
+def put_many(store, blocks):
+    store.put_many(blocks)
+
+
+def get(store, block):
+    assert store.get_block(block[0]) == block[1]
+
+
+def get_many(store, blocks):
+    assert dict(store.get_many(link for link, _ in blocks)) == dict(blocks)
+
+
+def find_missing(store, blocks):
+    missing = make_link(b"missing")
+    assert store.find_missing([missing, *(link for link, _ in blocks)]) == {missing}
+
+
+def list_blocks(store, blocks):
+    listed = {found.cid[-32:] for found in store.iter_blocks()}
+    assert listed >= {link[-32:] for link, _ in blocks}
+
+
+def note_root(store, block):
+    store.note_root(block[0])
+    assert store.noted_root in (None, block[0])
+
+
+def kept(store, blocks, count=3):
+    made = [blocks() for _ in range(count)]
+    store.put_many(made)
+    store.flush()
+    return made
+
+
+def kept_root(store, blocks):
+    block = blocks(codec="dag-cbor")
+    store.put_block(*block)
+    store.flush()
+    return block
+
+
+def pending(store, blocks):
+    kept(store, blocks, 1)
+    for _ in range(2):
+        put(store, blocks())
+
+
+def closed(store, blocks):
+    made = kept(store, blocks)
+    store.close()
+    return made
+
+
+OPERATIONS = {
+    "put": Operation(lambda store, blocks: blocks(), put),
+    "put, opened": Operation(lambda store, blocks: (closed(store, blocks), blocks())[1], put),
+    "put a pending one": Operation(
+        lambda store, blocks: (pending(store, blocks), list(blocks.made.items())[-1])[1], put
+    ),
+    "put many": Operation(lambda store, blocks: [blocks(), blocks(LARGE), blocks()], put_many),
+    "get": Operation(lambda store, blocks: kept(store, blocks, 1)[0], get),
+    "get, opened": Operation(lambda store, blocks: closed(store, blocks)[0], get),
+    "get many": Operation(kept, get_many),
+    "find missing": Operation(kept, find_missing),
+    "list": Operation(kept, list_blocks),
+    "flush": Operation(pending, lambda store, _: store.flush()),
+    "close": Operation(pending, lambda store, _: store.close()),
+    "note root": Operation(kept_root, note_root),
+}

@@ -1,0 +1,168 @@
+"""An interrupt, or a signal handler that calls the store, at every point of every call of a store.
+
+After each: others can use it, the call may be repeated, what was flushed is there, and no garbage.
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import sys
+from functools import partial
+from threading import Thread
+
+import pytest
+from store_kinds import KINDS, OPERATIONS, SMALL_BUFFER, Blocks, put
+
+import ipldstore.backends.sqlite as sqlite_module
+from ipldstore import ReentrantCallError
+from tests.archives.carbytes import read_car
+from tests.interrupts import PACKAGE, act_at, count_points, interrupt_at
+
+DEADLINE = 30
+TRIED = 1 << 30 if os.environ.get("IPLDSTORE_EVERY_POINT") else 25
+"""How many of the points of a call are tried, evenly spread."""
+
+# what stands between `with` and the generators of the package
+WITHIN = PACKAGE, contextlib.__file__
+
+pytestmark = [
+    # Python closes a file object that an interrupt loses, and says so
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    # what is raised in a finalizer goes no further than that
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+SOME = {
+    "folder, fsync": ["put", "put many"],
+    "sqlite, fsync": ["flush"],
+    "car": [name for name in OPERATIONS if name != "get, opened"],
+    "car, fsync": ["put", "flush", "close", "note root"],
+    "cache, bound": ["put", "get"],
+    "union": ["put", "get", "find missing", "flush"],
+    "union, race": ["get"],
+    "faulty": ["put", "get", "flush"],
+    "objects, one by one": ["put", "get"],
+}
+"""What is tried where it is not all; only an archive notes roots."""
+
+ALL = [name for name in OPERATIONS if name != "note root"]
+
+CASES = [(kind, name) for kind in KINDS for name in SOME.get(kind, ALL)]
+
+
+@pytest.fixture(autouse=True)
+def small_buffer(request, monkeypatch):
+    if "sqlite, small" in request.node.name:
+        monkeypatch.setattr(sqlite_module, "_BUFFER_BYTES", SMALL_BUFFER)
+
+
+def in_a_thread(work):
+    """Do some work in another thread, and fail if it takes too long."""
+    done = []
+    thread = Thread(target=lambda: done.append(work()), daemon=True)
+    thread.start()
+    thread.join(DEADLINE)
+    assert not thread.is_alive(), "another thread waits for ever"
+    assert done, "another thread failed"
+
+
+def check_folder(folder):
+    """Check that there is no garbage, and that nothing is locked."""
+    left = [path for path in folder.rglob("*") if path.name.startswith(".put-")]
+    assert left == []
+    for path in folder.glob("*.sqlite"):
+        with contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+
+
+def check_end(kind, folder, blocks):
+    """Check that a fresh store on the same files holds all, and that others can read them."""
+    with KINDS[kind](folder) as fresh:
+        for link, data in blocks.made.items():
+            assert fresh.get_block(link) == data
+    for path in folder.glob("*.sqlite"):
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    for path in folder.glob("*.car"):
+        _, read = read_car(path.read_bytes())
+        assert {bytes(block.cid): block.data for block in read}.items() >= blocks.made.items()
+
+
+def use_it(store, blocks):
+    link, data = next(iter(blocks.made.items()))
+    assert store.get_block(link) == data
+    put(store, blocks())
+    store.flush()
+
+
+class Tried:
+    """A store in a folder, and the blocks that were put into it."""
+
+    def __init__(self, kind, folder):
+        self.kind, self.folder = kind, folder
+        folder.mkdir()
+        self.store, self.blocks = KINDS[kind](folder), Blocks()
+        put(self.store, self.blocks())
+        self.store.flush()
+
+    def next(self):
+        """Return what to go on with: what opens or lists takes longer the more there is in it."""
+        if self.kind.startswith("sqlite"):
+            return self
+        self.end()
+        return Tried(self.kind, self.folder.with_name(f"{int(self.folder.name) + 1}"))
+
+    def end(self):
+        self.store.close()
+        check_end(self.kind, self.folder, self.blocks)
+        shutil.rmtree(self.folder)
+
+
+def iter_points(kind, name, folder, within):
+    """Iterate the points of an operation, each with a store and what the operation works on."""
+    operation = OPERATIONS[name]
+    tried = Tried(kind, folder / "0")
+    for _ in range(2):
+        tried = tried.next()
+        given = operation.prepare(tried.store, tried.blocks)
+        count = count_points(partial(operation.work, tried.store, given), within=within)
+    print(f"points|{kind}|{name}|{count}", file=sys.stderr)
+    assert count > 3 or name in ("flush", "close")
+    for point in range(1, count + 1, max(1, count // TRIED)):
+        tried = tried.next()
+        given = operation.prepare(tried.store, tried.blocks)
+        yield point, tried, partial(operation.work, tried.store, given)
+    tried.end()
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES)
+def test_interrupt_at_every_point(tmp_path, kind, name):
+    for point, tried, work in iter_points(kind, name, tmp_path, WITHIN):
+        interrupt_at(point, work, within=WITHIN)
+        check_folder(tried.folder)
+        in_a_thread(partial(use_it, tried.store, tried.blocks))
+        work()
+        tried.store.flush()
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES)
+def test_signal_handler_that_calls_the_store_at_every_point(tmp_path, kind, name):
+    refused = []
+
+    def handle():
+        try:
+            use_it(tried.store, tried.blocks)
+        except ReentrantCallError:
+            refused.append(list(tried.blocks.made.items())[-1])
+
+    for point, tried, work in iter_points(kind, name, tmp_path, PACKAGE):
+        before = len(refused)
+        act_at(point, handle, work)
+        for block in refused[before:]:
+            # it may have been put before the refusal, or not
+            tried.store.put_block(*block)
+        check_folder(tried.folder)
+        in_a_thread(partial(use_it, tried.store, tried.blocks))
+    if kind.startswith(("sqlite", "car")) and name in ("put", "put many"):
+        assert refused
