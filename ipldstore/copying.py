@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from ipldstore.cid import CIDLike, Link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError
+from ipldstore.store.expansion import measure
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.transfer import Copied, Moves, Progress, copy_root
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.unixfs import write_file
+from ipldstore.views.outline import look_into
 
 
 def copy(
@@ -21,13 +23,15 @@ def copy(
     root: CIDLike | None = None,
     workers: int = 8,
     progress: Progress | None = None,
+    max_files: int | None = None,
+    max_bytes: int | None = None,
 ) -> Copied:
     """Copy a dataset, moving only what the target lacks.
 
     Between block stores, blocks are copied as they are, see `copy_root`. Where a plain Zarr store
     takes part, keys and values are: what the target has already is compared and not written
     again, so that a copy that was stopped is resumed by starting it again. Metadata comes after
-    all chunks, so that what is incomplete cannot be opened. Keys that only the target has stay.
+    all chunks, so that what is incomplete cannot be look_into. Keys that only the target has stay.
 
     Parameters
     ----------
@@ -44,6 +48,10 @@ def copy(
     progress
         Called, in the caller's thread, with the number of blocks or values that were moved so
         far and their bytes. What it raises stops the copy.
+    max_files, max_bytes
+        How many keys, and bytes of all values, are written to a plain Zarr store at most: a few
+        blocks can stand for any number. A million and 64 GiB if None; more are written where that
+        is at most a hundred times what the distinct blocks hold.
 
     Returns
     -------
@@ -56,6 +64,8 @@ def copy(
         If source or target is none of these, or the root is missing, or not wanted.
     BlockNotFoundError, CorruptBlockError
         If a block cannot be had.
+    LimitExceededError
+        If there is more than `max_files` or `max_bytes`; nothing is written then.
     BackendError
         If a store cannot do its work, or a value disappears meanwhile.
 
@@ -86,6 +96,9 @@ def copy(
         return _copy_blocks(source, target, workers, progress)
     if isinstance(target, ContentAddressableStore):
         target = HierarchyMapping(target)
+    if isinstance(source, HierarchyMapping):
+        content = look_into(source, lambda top, _: measure(source.backend, top))
+        content.check(max_files, max_bytes)
     with Moves(workers, progress) as moves:
         _copy_values(_open_plain(source), _open_plain(target), moves)
     if isinstance(target, HierarchyMapping):

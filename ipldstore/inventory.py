@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from ipldstore.cid import RAW, CIDLike, Link, as_link, codec_of, identity_data, to_text
 from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.dag import iter_dag, links_of
+from ipldstore.store.expansion import check_held
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.store.values import value_size
+from ipldstore.store.values import remembering, value_size
 from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import Document
 from ipldstore.views.outline import make_outline
@@ -82,6 +83,8 @@ def info(
         If a block cannot be had.
     InvalidNodeError
         If the root is not that of a hierarchy.
+    LimitExceededError
+        If it stands for more than ten million keys, as a few blocks can.
 
     Examples
     --------
@@ -100,6 +103,7 @@ def info(
     else:
         require_block_store(backend)
         root = as_link(root_or_store)
+    check_held(root, backend.get_block)
     sizes: dict[Link, int] = {}
     nodes: list[int] = []
     referenced = 0
@@ -147,7 +151,7 @@ def _arrays(
         return value_size(backend, entry) if size is None else size
 
     top = decode_directory(root, backend.get_block(root), root=True)
-    outline = make_outline(top, [], backend.get_block, size_of)
+    outline = make_outline(top, [], backend.get_block, remembering(size_of))
     arrays = sorted((node.path, node) for node in outline.walk() if node.kind == "array")
     return {
         path: ArrayInfo(node.chunks_present or 0, node.stored_bytes or 0) for path, node in arrays

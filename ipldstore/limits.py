@@ -81,8 +81,25 @@ MAX_KEYS = 100_000_000
 """Keys that are iterated, or compared: a few blocks that repeat each other can stand for 2^40."""
 
 MAX_HELD_KEYS = 10_000_000
-"""Keys where something is held, asked or written for each: `normalize`, `info`, `references`,
-`to_unixfs` and, unless `max_keys` says otherwise, `from_unixfs`."""
+"""Keys where something is held, asked or shown for each: `normalize`, `info`, `tree`, `references`,
+fsspec's `find` and `du` and, unless `max_keys` says otherwise, `from_unixfs`."""
+
+MAX_KEPT_LINKS = 1 << 16
+"""CIDs of nodes that a store remembers to have loaded or put, and asks for when it freezes: those
+of 80 million chunks; some 10 MB."""
+
+MAX_WRITTEN_FILES = 1_000_000
+"""Keys that `get`, `copy` to a plain Zarr store and `to_unixfs` write out, unless `max_files` says
+otherwise; more are written where they are at most `MAX_EXPANSION` times the keys in distinct
+blocks."""
+
+MAX_WRITTEN_BYTES = 64 << 30
+"""Bytes of all values that these write out, unless `max_bytes` says otherwise; more are written
+where they are at most `MAX_EXPANSION` times the bytes of the distinct blocks."""
+
+MAX_EXPANSION = 100
+"""How often what distinct blocks hold may be written out without a further limit: what somebody
+else can make large at no cost is not the content, but how often a few blocks repeat it."""
 
 # Views
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -16,8 +16,10 @@ from ipldstore.car import CarReader
 from ipldstore.cid import DAG_CBOR, RAW, CIDLike, Link, as_link, codec_of, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import (
+    BackendError,
     BlockNotFoundError,
     CarFormatError,
+    IPLDStoreError,
     LimitExceededError,
     ReadOnlyStoreError,
 )
@@ -26,6 +28,7 @@ from ipldstore.registry import refuse_password
 from ipldstore.store.values import read_value, value_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.tree import Tree
+from ipldstore.urls import secrets_in, show_url, without_secrets
 
 DEFAULT_INLINE_BYTES = MAX_INLINE_REFERENCE_BYTES
 
@@ -97,7 +100,7 @@ def references(
     refuse_password(target)
     if "{{" in target:
         raise ValueError(f"{target!r} holds '{{{{', which references take for a template")
-    with _opened(car, options) as stream:
+    with _without_secrets(os.fspath(car)), _opened(car, options) as stream:
         blocks = _Archive(stream)
         refs = _make_refs(blocks, _choose_root(blocks.roots, root), target, inline_bytes)
     return {"version": 1, "refs": refs}
@@ -246,6 +249,25 @@ def _opened(
         return open(car, "rb")
     opened: AbstractContextManager[BinaryIO] = _import_fsspec().open(car, "rb", **options)
     return opened
+
+
+@contextmanager
+def _without_secrets(url: str) -> Iterator[None]:
+    """Keep what is secret in a URL out of the errors of what reads from it."""
+    try:
+        yield
+    except Exception as error:
+        secrets = secrets_in(url)
+        text = without_secrets(str(error), secrets)
+        if not secrets:
+            raise
+        if isinstance(error, IPLDStoreError):
+            raise error from None
+        if isinstance(error, FileNotFoundError):
+            raise FileNotFoundError(text) from None
+        raise BackendError(
+            f"cannot read {show_url(url)!r}: {type(error).__name__}: {text}"
+        ) from None
 
 
 def _import_fsspec() -> Any:

@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError, IPLDStoreError
+from ipldstore.urls import bare, show_url
 
 PLUGINS = "ipldstore.block_stores"
 """The group of entry points that name further block stores: scheme = callable(url, **options)."""
@@ -21,9 +22,8 @@ PLUGINS = "ipldstore.block_stores"
 BLOCKS_VARIABLE = "IPLDSTORE_BLOCKS"
 """The environment variable that names the block store where none is given."""
 
-# upper case only in URLs with two slashes: other paths may hold a colon, and one letter is a drive
+# as in ipldstore.urls
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+|(?i:[a-z][a-z0-9+.-]+)(?=://)):(.*)", re.DOTALL)
-_SECRET = re.compile(r"(?<=//)[^/?#]*@|[?#].*", re.DOTALL)
 _PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*:[^/?#]*@", re.IGNORECASE)
 
 
@@ -108,15 +108,9 @@ def refuse_password(url: str) -> None:
     """Raise `BlockStoreURLError`, which does not show it, if there is a password in a URL."""
     if _PASSWORD.match(url):
         raise BlockStoreURLError(
-            f"{redact(url)!r} came with a password: credentials do not belong into this URL, "
+            f"{show_url(url)!r} came with a password: credentials do not belong into this URL, "
             "give them as options or where the store's own tools keep them"
         )
-
-
-def redact(url: str | os.PathLike[str]) -> str:
-    """Return a URL without what could be secret: user and password, query and fragment."""
-    text = os.fspath(url)
-    return _SECRET.sub("", text) if _SCHEME.fullmatch(text) else text
 
 
 def absolute(url: str) -> str:
@@ -160,7 +154,7 @@ def _read_path(scheme: str, rest: str) -> tuple[str]:
         path = rest[2:]
     else:
         raise BlockStoreURLError(
-            f"'{scheme}:{_SECRET.sub('', rest)}' names a host: expected {scheme}:PATH or "
+            f"'{scheme}:{bare(rest)}' names a host: expected {scheme}:PATH or "
             f"{scheme}:///PATH, a path on this machine"
         )
     if not path or "\0" in path:
@@ -187,7 +181,7 @@ def _read_node(scheme: str, rest: str) -> tuple[str | None]:
         return (f"{protocol}:{rest}",)
     if plus or rest.startswith("//"):
         raise BlockStoreURLError(
-            f"'{scheme}:{_SECRET.sub('', rest)}' names no IPFS node: expected ipfs:, ipfs:/ip4/... "
+            f"'{scheme}:{bare(rest)}' names no IPFS node: expected ipfs:, ipfs:/ip4/... "
             "or ipfs+http://HOST:PORT (ipfs://CID names a hierarchy, not where its blocks are)"
         )
     return (rest or None,)
@@ -199,8 +193,7 @@ def _read_gateways(scheme: str, rest: str) -> tuple[list[str]] | tuple[()]:
         return (f"{protocol}:{rest}".split(","),)
     if plus or rest:
         raise BlockStoreURLError(
-            f"'{scheme}:{_SECRET.sub('', rest)}' names no gateway: expected gateway: or "
-            "gateway+https://HOST"
+            f"'{scheme}:{bare(rest)}' names no gateway: expected gateway: or gateway+https://HOST"
         )
     return ()
 
@@ -208,7 +201,7 @@ def _read_gateways(scheme: str, rest: str) -> tuple[list[str]] | tuple[()]:
 def _read_bucket(scheme: str, rest: str) -> tuple[str]:
     if not rest.startswith("//") or not rest.strip("/") or re.search("[@?#]", rest):
         raise BlockStoreURLError(
-            f"'{scheme}:{_SECRET.sub('', rest)}' names no bucket: expected {scheme}://NAME/PREFIX, "
+            f"'{scheme}:{bare(rest)}' names no bucket: expected {scheme}://NAME/PREFIX, "
             "without a user, parameters or a fragment"
         )
     return (f"{scheme}:{rest}",)
@@ -282,7 +275,7 @@ def _unknown_scheme(scheme: str, url: str, plugged: list[str]) -> BlockStoreURLE
     if scheme in ("http", "https"):
         guess = f"did you mean 'gateway+{scheme}:' or 'ipfs+{scheme}:'? "
     return BlockStoreURLError(
-        f"{redact(url)!r} names no block store: {guess}There are a folder, "
+        f"{show_url(url)!r} names no block store: {guess}There are a folder, "
         f"{', '.join(f'{name}:' for name in known)}; {', '.join(need)} need "
         f"pip install 'ipldstore[{extras[0]}]'; a path with such a name is written ./{scheme}:..."
     )

@@ -15,9 +15,11 @@ from ipldstore.cli.interruption import KEPT, interruptible
 from ipldstore.cli.output import count_text, say
 from ipldstore.cli.progress import Advance, progress
 from ipldstore.cli.reading import watched_reading
+from ipldstore.cli.reporting import CommandError
 from ipldstore.cli.roots import opened
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.urls import show_url
 from ipldstore.views.words import size_text
 
 STANDARD_STREAM = "-"
@@ -125,5 +127,10 @@ def _input(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
     if file == STANDARD_STREAM:
         yield sys.stdin.buffer, None
         return
+    if "://" in file:
+        raise CommandError(
+            f"{show_url(file)!r} is a URL: name an archive on this machine, or pipe it to "
+            "ipldstore import -"
+        )
     with open(file, "rb") as stream:
         yield stream, Path(file).stat().st_size or None

@@ -13,6 +13,7 @@ from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag
 from ipldstore.errors import BackendError
 from ipldstore.registry import BlockStoreNotFoundError, BlockStoreURLError, open_block_store
+from ipldstore.store.expansion import is_local
 from ipldstore.views.words import size_text
 
 if TYPE_CHECKING:
@@ -110,15 +111,7 @@ def measure(backend: ContentAddressableStore, root: Link) -> Extent:
 
 def measure_local(backend: ContentAddressableStore, root: Link) -> Extent | None:
     """`measure` what is on this machine; elsewhere that would take too long, and gives None."""
-    return measure(backend, root) if _is_local(backend) else None
-
-
-def _is_local(backend: ContentAddressableStore) -> bool:
-    if backend.inline_limit > 0:
-        return True
-    from ipldstore.backends.layers.union import UnionCAStore
-
-    return isinstance(backend, UnionCAStore) and all(map(_is_local, backend.stores))
+    return measure(backend, root) if is_local(backend) else None
 
 
 def place_text(backend: ContentAddressableStore, extent: Extent | None) -> str:

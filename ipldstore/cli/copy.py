@@ -11,6 +11,7 @@ from ipldstore.cli.output import say
 from ipldstore.cli.progress import as_totals, progress
 from ipldstore.cli.roots import opened
 from ipldstore.transfer import copy_root
+from ipldstore.urls import show_url
 
 
 def copy_hierarchy(what: str, target: str, blocks: str) -> dict[str, Any]:
@@ -34,4 +35,4 @@ def copy_hierarchy(what: str, target: str, blocks: str) -> dict[str, Any]:
         backend.note_root(root)
         moved = Extent(copied.blocks, copied.bytes)
         say(f"copied {moved}, into {backend!r}; it had {copied.skipped:,} already")
-    return {"root": to_text(root), "target": target, **copied._asdict()}
+    return {"root": to_text(root), "target": show_url(target), **copied._asdict()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 from ipldstore.cid import Link, to_text
@@ -10,7 +11,8 @@ from ipldstore.cli.roots import located
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import IPLDStoreError
 from ipldstore.jsontext import load_json
-from ipldstore.store.values import read_value, value_size
+from ipldstore.store.expansion import check_held
+from ipldstore.store.values import read_value, remembering, value_size
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_path
@@ -59,6 +61,7 @@ class _Listing:
         self.backend = backend
         self.tree = Tree(backend.get_block, root)
         self.long = long
+        self._size_of = remembering(partial(value_size, backend))
 
     def iter_entries(self, segments: list[str], prefix: str, recursive: bool) -> Iterator[Listed]:
         directory = self.tree.find_directory(segments)
@@ -84,13 +87,16 @@ class _Listing:
 
     def _value_size(self, key: str, entry: Link | Document) -> int:
         try:
-            return value_size(self.backend, entry)
+            return self._size_of(entry)
         except IPLDStoreError as error:
             error.add_note(f"the value of key {key!r}")
             raise
 
     def _directory_size(self, segments: list[str]) -> int:
         path = "/".join(segments)
+        directory = self.tree.find_directory(segments)
+        assert directory is not None
+        check_held(directory, self.backend.get_block)
         return sum(
             self._value_size(f"{path}/{key}", entry)
             for key, entry in self.tree.iter_entries(segments)

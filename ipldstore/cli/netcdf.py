@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import xarray as xr
 
+from ipldstore.cli.escaping import one_line
 from ipldstore.cli.reporting import CommandError
+from ipldstore.errors import IPLDStoreError
 from ipldstore.tree.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
@@ -48,12 +50,32 @@ def open_netcdf(path: Path) -> Iterator[Groups]:
     FileNotFoundError
         If there is no such file.
     CommandError
-        If netCDF4 is not installed.
+        If netCDF4 is not installed, or xarray cannot do it.
     """
     path.stat()
     _require_netcdf4()
-    with _open_groups(path, engine="netcdf4") as groups:
+    with ExitStack() as stack:
+        with explained(f"{str(path)!r} cannot be read as NetCDF"):
+            groups = stack.enter_context(_open_groups(path, engine="netcdf4"))
         yield groups
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Have errors of xarray and what it uses, which foreign data causes, say what cannot be done.
+
+    Raises
+    ------
+    CommandError
+        In place of errors that are of no kind that commands know.
+    """
+    try:
+        yield
+    except (IPLDStoreError, OSError, CommandError):
+        raise
+    except Exception as error:
+        text = one_line(error)
+        raise CommandError(f"{what}: {type(error).__name__}{f': {text}' * bool(text)}") from None
 
 
 def _require_netcdf4() -> None:
@@ -195,12 +217,13 @@ def write_netcdf(store: IPLDStore, path: Path) -> None:
     Raises
     ------
     CommandError
-        If netCDF4 is not installed, or the root is an array and no group.
+        If netCDF4 is not installed, the root is an array and no group, or xarray cannot do it.
     """
     from zarr.errors import ContainsArrayError
 
     _require_netcdf4()
     with ExitStack() as stack:
+        stack.enter_context(explained("no NetCDF file can be made of this"))
         stack.enter_context(warnings.catch_warnings())
         _ignore_format_warnings()
         lazily: dict[str, Any] = {}

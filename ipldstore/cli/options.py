@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ipldstore.cli.output import choose_json
+from ipldstore.limits import MAX_EXPANSION, MAX_WRITTEN_BYTES, MAX_WRITTEN_FILES
 
 _STORES = (
     "a folder, FILE.car, sqlite:FILE, s3://, gs:// or az:// with a bucket, ipfs: for the local "
@@ -56,6 +57,29 @@ Service = Annotated[
     str | None,
     typer.Option(
         "--service", metavar="SERVICE", help="A pinning service that the node knows by this name."
+    ),
+]
+
+MaxFiles = Annotated[
+    int | None,
+    typer.Option(
+        "--max-files",
+        metavar="N",
+        min=1,
+        help=f"How many files to write at most; else {MAX_WRITTEN_FILES:,}. More are written where "
+        f"the blocks hold a {MAX_EXPANSION}th of them: a few blocks can stand for any number.",
+        show_default=False,
+    ),
+]
+MaxBytes = Annotated[
+    int | None,
+    typer.Option(
+        "--max-bytes",
+        metavar="N",
+        min=1,
+        help=f"How many bytes to write at most; else {MAX_WRITTEN_BYTES >> 30} GiB, or "
+        f"{MAX_EXPANSION} times what the blocks hold.",
+        show_default=False,
     ),
 ]
 

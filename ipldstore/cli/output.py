@@ -46,7 +46,8 @@ def say_error(kind: str, message: str, exit_code: int, *, label: str = "error") 
 
 
 def _encode(facts: dict[str, Any]) -> str:
-    return json.dumps(facts, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(facts, separators=(",", ":"), allow_nan=False)
+    return text.replace("\x7f", "\\u007f")  # the one control character that JSON lets through
 
 
 def count_text(count: int, noun: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
+from ipldstore.cli.escaping import unescaped
+
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
@@ -77,7 +79,7 @@ def _make_bar(unit: str) -> Progress:
         DownloadColumn() if in_bytes else MofNCompleteColumn(),
         TransferSpeedColumn() if in_bytes else _make_rate(unit),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Console(file=unescaped(sys.stderr)),
         transient=True,
     )
 

@@ -29,6 +29,8 @@ def publish_root(
     replace: str | None,
     announce: bool,
     files: bool = False,
+    max_files: int | None = None,
+    max_bytes: int | None = None,
 ) -> dict[str, Any]:
     """Publish a root on a node, tell what was done, and return it.
 
@@ -42,9 +44,11 @@ def publish_root(
         As in `publish`.
     files
         Whether to publish the hierarchy as plain files, whose directory is the root then.
+    max_files, max_bytes
+        How much the hierarchy may stand for then; see `Content.check`.
     """
     if files:
-        what = write_files(what, blocks)
+        what = write_files(what, blocks, max_files=max_files, max_bytes=max_bytes)
     where = nullcontext() if node is None else open_node(node)
     with (
         interruptible(f"what was sent stays on the node, nothing is pinned or named yet; {AGAIN}"),

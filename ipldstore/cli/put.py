@@ -16,6 +16,7 @@ from ipldstore.cli.reporting import CommandError
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import METADATA_NAMES
+from ipldstore.urls import show_url
 from ipldstore.views.words import size_text
 
 DEMO_PREFIX = "demo:"
@@ -45,6 +46,10 @@ def _path_of(source: str) -> Path:
         raise CommandError(
             "a dataset does not come through standard input: name a NetCDF file or a Zarr "
             "folder; archives do, with: ipldstore import -"
+        )
+    if "://" in source:
+        raise CommandError(
+            f"{show_url(source)!r} is a URL: name a NetCDF file or a Zarr folder on this machine"
         )
     if source.startswith(DEMO_PREFIX):
         return demo_file(source.removeprefix(DEMO_PREFIX))
@@ -97,12 +102,19 @@ def _put_folder(folder: Path, backend: ContentAddressableStore) -> dict[str, Any
 
 def _put_netcdf(path: Path, blocks: str) -> dict[str, Any]:
     """Write all groups of a NetCDF file with xarray."""
-    from ipldstore.cli.netcdf import count_chunks, open_netcdf, watched_store, write_zarr
+    from ipldstore.cli.netcdf import (
+        count_chunks,
+        explained,
+        open_netcdf,
+        watched_store,
+        write_zarr,
+    )
 
     with open_netcdf(path) as groups, open_blocks(blocks, make=True) as backend:
         with progress("putting", count_chunks(groups), unit="chunks") as advance:
             store = watched_store(backend, lambda: advance(1))
-            write_zarr(groups, store)
+            with explained(f"{str(path)!r} cannot be written as Zarr"):
+                write_zarr(groups, store)
         return _freeze(store, path, path.stat().st_size)
 
 

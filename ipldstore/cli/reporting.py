@@ -23,6 +23,7 @@ from ipldstore.errors import (
     IPLDStoreError,
     LimitExceededError,
 )
+from ipldstore.urls import without_secrets
 from ipldstore.views.words import printable
 
 P = ParamSpec("P")
@@ -56,7 +57,9 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             sys.stdout.flush()
         except (typer.Exit, _UsageError):
             raise
-        except (Exception, KeyboardInterrupt) as error:
+        except (SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # libraries in Rust panic with one that is no Exception
             raise typer.Exit(report(error)) from None
         finally:
             choose_json(False)
@@ -73,7 +76,6 @@ def report(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    assert isinstance(error, Exception)
     code = exit_code_of(error)
     say_error(_kind_of(error), describe(error), code)
     return code
@@ -83,6 +85,7 @@ def _report_usage(error: Any) -> int:
     arguments = sys.argv[1:]
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     choose_json("--json" in options)
+    error.message = without_secrets(error.message)
     if is_json():
         say_error("UsageError", error.format_message(), error.exit_code)
     else:
@@ -91,18 +94,18 @@ def _report_usage(error: Any) -> int:
     return code
 
 
-def _kind_of(error: Exception) -> str:
+def _kind_of(error: BaseException) -> str:
     """Return the name of an error's nearest public class."""
     public = ("ipldstore.errors", "builtins", __name__)
     return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ in public)
 
 
-def exit_code_of(error: Exception) -> int:
+def exit_code_of(error: BaseException) -> int:
     """Return the exit code that stands for a kind of error."""
     return next((code for code, types in _EXIT_CODES if isinstance(error, types)), 1)
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """Say in one line what an error says."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.strerror}: {os.fspath(error.filename)!r}"
@@ -111,4 +114,4 @@ def describe(error: Exception) -> str:
     else:
         text = f"{type(error).__name__}: {error}"
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    return printable(" ".join((text + notes).split()))
+    return printable(" ".join(without_secrets(text + notes).split()))

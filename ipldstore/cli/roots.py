@@ -14,10 +14,10 @@ from ipldstore.cli.blocks import open_blocks
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidCIDError
 from ipldstore.opening import find_group, split_root
-from ipldstore.registry import redact
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.tree import Tree
+from ipldstore.urls import show_url
 
 _NAMES = ("ipns://", "/ipns/")
 _END_OF_FILE = re.compile(r"\.car(?=/|\Z)", re.IGNORECASE)
@@ -126,7 +126,7 @@ def _refuse(what: str) -> NoReturn:
         )
     if "://" in what:
         raise InvalidCIDError(
-            f"not a CID: {redact(what)!r}; of a URL at a gateway, give the CID alone, and the "
+            f"not a CID: {show_url(what)!r}; of a URL at a gateway, give the CID alone, and the "
             "gateway as --blocks gateway+https://HOST"
         )
     try:

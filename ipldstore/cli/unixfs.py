@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ipldstore.cid import Link
+from ipldstore.cid import Link, to_text
 from ipldstore.cli.blocks import open_blocks
 from ipldstore.cli.interruption import KEPT, interruptible
 from ipldstore.cli.output import say
 from ipldstore.cli.roots import opened
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.plain import write_plain
 from ipldstore.transfer import copy_root
 
 
-def write_files(what: str, blocks: str) -> str:
+def write_files(
+    what: str, blocks: str, *, max_files: int | None = None, max_bytes: int | None = None
+) -> str:
     """Keep a hierarchy also as a UnixFS directory, and return the text of its CID.
 
     Parameters
@@ -24,14 +27,17 @@ def write_files(what: str, blocks: str) -> str:
         The hierarchy, as in `opened`.
     blocks
         Where the blocks are, and where those of the directory go, as in `open_blocks`.
+    max_files, max_bytes
+        How much the hierarchy may stand for; see `Content.check`.
     """
     with _brought(what, blocks) as (backend, root):
-        directory = HierarchyMapping(backend, root=root, read_only=True).to_unixfs()
+        directory = write_plain(backend, root, max_files=max_files, max_bytes=max_bytes)
+        backend.flush()
         say(f"the hierarchy is plain files in {backend!r}, as 'ipfs add -r --hidden' would make it")
-    return str(directory)
+    return to_text(directory)
 
 
-def read_files(what: str, blocks: str) -> str:
+def read_files(what: str, blocks: str, *, max_files: int | None = None) -> str:
     """Keep a UnixFS directory also as a hierarchy, and return the text of the root.
 
     Parameters
@@ -40,9 +46,11 @@ def read_files(what: str, blocks: str) -> str:
         The directory, as in `opened`.
     blocks
         Where the blocks are, and where those of the hierarchy go, as in `open_blocks`.
+    max_files
+        How many files and directories there may be; see `Hierarchy.from_unixfs`.
     """
     with _brought(what, blocks) as (backend, directory):
-        root = HierarchyMapping.from_unixfs(directory, backend).root_cid
+        root = HierarchyMapping.from_unixfs(directory, backend, max_keys=max_files).root_cid
         say(f"the plain files are a hierarchy in {backend!r}")
     return str(root)
 

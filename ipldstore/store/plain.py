@@ -16,6 +16,7 @@ from ipldstore.errors import (
     LimitExceededError,
 )
 from ipldstore.limits import MAX_COPIED_FILE_BYTES, MAX_HELD_KEYS
+from ipldstore.store.expansion import measure
 from ipldstore.store.values import make_entry, read_value
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_key
@@ -39,13 +40,33 @@ _SIZES_AT_ONCE = 256
 _WORKERS = 16
 
 
-def write_plain(backend: ContentAddressableStore, root: Link) -> Link:
+def write_plain(
+    backend: ContentAddressableStore,
+    root: Link,
+    *,
+    max_files: int | None = None,
+    max_bytes: int | None = None,
+) -> Link:
     """Keep a hierarchy as a UnixFS directory; see `Hierarchy.to_unixfs`.
 
     Holds the names, CIDs and sizes in one directory at a time, and in those above it.
+
+    Parameters
+    ----------
+    backend, root
+        The hierarchy, and where the blocks of the directory go.
+    max_files, max_bytes
+        How much it may stand for; see `Content.check`.
+
+    Raises
+    ------
+    LimitExceededError
+        If it stands for more; nothing is written then.
     """
+    content = measure(backend, root)
+    content.check(max_files, max_bytes)
     with ThreadPoolExecutor(_WORKERS, "ipldstore-sizes") as pool:
-        return _Writer(backend, pool).write(Tree(backend.get_block, root))
+        return _Writer(backend, pool).write(Tree(backend.get_block, root), content.files)
 
 
 class _Writer:
@@ -57,8 +78,8 @@ class _Writer:
         self._path: list[str] = []
         self._open: list[list[PBLink]] = [[]]
 
-    def write(self, tree: Tree) -> Link:
-        items = tree.iter_entries(max_keys=MAX_HELD_KEYS)
+    def write(self, tree: Tree, count: int) -> Link:
+        items = tree.iter_entries(max_keys=count)
         while batch := list(islice(items, _SIZES_AT_ONCE)):
             sizes = self._load_sizes(batch)
             for key, entry in batch:

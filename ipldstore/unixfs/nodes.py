@@ -27,6 +27,7 @@ _TYPE_NAMES = ("raw", "directory", "file", "metadata", "symlink", "HAMT shard")
 _VARINT, _LENGTH_DELIMITED = 0, 2
 _NODE_DATA, _NODE_LINK = 1, 2
 _LINK_HASH, _LINK_NAME, _LINK_SIZE = 1, 2, 3
+_LINK_KINDS = {_LINK_HASH: bytes, _LINK_NAME: bytes, _LINK_SIZE: int}
 _TYPE, _DATA, _SIZE, _BLOCK_SIZES, _HASH_TYPE, _FANOUT = 1, 2, 3, 4, 5, 6
 
 Put: TypeAlias = Callable[[bytes, str], Link]
@@ -142,10 +143,10 @@ def decode_node(link: Link, data: bytes) -> Node:
     try:
         if codec_of(link) != DAG_PB:
             raise CodecError("codec is not dag-pb")
-        payloads = [value for number, value in _iter_fields(data) if number == _NODE_DATA]
-        if len(payloads) != 1 or not isinstance(payloads[0], bytes):
+        links, payload = _split_node(data)
+        if payload is None:
             raise CodecError("no UnixFS data")
-        return _decode_payload(payloads[0], list(iter_links(data)))
+        return _decode_payload(payload, list(map(_decode_link, links)))
     except CodecError as error:
         raise InvalidNodeError(f"block {to_text(link)} is not of UnixFS: {error}") from error
 
@@ -181,9 +182,7 @@ def iter_links(data: bytes) -> Iterator[PBLink]:
     CodecError
         If the block is malformed.
     """
-    for number, value in _iter_fields(data):
-        if number == _NODE_LINK and isinstance(value, bytes):
-            yield _decode_link(value)
+    return map(_decode_link, _split_node(data)[0])
 
 
 def iter_pb_links(data: bytes) -> Iterator[Link]:
@@ -191,20 +190,45 @@ def iter_pb_links(data: bytes) -> Iterator[Link]:
     return (link.link for link in iter_links(data))
 
 
+def _split_node(data: bytes) -> tuple[list[bytes], bytes | None]:
+    """Return the encoded links of a block, and its data, which comes before or after all of them.
+
+    Raises
+    ------
+    CodecError
+        If anything else is in the block, or data stands between links or twice: it would be a
+        second form of the same content.
+    """
+    links: list[bytes] = []
+    payload = None
+    last = None
+    for number, value in _iter_fields(data):
+        if number not in (_NODE_DATA, _NODE_LINK) or not isinstance(value, bytes):
+            raise CodecError(f"dag-pb: field {number} is neither a link nor data")
+        if number == _NODE_DATA and payload is not None:
+            raise CodecError("dag-pb: data twice")
+        if number == _NODE_LINK and links and last == _NODE_DATA:
+            raise CodecError("dag-pb: data between links")
+        if number == _NODE_LINK:
+            links.append(value)
+        else:
+            payload = value
+        last = number
+    return links, payload
+
+
 def _decode_link(value: bytes) -> PBLink:
-    name, size = b"", None
-    hashes = []
+    fields: dict[int, int | bytes] = {}
     for number, field in _iter_fields(value):
-        if number == _LINK_HASH:
-            hashes.append(field)
-        elif number == _LINK_NAME and isinstance(field, bytes):
-            name = field
-        elif number == _LINK_SIZE and isinstance(field, int):
-            size = field
-    if len(hashes) != 1 or not isinstance(hashes[0], bytes):
-        raise CodecError(f"dag-pb link with {len(hashes)} CIDs, expected one")
+        kind = _LINK_KINDS.get(number, type(None))
+        if number <= max(fields, default=0) or not isinstance(field, kind):
+            raise CodecError(f"dag-pb link: field {number}, expected CID, name and size in order")
+        fields[number] = field
+    cid, name, size = map(fields.get, _LINK_KINDS)
+    if not isinstance(cid, bytes):
+        raise CodecError("dag-pb link without a CID")
     try:
-        return PBLink(canonical(parse_link(hashes[0])), name, size)
+        return PBLink(canonical(parse_link(cid)), name or b"", size)  # type: ignore[arg-type]
     except InvalidCIDError as error:
         raise CodecError(f"dag-pb link: {error}") from None
 

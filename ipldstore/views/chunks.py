@@ -11,6 +11,7 @@ from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of, identity_data
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidNodeError, LimitExceededError
 from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
+from ipldstore.store.values import remembering
 from ipldstore.tree.chunks import ChunkKeys
 from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import Document
@@ -158,4 +159,4 @@ def make_size_of(backend: ContentAddressableStore, load: Load) -> SizeOf:
             return backend.size_of(entry) if data is None else len(data)
         return None if codec == DAG_CBOR else decode_file(entry, load(entry)).size
 
-    return size_of
+    return remembering(size_of)

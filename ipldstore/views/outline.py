@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from ipldstore.cid import Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError, InvalidNodeError, LimitExceededError
 from ipldstore.limits import MAX_OUTLINE_BYTES, MAX_SEGMENTS
+from ipldstore.store.expansion import check_held
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.decode import decode_directory, decode_stub
 from ipldstore.tree.keys import split_path
@@ -21,6 +21,8 @@ from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, room_of, scan_entries
 from ipldstore.views.chunks import SizeOf, check_number, count_values, make_size_of, open_directory
 from ipldstore.views.metadata import Kind, Metadata, Shape, read_metadata
+
+Result = TypeVar("Result")
 
 SIZES_PER_NODE = 64
 """How many sizes a block store on this machine tells in the time of loading one node."""
@@ -153,30 +155,40 @@ def outline(store: HierarchyMapping, path: str = "", *, max_nodes: int | None = 
     (1, 2)
     """
     segments = split_path(path)
-    with opened(store) as (top, root):
-        backend = store.backend
+    backend = store.backend
+
+    def describe(top: Directory, root: Link | None) -> Outline:
         directory = find_directory(top, segments, backend.get_block)
+        if max_nodes is None:
+            check_held(directory, backend.get_block)
         load = _bounded(backend.get_block, max_nodes)
         size_of = _bounded_sizes(backend, max_nodes)
         found = make_outline(directory, segments, load, size_of, is_bounded=max_nodes is not None)
         if root is not None and not segments:
             found.cid = to_text(root)
-    return found
+        return found
+
+    return look_into(store, describe)
 
 
-@contextmanager
-def opened(store: HierarchyMapping) -> Iterator[tuple[Directory, Link | None]]:
-    """Hold a hierarchy as it stands: its root directory and root, None while not frozen.
+def look_into(store: HierarchyMapping, look: Callable[[Directory, Link | None], Result]) -> Result:
+    """Return what a function makes of a hierarchy as it stands, while nobody changes it.
 
-    A frozen one is read beside what the store has loaded, so that others need not wait.
+    Parameters
+    ----------
+    store
+        The hierarchy.
+    look
+        Called with its root directory and its root, None while it is not frozen. One that is
+        frozen is read beside what the store has loaded, so that others need not wait; else the
+        function must not call the store.
     """
     state = store._state
-    with state.lock:
+    with state.lock():
         root = state.tree.root
         if root is None:
-            yield state.tree.top, None
-            return
-    yield decode_directory(root, state.backend.get_block(root), root=True), root
+            return look(state.tree.top, None)
+    return look(decode_directory(root, state.backend.get_block(root), root=True), root)
 
 
 def find_directory(top: Directory, segments: list[str], load: Load) -> Directory:

@@ -6,19 +6,20 @@ import io
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ipldstore.cid import Link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError
 from ipldstore.store.diff import Hierarchy, diff
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import split_path
-from ipldstore.views.chunks import Place, iter_values
+from ipldstore.tree.nodes import Directory
+from ipldstore.views.chunks import iter_values
 from ipldstore.views.metadata import Metadata, Shape, read_metadata
-from ipldstore.views.outline import find_directory, opened
+from ipldstore.views.outline import find_directory, look_into
 
 if TYPE_CHECKING:
     from ipldstore.views.grids import ChunkGrid
@@ -165,7 +166,7 @@ def find_changes(before: HierarchyMapping, after: HierarchyMapping, array: str |
     found.arrays = [drawn for drawn in arrays.values() if drawn is not None]
     found.more = len(arrays) - len(found.arrays)
     for drawn in found.arrays:
-        drawn.grid.set_present(_iter_places(after, drawn.path))
+        _set_present(drawn, after)
     return found
 
 
@@ -197,25 +198,30 @@ def _dimension_names(names: tuple[str | None, ...] | None, grid: Shape) -> tuple
 
 
 def _metadata(store: HierarchyMapping, path: str) -> Metadata | None:
-    with opened(store) as (top, _):
-        load = store.backend.get_block
-        try:
-            found = read_metadata(find_directory(top, split_path(path), load), load)
-        except InvalidKeyError:
-            return None
+    load = store.backend.get_block
+    try:
+        found = look_into(
+            store,
+            lambda top, _: read_metadata(find_directory(top, split_path(path), load), load),
+        )
+    except InvalidKeyError:
+        return None
     return found if found.kind == "array" else None
 
 
-def _iter_places(store: HierarchyMapping, path: str) -> Iterator[Place]:
-    with opened(store) as (top, _):
-        load = store.backend.get_block
+def _set_present(drawn: ArrayChanges, store: HierarchyMapping) -> None:
+    """Tell a grid which chunks are stored."""
+    load = store.backend.get_block
+
+    def set_present(top: Directory, _root: Link | None) -> None:
         try:
-            directory = find_directory(top, split_path(path), load)
+            directory = find_directory(top, split_path(drawn.path), load)
         except InvalidKeyError:
             return
-        for value in iter_values(directory, read_metadata(directory, load), load):
-            if value.place is not None:
-                yield value.place
+        values = iter_values(directory, read_metadata(directory, load), load)
+        drawn.grid.set_present(value.place for value in values if value.place is not None)
+
+    look_into(store, set_present)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -192,3 +192,13 @@ def test_get_of_a_root_that_is_not_there(call: Any, classic: Path) -> None:
 def _chunk_file() -> Path:
     (path,) = (path for path in Path("blocks").glob("*/*.data") if path.stat().st_size == 24)
     return path
+
+
+def test_a_put_that_fails_says_why_and_no_more(run: Any, classic: Path) -> None:
+    """That what it wrote is not frozen goes without saying."""
+    (classic / "a" / ".zgroup").mkdir()
+    (classic / "a" / ".zgroup" / "0").write_bytes(b"")
+    put = run("put", "classic.zarr", "--blocks", "b")
+    assert put.code == 1
+    assert put.err.count("\n") == 1
+    assert put.err.startswith("error: key 'a/.zgroup/0'")

@@ -16,6 +16,7 @@ from ipldstore import (
     DirectoryCAStore,
     InvalidCIDError,
     IPLDStore,
+    LimitExceededError,
     MappingCAStore,
     ReadOnlyStoreError,
 )
@@ -322,3 +323,47 @@ def test_by_json(mixed):
     files = fsspec.filesystem("ipld", blocks=mixed.blocks)
     again = fsspec.AbstractFileSystem.from_json(files.to_json())
     assert again.cat_file(f"{mixed.root}/a/0") == b"first"
+
+
+@pytest.fixture
+def endless():
+    """Files on 2^40 keys, in 41 blocks."""
+    backend = MappingCAStore()
+    cid = backend.put(b"x")
+    for _ in range(40):
+        cid = backend.put({"a": cid, "b": cid})
+    return fsspec.filesystem("ipld", blocks=backend, skip_instance_cache=True), str(cid)
+
+
+@pytest.mark.parametrize("way", ["find", "du", "expand_path"])
+def test_what_lists_everything_refuses_what_has_no_end(endless, way):
+    files, root = endless
+    options = {"recursive": True} if way == "expand_path" else {}
+    with pytest.raises(LimitExceededError, match="1099511627776 keys"):
+        getattr(files, way)(root, **options)
+    with pytest.raises(LimitExceededError, match="549755813888 keys"):
+        getattr(files, way)(f"{root}/a", **options)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda files, root: list(files.walk(root)),
+        lambda files, root: files.find(root, maxdepth=39),
+        lambda files, root: files.du(root, maxdepth=39),
+        lambda files, root: files.glob(root + "/*" * 30),
+    ],
+)
+def test_what_goes_so_deep_ends_at_the_limit(monkeypatch, endless, way):
+    monkeypatch.setattr("ipldstore.fsspec.MAX_HELD_KEYS", 100)
+    files, root = endless
+    with pytest.raises(LimitExceededError, match="more than 100 "):
+        way(files, root)
+
+
+def test_a_few_files_of_what_has_no_end_are_listed(endless):
+    files, root = endless
+    assert files.find(root, maxdepth=1, withdirs=True) == [root, f"{root}/a", f"{root}/b"]
+    assert files.find(f"{root}" + "/a" * 38) == sorted(
+        f"{root}{'/a' * 38}/{name}" for name in ("a/a", "a/b", "b/a", "b/b")
+    )

@@ -26,8 +26,8 @@ from ipldstore.registry import (
     BlockStoreURLError,
     absolute,
     open_block_store,
-    redact,
 )
+from ipldstore.urls import show_url
 
 HELLO = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"
 
@@ -198,7 +198,7 @@ def test_other_errors_show_no_secrets(url):
         open_block_store(url)
     shown = f"{raised.value!r} {raised.value.__cause__}"
     assert "s3cr3t" not in shown
-    assert redact("blocks?#@") == "blocks?#@"
+    assert show_url("blocks?#@") == "blocks?#@"
 
 
 @pytest.mark.parametrize("url", ["blocks", "file:{}/blocks", "x.car", "car:x", "sqlite:x"])

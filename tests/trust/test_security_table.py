@@ -10,7 +10,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)(?:::(\w+))?`")
-GROUPS = ["DAG-CBOR", "CIDs", "CAR archives", "DAGs", "JSON documents", "Disk", "Network"]
+GROUPS = [
+    "DAG-CBOR",
+    "CIDs",
+    "CAR archives",
+    "DAGs",
+    "JSON documents",
+    "Disk",
+    "Network",
+    "Terminals and secrets",
+]
 
 
 @cache

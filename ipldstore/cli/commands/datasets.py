@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.options import BLOCKS, Blocks, Json, Root
+from ipldstore.cli.options import BLOCKS, Blocks, Json, MaxBytes, MaxFiles, Root
 
 
 def put(
@@ -39,6 +39,8 @@ def get(
             help="What to make: a NetCDF file if the name ends in .nc, else a Zarr folder.",
         ),
     ],
+    max_files: MaxFiles = None,
+    max_bytes: MaxBytes = None,
     blocks: Blocks = BLOCKS,
     json: Json = False,
 ) -> None:
@@ -46,7 +48,7 @@ def get(
     from ipldstore.cli.get import get_hierarchy
     from ipldstore.cli.output import show
 
-    show(get_hierarchy(root, destination, blocks))
+    show(get_hierarchy(root, destination, blocks, max_files=max_files, max_bytes=max_bytes))
 
 
 def demo(

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.options import BLOCKS, Blocks, Json, Node, NodeRoot, PinName, Root, Service
+from ipldstore.cli.options import (
+    BLOCKS,
+    Blocks,
+    Json,
+    MaxBytes,
+    MaxFiles,
+    Node,
+    NodeRoot,
+    PinName,
+    Root,
+    Service,
+)
 
 
 def publish(
@@ -33,6 +44,8 @@ def publish(
         bool,
         typer.Option("--files", help="Publish it as plain files instead, see unixfs."),
     ] = False,
+    max_files: MaxFiles = None,
+    max_bytes: MaxBytes = None,
     node: Node = None,
     blocks: Blocks = BLOCKS,
     json: Json = False,
@@ -42,7 +55,16 @@ def publish(
     from ipldstore.cli.publish import publish_root
 
     done = publish_root(
-        root, blocks, node, name=name, key=key, replace=replace, announce=announce, files=files
+        root,
+        blocks,
+        node,
+        name=name,
+        key=key,
+        replace=replace,
+        announce=announce,
+        files=files,
+        max_files=max_files,
+        max_bytes=max_bytes,
     )
     show(done, done["root"])
 
@@ -53,6 +75,8 @@ def unixfs(
         bool,
         typer.Option("--read", help="The other way: ROOT is a directory of plain files."),
     ] = False,
+    max_files: MaxFiles = None,
+    max_bytes: MaxBytes = None,
     blocks: Blocks = BLOCKS,
     json: Json = False,
 ) -> None:
@@ -63,7 +87,10 @@ def unixfs(
     from ipldstore.cli.output import show
     from ipldstore.cli.unixfs import read_files, write_files
 
-    cid = read_files(root, blocks) if read else write_files(root, blocks)
+    if read:
+        cid = read_files(root, blocks, max_files=max_files)
+    else:
+        cid = write_files(root, blocks, max_files=max_files, max_bytes=max_bytes)
     show({"cid": cid}, cid)
 
 

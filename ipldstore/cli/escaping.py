@@ -1,0 +1,109 @@
+"""What the program writes for people, which nothing that others named can use to steer a terminal.
+
+All text goes through the streams here: that of the commands, of warnings and logs of libraries, of
+errors in threads, and of the parser of arguments.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, TextIO, cast
+
+from ipldstore.cli.output import say
+from ipldstore.views.words import printable
+
+_LAYOUT = "\n\t"
+
+
+class EscapedStream:
+    """A text stream in which control characters and the like are spelled out.
+
+    Its `buffer` takes bytes as they are.
+
+    Parameters
+    ----------
+    stream
+        Where the text goes.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.unescaped = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unescaped, name)
+
+    def write(self, text: str) -> int:
+        """Write text; new lines and tabs stay."""
+        if isinstance(text, str):
+            text = _spell_out(text)
+        return self.unescaped.write(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write several pieces of text."""
+        for line in lines:
+            self.write(line)
+
+
+def _spell_out(text: str) -> str:
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "".join(char if char in _LAYOUT else printable(char) for char in text)
+
+
+def unescaped(stream: TextIO) -> TextIO:
+    """Return the stream beneath, for what draws with control characters of its own."""
+    return stream.unescaped if isinstance(stream, EscapedStream) else stream
+
+
+@contextmanager
+def escaped_output() -> Iterator[None]:
+    """Have all that is written meanwhile escaped, and what libraries say in a line each."""
+    with ExitStack() as stack:
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if stream is None:  # closed by who called the program
+                stream = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stream.reconfigure(errors="backslashreplace")
+            escaped = cast("TextIO", EscapedStream(stream))
+            stack.enter_context(_replaced(sys, name, escaped))
+        stack.enter_context(_replaced(warnings, "showwarning", _show_warning))
+        stack.enter_context(_replaced(logging, "lastResort", _Lines(logging.WARNING)))
+        stack.enter_context(_replaced(threading, "excepthook", _show_lost_error))
+        stack.enter_context(_replaced(sys, "unraisablehook", _show_lost_error))
+        yield
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def one_line(text: object) -> str:
+    """Return text of libraries as one line without control characters."""
+    return printable(" ".join(str(text).split()))
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **how: Any) -> None:
+    say(f"warning: {category.__name__}: {one_line(message)}")
+
+
+class _Lines(logging.Handler):
+    """Shows each log record in a line, without the traceback that it may have."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"{record.levelname.lower()}: {one_line(record.getMessage())}")
+
+
+def _show_lost_error(lost: Any) -> None:
+    say(f"warning: {lost.exc_type.__name__}: {one_line(lost.exc_value)}")

@@ -1,0 +1,389 @@
+"""What a root stands for: counted block by block, however often blocks repeat."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeAlias
+
+from ipldstore.cid import DAG_CBOR, RAW, CIDLike, Link, as_link, codec_of, identity_data
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import InvalidNodeError, LimitExceededError
+from ipldstore.limits import (
+    MAX_EXPANSION,
+    MAX_HELD_KEYS,
+    MAX_LIST_DEPTH,
+    MAX_SEGMENTS,
+    MAX_WRITTEN_BYTES,
+    MAX_WRITTEN_FILES,
+)
+from ipldstore.tree.decode import decode_directory, decode_document, decode_pages
+from ipldstore.tree.documents import Document
+from ipldstore.tree.nodes import Directory, Page, PageList, is_value
+from ipldstore.tree.pages import Load
+from ipldstore.unixfs.file import decode_file
+from ipldstore.views.words import number_text, size_text
+
+_WORKERS = 16
+_MAX_LEVELS = MAX_SEGMENTS * (MAX_LIST_DEPTH + 1)
+
+
+class Content(NamedTuple):
+    """What a hierarchy stands for, and what there is of it.
+
+    Attributes
+    ----------
+    files : int
+        Its keys, each of which becomes a file where it is written out.
+    bytes : int
+        The bytes of all their values, equal ones counted each time.
+    entries : int
+        The keys that stand in its distinct blocks.
+    blocks : int
+        Its distinct blocks.
+    stored : int
+        The bytes of these.
+    is_exact : bool
+        Whether every value counts. Where sizes are asked for over a network, those that stand
+        for at most `MAX_EXPANSION` keys are left out of `bytes` and `stored`.
+    """
+
+    files: int
+    bytes: int
+    entries: int
+    blocks: int
+    stored: int
+    is_exact: bool
+
+    def check(
+        self, max_files: int | None = None, max_bytes: int | None = None, *, parts: str = "files"
+    ) -> None:
+        """Raise `LimitExceededError` where a few blocks would be written out as far more.
+
+        Parameters
+        ----------
+        max_files
+            How many keys there may be, `MAX_WRITTEN_FILES` if None.
+        max_bytes
+            How many bytes all values may have, `MAX_WRITTEN_BYTES` if None. More of either is no
+            fault where it is at most `MAX_EXPANSION` times what the distinct blocks hold.
+        parts
+            What the files are called.
+        """
+        most_files = MAX_WRITTEN_FILES if max_files is None else max_files
+        if self.files > max(most_files, MAX_EXPANSION * self.entries):
+            raise self._too_much(self.files, parts, most_files, "files")
+        most_bytes = MAX_WRITTEN_BYTES if max_bytes is None else max_bytes
+        if self.bytes > max(most_bytes, MAX_EXPANSION * self.stored):
+            raise self._too_much(self.bytes, "bytes", most_bytes, "bytes")
+
+    def _too_much(self, found: int, parts: str, limit: int, name: str) -> LimitExceededError:
+        return LimitExceededError(
+            f"{_blocks_text(self.blocks)} of {size_text(self.stored)} stand for "
+            f"{number_text(found)} {parts}, expected at most {limit:,} or {MAX_EXPANSION} times "
+            f"what they hold: if that is meant, raise the limit with max_{name}, which is the "
+            f"option --max-{name} of commands"
+        )
+
+
+def _blocks_text(count: int) -> str:
+    return f"{number_text(count)} block{'s' * (count != 1)}"
+
+
+def measure(backend: ContentAddressableStore, top: CIDLike | Directory) -> Content:
+    """Count what a hierarchy stands for, exactly and in time by its distinct blocks.
+
+    Loads every directory and every inner block of large values. Of values in single blocks, a
+    block store on this machine tells all sizes; another one is asked for those that stand for
+    more than `MAX_EXPANSION` keys each.
+
+    Parameters
+    ----------
+    backend
+        Where the blocks are.
+    top
+        The root, or the root directory as it is loaded, changed or not.
+
+    Raises
+    ------
+    BlockNotFoundError, CorruptBlockError
+        If a block cannot be had.
+    InvalidNodeError
+        If a block is no part of a hierarchy, or it nests deeper than keys can.
+
+    Examples
+    --------
+    >>> from ipldstore import IPLDStore
+    >>> store = IPLDStore()
+    >>> store["a/0"] = store["a/1"] = b"chunk"
+    >>> measure(store.backend, store.freeze())[:2]
+    (2, 10)
+    """
+    walk = _Walk(backend.get_block)
+    walk.visit(top)
+    times = walk.count_ways()
+    often = [leaf for leaf in walk.leaves if is_local(backend) or times[leaf] > MAX_EXPANSION]
+    sizes = _sizes_of(often, backend)
+    files = _Files(walk.load)
+    counted = {name: files.size_of(name) for name in walk.others}
+    held = {name: node.values for name, node in walk.nodes.items()}
+    stored = files.leaves | sizes | walk.sizes
+    return Content(
+        files=sum(times[name] * values for name, values in held.items()),
+        bytes=sum(times[name] * node.inline for name, node in walk.nodes.items())
+        + sum(times[name] * size for name, size in counted.items())
+        + sum(times[leaf] * size for leaf, size in sizes.items()),
+        entries=sum(held.values()),
+        blocks=len(stored.keys() | walk.leaves),
+        stored=sum(stored.values()),
+        is_exact=len(often) == len(walk.leaves),
+    )
+
+
+def check_held(top: CIDLike | Directory, load: Load) -> None:
+    """Refuse at once what has more keys than can be held, asked or shown one by one.
+
+    Loads each directory once, and nothing else.
+
+    Parameters
+    ----------
+    top
+        The root, or the root directory as it is loaded, changed or not.
+    load
+        Returns the verified bytes of a block.
+
+    Raises
+    ------
+    LimitExceededError
+        If there are more than `MAX_HELD_KEYS` keys.
+    BlockNotFoundError, CorruptBlockError, InvalidNodeError
+        As `measure`.
+    """
+    walk = _Walk(load)
+    walk.visit(top)
+    times = walk.count_ways()
+    keys = sum(times[name] * node.values for name, node in walk.nodes.items())
+    if keys > MAX_HELD_KEYS:
+        raise LimitExceededError(
+            f"directories in {_blocks_text(len(walk.sizes))} stand for {number_text(keys)} keys, "
+            f"expected at most {MAX_HELD_KEYS:,}"
+        )
+
+
+def is_local(backend: ContentAddressableStore) -> bool:
+    """Whether blocks are on this machine, so that the size of each can be asked for."""
+    if backend.inline_limit > 0:
+        return True
+    from ipldstore.backends.layers.union import UnionCAStore
+
+    return isinstance(backend, UnionCAStore) and all(map(is_local, backend.stores))
+
+
+def _sizes_of(leaves: Collection[Link], backend: ContentAddressableStore) -> dict[Link, int]:
+    def size_of(leaf: Link) -> int:
+        size = backend.size_of(leaf)
+        return len(backend.get_block(leaf)) if size is None else size
+
+    if is_local(backend):
+        return {leaf: size_of(leaf) for leaf in leaves}
+    with ThreadPoolExecutor(_WORKERS, "ipldstore-sizes") as pool:
+        return dict(zip(leaves, pool.map(size_of, leaves), strict=True))
+
+
+class _Ref(NamedTuple):
+    """A directory or page that is not loaded.
+
+    Attributes
+    ----------
+    link : Link
+        Its block.
+    level : int
+        How many directories and lists of pages it is below the node that leads to it.
+    first, end : str or None
+        Of a page, or a list of them: the segment that it begins with, and the natural key that all
+        in it come before.
+    """
+
+    link: Link
+    level: int
+    first: str | None = None
+    end: str | None = None
+
+
+class _Node(NamedTuple):
+    """What a block leads to; directories that stand within it are a part of it.
+
+    Attributes
+    ----------
+    values, inline : int
+        The keys in it, and the bytes of values that stand in it.
+    children : list
+        The names of what it leads to, each as often as it does.
+    """
+
+    values: int
+    inline: int
+    children: list[_Name]
+
+
+_Name: TypeAlias = "Link | tuple[Link] | None"
+"""What is counted: a block, as a document in a tuple, or what began the walk."""
+
+
+class _Walk:
+    """Visits each block of directories once, children before what leads to them.
+
+    Attributes
+    ----------
+    nodes : dict
+        The blocks, and what each leads to, in this order; what began the walk is the last.
+    sizes : dict of Link to int
+        The bytes of each block that was loaded.
+    leaves, others : set
+        The values: raw blocks; documents and files of several blocks.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self._load_block = load
+        self._heights: dict[_Name, int] = {}
+        self.nodes: dict[_Name, _Node] = {}
+        self.sizes: dict[Link, int] = {}
+        self.leaves: set[Link] = set()
+        self.others: set[_Name] = set()
+
+    def visit(self, top: CIDLike | Directory) -> None:
+        if not isinstance(top, Directory):
+            root = as_link(top)
+            top = decode_directory(root, self.load(root), root=True)
+        stack: list[tuple[_Name, _Node, list[_Ref]]] = [(None, *self._open(top))]
+        todo = [iter(stack[0][2])]
+        while stack:
+            ref = next(todo[-1], None)
+            if ref is not None:
+                if ref.link not in self.nodes:
+                    node, refs = self._open(*self._decode(ref))
+                    stack.append((ref.link, node, refs))
+                    todo.append(iter(refs))
+                continue
+            todo.pop()
+            name, node, refs = stack.pop()
+            self.nodes[name] = node
+            height = max((ref.level + self._heights[ref.link] for ref in refs), default=0)
+            self._heights[name] = _check_height(height)
+
+    def count_ways(self) -> Counter[_Name]:
+        """Return on how many ways each block is reached."""
+        times: Counter[_Name] = Counter({None: 1})
+        for name in reversed(self.nodes):
+            ways = times[name]
+            for child in self.nodes[name].children:
+                times[child] += ways
+        return times
+
+    def load(self, link: Link) -> bytes:
+        data = self._load_block(link)
+        if identity_data(link) is None:
+            self.sizes[link] = len(data)
+        return data
+
+    def _decode(self, ref: _Ref) -> tuple[Directory | Page | PageList, str | None]:
+        data = self.load(ref.link)
+        if ref.first is None:
+            return decode_directory(ref.link, data), None
+        return decode_pages(ref.link, data, ref.first, ref.end), ref.end
+
+    def _open(
+        self, part: Directory | Page | PageList, end: str | None = None
+    ) -> tuple[_Node, list[_Ref]]:
+        """Return a block as a node, and the blocks below it that are no values."""
+        refs: list[_Ref] = []
+        children: list[_Name] = []
+        values = inline = 0
+        parts = [(part, end, 1)]
+        while parts:
+            part, end, level = parts.pop()
+            pages = part if isinstance(part, PageList) else getattr(part, "pages", None)
+            if pages is not None:
+                for child in _iter_pages(pages, end, level):
+                    (refs if isinstance(child, _Ref) else parts).append(child)  # type: ignore[arg-type]
+                continue
+            assert not isinstance(part, PageList)
+            for segment, entry in part.entries.items():
+                if is_value(entry, segment):
+                    values += 1
+                    inline += self._add_value(entry, children)
+                elif isinstance(entry, Directory):
+                    parts.append((entry, None, level + 1))
+                else:
+                    refs.append(_Ref(entry, level))  # type: ignore[arg-type]
+        children += [ref.link for ref in refs]
+        return _Node(values, inline, children), refs
+
+    def _add_value(self, entry: Link | Document, children: list[_Name]) -> int:
+        """Note a value, and return its size if it stands in the node itself."""
+        if isinstance(entry, Document):
+            return len(entry.to_json())
+        codec = codec_of(entry)
+        if codec == RAW:
+            data = identity_data(entry)
+            if data is not None:
+                return len(data)
+            self.leaves.add(entry)
+            children.append(entry)
+            return 0
+        name: _Name = (entry,) if codec == DAG_CBOR else entry
+        self.others.add(name)
+        children.append(name)
+        return 0
+
+
+class _Files:
+    """The sizes of documents, and of files of several blocks, whose leaves are not loaded.
+
+    Attributes
+    ----------
+    leaves : dict of Link to int
+        The bytes of each leaf as its file says; one that is of another size is refused when it
+        is read.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._seen: set[Link] = set()
+        self.leaves: dict[Link, int] = {}
+
+    def size_of(self, name: _Name) -> int:
+        if isinstance(name, tuple):
+            return len(decode_document(name[0], self._load(name[0])).to_json())
+        assert name is not None
+        file = decode_file(name, self._load(name))
+        parts = list(zip(file.links, file.sizes, strict=True))
+        while parts:
+            link, size = parts.pop()
+            if not size or link in self._seen:  # of what is empty, nothing is read
+                continue
+            self._seen.add(link)
+            if codec_of(link) == RAW:
+                self.leaves[link] = size
+            else:
+                inner = decode_file(link, self._load(link))
+                parts += zip(inner.links, inner.sizes, strict=True)
+        return file.size
+
+
+def _iter_pages(
+    pages: PageList, end: str | None, level: int
+) -> Iterator[_Ref | tuple[Page | PageList, str | None, int]]:
+    for index, child in enumerate(pages.children):
+        stop = pages.keys[index + 1] if index + 1 < len(pages.keys) else end
+        if isinstance(child, Link):
+            yield _Ref(child, level, pages.firsts[index], stop)
+        else:
+            yield child, stop, level
+
+
+def _check_height(height: int) -> int:
+    if height > _MAX_LEVELS:
+        raise InvalidNodeError(f"nested more than {MAX_SEGMENTS} levels deep")
+    return height

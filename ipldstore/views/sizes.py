@@ -1,0 +1,54 @@
+"""The sizes of arrays as they are without compression, stored or not."""
+
+from __future__ import annotations
+
+from itertools import count
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from ipldstore.tree.nodes import Directory
+from ipldstore.tree.pages import Load
+from ipldstore.views.outline import Outline, iter_arrays
+
+_UNKNOWN_ITEM_BYTES = 16
+"""What an item of a type of no fixed size takes at least, in a NetCDF file as in memory."""
+
+
+class ArraySizes(NamedTuple):
+    """How many chunks, or shards, arrays can have, and their bytes without compression."""
+
+    chunks: int
+    bytes: int
+
+
+def measure_arrays(top: Directory, load: Load) -> ArraySizes:
+    """Sum up the arrays below a directory by what their metadata says.
+
+    Parameters
+    ----------
+    top
+        The directory.
+    load
+        Returns the verified bytes of a block.
+
+    Raises
+    ------
+    BlockNotFoundError, CorruptBlockError, InvalidNodeError
+        If a directory or document cannot be had or read.
+    LimitExceededError
+        If there are more groups and arrays than `ipldstore.limits` allow.
+    """
+    chunks = size = 0
+    for array, _, metadata in iter_arrays(Outline("", ""), top, load, count(1)):
+        chunks += metadata.chunks_possible or 0
+        size += prod(array.shape or ()) * _item_bytes(array.dtype)
+    return ArraySizes(chunks, size)
+
+
+def _item_bytes(dtype: str | None) -> int:
+    try:
+        return np.dtype(dtype).itemsize if dtype else _UNKNOWN_ITEM_BYTES
+    except (TypeError, ValueError):
+        return _UNKNOWN_ITEM_BYTES
