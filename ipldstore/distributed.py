@@ -192,7 +192,9 @@ def _write_block(
     part = fork.fork()
     part._state.check_attached()  # zarr would say less
     _open_array(part, path, write_empty_chunks)[region] = block
-    return changes_of(part._state)
+    changes = changes_of(part._state)
+    part._state.unfrozen.clear()
+    return changes
 
 
 def _open_array(store: IPLDStore, path: str, write_empty_chunks: bool | None) -> Any:

@@ -208,14 +208,21 @@ def no_fork() -> RLockType:
     return _forks
 
 
+def _all_guards() -> list[Guard]:
+    while True:
+        # other threads make guards meanwhile
+        with suppress(RuntimeError):
+            return list(_guards)
+
+
 def _before_fork() -> None:
-    for guard in list(_guards):
+    for guard in _all_guards():
         guard._call(guard._prepare)
 
 
 def _after_fork() -> None:
     Process.current = object()
-    guards = list(_guards)
+    guards = _all_guards()
     for guard in guards:
         guard._start_anew()
     for guard in guards:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from ipldstore.cid import DAG_CBOR, RAW, CIDLike, Link, as_link, codec_of, identity_data
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import InvalidNodeError, LimitExceededError
+from ipldstore.errors import TAKE_A_PART, InvalidNodeError, LimitExceededError
 from ipldstore.limits import (
     MAX_EXPANSION,
     MAX_HELD_KEYS,
@@ -72,23 +73,32 @@ class Content(NamedTuple):
             What the files are called.
         """
         most_files = MAX_WRITTEN_FILES if max_files is None else max_files
-        if self.files > max(most_files, MAX_EXPANSION * self.entries):
-            raise self._too_much(self.files, parts, most_files, "files")
         most_bytes = MAX_WRITTEN_BYTES if max_bytes is None else max_bytes
+        passed = {}
+        if self.files > max(most_files, MAX_EXPANSION * self.entries):
+            passed["max_files"] = _counted(most_files, parts)
         if self.bytes > max(most_bytes, MAX_EXPANSION * self.stored):
-            raise self._too_much(self.bytes, "bytes", most_bytes, "bytes")
+            passed["max_bytes"] = _counted(most_bytes, "bytes")
+        if passed:
+            raise self._too_much(parts, passed)
 
-    def _too_much(self, found: int, parts: str, limit: int, name: str) -> LimitExceededError:
+    def _too_much(self, parts: str, passed: Mapping[str, str]) -> LimitExceededError:
+        options = [f"--{name.replace('_', '-')}" for name in passed]
         return LimitExceededError(
-            f"{_blocks_text(self.blocks)} of {size_text(self.stored)} stand for "
-            f"{number_text(found)} {parts}, expected at most {limit:,} or {MAX_EXPANSION} times "
-            f"what they hold: if that is meant, raise the limit with max_{name}, which is the "
-            f"option --max-{name} of commands"
+            f"{_counted(self.blocks, 'blocks')} of {size_text(self.stored)} stand for "
+            f"{_counted(self.files, parts)} of {'' if self.is_exact else 'at least '}"
+            f"{_counted(self.bytes, 'bytes')} in all, expected at most "
+            f"{' and '.join(passed.values())}, unless the blocks themselves hold a "
+            f"{MAX_EXPANSION}th of that: if it is meant, raise the limit with "
+            f"{' and '.join(passed)} (of commands, {' and '.join(options)}), or take a part of "
+            "it, such as ROOT/GROUP"
         )
 
 
-def _blocks_text(count: int) -> str:
-    return f"{number_text(count)} block{'s' * (count != 1)}"
+def _counted(count: int, noun: str) -> str:
+    """Say how many there are of what a noun in the plural names."""
+    text = f"{count:,}" if count < 10**15 else number_text(count)
+    return f"{text} {noun.removesuffix('s') if count == 1 else noun}"
 
 
 def measure(backend: ContentAddressableStore, top: CIDLike | Directory) -> Content:
@@ -166,9 +176,45 @@ def check_held(top: CIDLike | Directory, load: Load) -> None:
     keys = sum(times[name] * node.values for name, node in walk.nodes.items())
     if keys > MAX_HELD_KEYS:
         raise LimitExceededError(
-            f"directories in {_blocks_text(len(walk.sizes))} stand for {number_text(keys)} keys, "
-            f"expected at most {MAX_HELD_KEYS:,}"
+            f"directories in {_counted(len(walk.sizes), 'blocks')} stand for "
+            f"{_counted(keys, 'keys')}, expected at most {MAX_HELD_KEYS:,}; {TAKE_A_PART}"
         )
+
+
+class SizeTeller:
+    """Tells how many bytes the values below directories have, equal ones counted each time.
+
+    Each block is looked into once for all directories that are asked for, however often they lead
+    to it.
+
+    Parameters
+    ----------
+    backend
+        Where the blocks are.
+    """
+
+    def __init__(self, backend: ContentAddressableStore) -> None:
+        self._backend = backend
+        self._walk = _Walk(backend.get_block)
+        self._files = _Files(backend.get_block)
+        self._known: dict[_Name, int] = {}
+        self._nodes = 0
+
+    def size_of(self, directory: Directory) -> int:
+        """Return the bytes below a directory; errors as `measure`."""
+        walk, known = self._walk, self._known
+        walk.visit(directory)
+        for leaf, size in _sizes_of(walk.leaves - known.keys(), self._backend).items():
+            known[leaf] = size
+        known.update({name: self._files.size_of(name) for name in walk.others - known.keys()})
+        walk.leaves.clear()
+        walk.others.clear()
+        for name in islice(walk.nodes, self._nodes, None):
+            node = walk.nodes[name]
+            known[name] = node.inline + sum(known[child] for child in node.children)
+        del walk.nodes[None]
+        self._nodes = len(walk.nodes)
+        return known.pop(None)
 
 
 def is_local(backend: ContentAddressableStore) -> bool:

@@ -16,14 +16,14 @@ from ipldstore.errors import (
 )
 from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.store.expansion import check_held
-from ipldstore.store.state import State, find_own, note_own
+from ipldstore.store.state import State, find_own, note_own, this_process
 from ipldstore.store.values import make_entry, read_value
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Put
 from ipldstore.tree.keys import split_key
 from ipldstore.tree.nodes import Directory
 from ipldstore.tree.pages import Load
-from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Note, Tree
+from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
 
 Value: TypeAlias = Link | Document
 Rule: TypeAlias = Callable[[str, list[bytes | None]], bytes | None]
@@ -77,7 +77,7 @@ class RecordingTree(Tree):
 
     Parameters
     ----------
-    load, root, cache_bytes, note_change
+    load, root, cache_bytes
         As in `Tree`.
     changes
         What was changed already, which is made up for when the tree is first needed.
@@ -98,9 +98,8 @@ class RecordingTree(Tree):
         name: Put,
         *,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
-        note_change: Note | None = None,
     ) -> None:
-        super().__init__(load, root, cache_bytes=cache_bytes, note_change=note_change)
+        super().__init__(load, root, cache_bytes=cache_bytes)
         self._name = name
         self._base = root
         self._changes = changes
@@ -241,8 +240,18 @@ class ForkState(State):
     def __reduce__(self) -> tuple[Any, ...]:
         note_own(self)
         sealed = self._is_sealed or self.tree.is_used
-        what = self.token, self.backend, self._base, changes_of(self), sealed, self.cache_bytes
-        return _restore_fork, what
+        home = None if self.is_away else this_process()
+        changes = changes_of(self)
+        self.unfrozen.clear()
+        return _restore_fork, (
+            self.token,
+            self.backend,
+            self._base,
+            changes,
+            sealed,
+            self.cache_bytes,
+            home,
+        )
 
     @property
     def is_detached(self) -> bool:
@@ -279,7 +288,6 @@ class ForkState(State):
             changes,
             self.name_node,
             cache_bytes=self.cache_bytes,
-            note_change=self._note_change,
         )
 
 
@@ -290,6 +298,7 @@ def _restore_fork(
     changes: Changes,
     sealed: bool,
     cache_bytes: int,
+    home: tuple[int, str] | None,
 ) -> ForkState:
     """Make a copy of a pickled fork; on its own block store in the process that pickled it."""
     own = find_own(token)
@@ -298,7 +307,7 @@ def _restore_fork(
         root,
         changes,
         token=token,
-        detached=own is None,
+        detached=home != this_process(),
         sealed=sealed,
         cache_bytes=cache_bytes,
     )
@@ -324,9 +333,7 @@ def changes_of(state: State | None) -> Changes:
         raise TypeError("expected a store that fork() made")
     state.backend.flush()
     with state.lock():
-        changes = state.tree.changes
-        state.unfrozen.clear()
-    return changes
+        return state.tree.changes
 
 
 def join_changes(parts: Iterable[Changes]) -> Changes:
@@ -402,7 +409,7 @@ def _merge_settled(
         if not open_keys:
             tree = state.copy_tree()
             apply_changes(tree, wanted)
-            state.tree = tree
+            state.adopt(tree, wanted)
     return open_keys
 
 

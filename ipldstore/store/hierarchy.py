@@ -108,8 +108,9 @@ class Hierarchy:
         BackendError
             If a block cannot be kept; the changes are still there, and not frozen.
         BlockNotFoundError
-            If a value that was written is not in the block store any more, or a directory that
-            this store loaded or put is neither there nor in memory; the same holds then.
+            If values that were written are not in the block store any more, or a directory that
+            this store loaded or put is neither there nor in memory; the same holds then. Of
+            many values the first and last are looked for; `ipldstore.verify` looks for all.
         ReentrantCallError
             If a signal handler calls it in the middle of another call.
         """
@@ -153,6 +154,9 @@ class Hierarchy:
 
     def set_root(self, root: CIDLike, *, discard: bool = False) -> None:
         """Open another hierarchy on the same block store.
+
+        Datasets and arrays that were opened from this store follow it to the other hierarchy. To
+        compare two, open each of them by itself, with `ipldstore.open`.
 
         Parameters
         ----------
@@ -225,6 +229,8 @@ class Hierarchy:
         self._check_writable()
         parts = [changes_of(getattr(fork, "_state", None)) for fork in forks]
         merge_changes(self._state, parts, on_conflict)
+        for fork in forks:
+            fork._state.unfrozen.clear()
 
     def __repr__(self) -> str:
         root = self._state.root

@@ -59,8 +59,11 @@ class Ledger:
     def _warn(self) -> None:
         # a forked process has a copy of what is still in use in its parent
         if self._keys and self._pid == os.getpid():
-            warnings.warn(
+            # each loss counts, also where Python shows equal warnings of one place but once
+            warnings.warn_explicit(
                 f"{self} in a store on {self._backend!r} are lost: {self._how}",
                 UnfrozenChangesWarning,
-                stacklevel=2,
+                filename=__name__,
+                lineno=0,
+                registry={},
             )

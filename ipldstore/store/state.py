@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -73,6 +73,7 @@ class State:
         self._is_writer = False
         self._flushed = root
         self.tree = self._make_tree(root)
+        self.tree.note_change = self._note_change
         if not self.is_detached:
             self.unfrozen.watch(self)
 
@@ -99,7 +100,6 @@ class State:
             self.backend.get_block,
             root,
             cache_bytes=self.cache_bytes,
-            note_change=self._note_change,
         )
 
     def _note_change(self, segments: Sequence[str]) -> None:
@@ -157,13 +157,19 @@ class State:
         with self.lock():
             if is_asking and self._is_writer:
                 self._written.check(self.tree)
-                self.tree.renew_lost(self._written.find_missing, self.name_node)
+                self.tree.renew_lost(
+                    self._written.find_missing,
+                    self.name_node,
+                    self.backend.put_block,
+                    lambda: self._written.check_others(self.tree),
+                )
             root = self._freeze_tree()
         self.backend.flush()
         with self.lock():
             if self.tree.root == root:
-                self._written.note_frozen()
                 self._flushed = root
+                if is_asking:
+                    self._written.note_frozen()
         return root
 
     def _freeze_tree(self) -> Link:
@@ -194,9 +200,28 @@ class State:
         is_blank = self.tree.root is None and self.tree.is_empty
         return self._make_tree(None if is_blank else self._freeze_tree())
 
+    def adopt(self, tree: Tree, changes: Mapping[str, Link | Document | None]) -> None:
+        """Put a changed copy in the place of the tree; the lock is held.
+
+        Parameters
+        ----------
+        tree
+            What `copy_tree` returned, changed.
+        changes
+            What the keys have now that were changed in it, None where they were removed.
+        """
+        for key, entry in changes.items():
+            segments = key.split("/")
+            self._note_change(segments)
+            if entry is not None:
+                self._written.note(segments, entry)
+        tree.share_kept(self.tree)
+        tree.note_change = self._note_change
+        self.tree = tree
+
     def check_frozen(self) -> None:
-        """Raise `UnfrozenChangesError` if there are changes that are in no root."""
-        if self.unfrozen and self.root is None:
+        """Raise `UnfrozenChangesError` if there are changes in no root that anybody was told."""
+        if self.unfrozen:
             raise UnfrozenChangesError(
                 f"{self.unfrozen} would be lost: freeze() the store first, or say discard=True"
             )
@@ -204,6 +229,7 @@ class State:
     def open_root(self, root: Link, *, discard: bool = False) -> None:
         """Replace the hierarchy by another one, once its root directory is loaded."""
         tree = self._make_tree(root)
+        tree.note_change = self._note_change
         _ = tree.top
         with self.lock():
             if not discard:
@@ -231,7 +257,8 @@ def find_own(token: str) -> State | None:
     return None if state is None or state.is_away else state
 
 
-def _this_process() -> tuple[int, str]:
+def this_process() -> tuple[int, str]:
+    """Tell this process from others."""
     return os.getpid(), _run
 
 
@@ -239,7 +266,7 @@ def share(state: State) -> tuple[Any, ...]:
     """Return what `restore` needs to find the state again, or to make a copy of it."""
     root = state.snapshot()
     note_own(state)
-    home = None if state.is_away else _this_process()
+    home = None if state.is_away else this_process()
     return state.token, state.backend, root, state.cache_bytes, home
 
 
@@ -257,7 +284,7 @@ def restore(
     """
     if (own := find_own(token)) is not None:
         return own
-    is_home = home == _this_process()
+    is_home = home == this_process()
     made = _made.get((token, root))
     if made is None or made.is_away == is_home:
         made = State(

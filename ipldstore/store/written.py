@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Sequence
+from itertools import islice
 
-from ipldstore.cid import Link
+from ipldstore.cid import Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockNotFoundError
 from ipldstore.tree.documents import Document
@@ -13,6 +14,7 @@ from ipldstore.tree.tree import Tree
 
 _MOST_NAMED = 5
 _LOOKED_FOR = 16
+_LOOKED_FOR_THEN = 1000
 
 
 class Written:
@@ -58,6 +60,19 @@ class Written:
             raise BlockNotFoundError(
                 f"values that were written went from {self._backend!r} before they were frozen; "
                 f"of those that were looked for: {named}{more}; write all again"
+            )
+
+    def check_others(self, tree: Tree) -> None:
+        """Raise `BlockNotFoundError` if values that were frozen before are gone too.
+
+        Where a directory was lost, what emptied the block store took them as well.
+        """
+        lost = self.find_missing(list(islice(tree.iter_loaded_values(), _LOOKED_FOR_THEN)))
+        if lost:
+            raise BlockNotFoundError(
+                f"directories and {len(lost)} or more values went from {self._backend!r}, such as "
+                f"{to_text(min(lost))}: the directories are put again, the values cannot be; put "
+                "them back from a copy, or write all again"
             )
 
     def find_missing(self, links: Collection[Link]) -> set[Link]:

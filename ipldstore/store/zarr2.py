@@ -65,7 +65,7 @@ class IPLDStore(HierarchyMapping, Store):
                 tree.insert(split_key(f"{destination}/{key}"), entry)
             for key, _ in moved:
                 tree.remove(split_key(f"{source}/{key}"))
-            self._state.tree = tree
+            self._state.adopt(tree, {f"{destination}/{key}": entry for key, entry in moved})
 
     def getsize(self, path: str = "") -> int:
         """Return the size of a value, or of the values right in a directory, in bytes."""

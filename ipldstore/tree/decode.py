@@ -183,6 +183,7 @@ def decode_pages(link: Link, data: bytes, first: str, end: str | None) -> Page |
         if end is not None and keys[-1] >= end:
             raise InvalidNodeError("holds segments of the next page")
         if isinstance(value, list):
+            pages.link = link
             return pages
         entries = _entries(value)
     except (CodecError, InvalidNodeError) as error:

@@ -10,9 +10,16 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ipldstore import dagcbor
 from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of
-from ipldstore.errors import InvalidNodeError, LimitExceededError
+from ipldstore.errors import TAKE_A_PART, InvalidNodeError, LimitExceededError
 from ipldstore.jsontext import load_json
-from ipldstore.limits import MAX_KEYS, MAX_LIST_DEPTH, MAX_SEGMENTS
+from ipldstore.limits import (
+    MAX_COMPARED_BYTES,
+    MAX_EXPANSION,
+    MAX_KEYS,
+    MAX_LIST_DEPTH,
+    MAX_REPEATED_BYTES,
+    MAX_SEGMENTS,
+)
 from ipldstore.tree.chunks import ChunkKeys, read_chunk_keys
 from ipldstore.tree.decode import decode_directory, decode_pages
 from ipldstore.tree.documents import Document
@@ -85,15 +92,23 @@ def iter_differences(
     InvalidNodeError
         If such a block is no part of a hierarchy.
     LimitExceededError
-        If more entries have to be compared.
+        If more entries have to be compared, or a few blocks without end.
     """
     if _is_same(old, new):
         return
-    pair = _open(old, sources[0], root=True), _open(new, sources[1], root=True)
-    walk = _walk(_Place((), pair, sources, None), count(1))
+    reading = _Reading(sources)
+    pair = (
+        _open(old, reading.sources[0], root=True),
+        _open(new, reading.sources[1], root=True),
+    )
+    walk = _walk(_Place((), pair, reading.sources, None), count(1))
     for number, found in walk:
         if number > max_keys:
-            raise LimitExceededError(f"more than {max_keys} entries that may differ")
+            raise LimitExceededError(
+                f"more than {max_keys:,} entries that may differ; {TAKE_A_PART}"
+            )
+        if reading.repeats_much:
+            reading.check(pair)
         if found is not None:
             yield found
 
@@ -117,6 +132,83 @@ def _open(entry: Entry | None, source: Source, *, root: bool = False) -> Directo
 
 
 Pair: TypeAlias = "tuple[Directory | None, Directory | None]"
+Below: TypeAlias = "tuple[Entry | None, Entry | None]"
+"""Directories of one name in both trees, loaded or not; None where there is none."""
+
+
+class _Reading:
+    """Counts what is read of directories, to refuse what reads a few blocks without end.
+
+    Nothing more is read for that before `MAX_REPEATED_BYTES` of blocks were read again. Only then
+    is counted what all would come to, from each pair of blocks once.
+
+    Attributes
+    ----------
+    sources : tuple of Source
+        Where the blocks of both trees are to be read from, so that it is counted.
+    """
+
+    def __init__(self, sources: tuple[Source, Source]) -> None:
+        self._seen: dict[Link, int] = {}
+        self._bytes = 0
+        self._distinct = 0
+        self._is_checked = False
+        self._known: dict[tuple[bytes | None, bytes | None], int] = {}
+        self.sources = (self._counted(sources[0]), self._counted(sources[1]))
+
+    def _counted(self, source: Source) -> Source:
+        def load(link: Link) -> bytes:
+            data = source.load(link)
+            self._bytes += len(data)
+            if link not in self._seen:
+                self._seen[link] = len(data)
+                self._distinct += len(data)
+            return data
+
+        return Source(load, source.name)
+
+    @property
+    def repeats_much(self) -> bool:
+        """Whether it is time to `check`."""
+        return not self._is_checked and self._bytes - self._distinct > MAX_REPEATED_BYTES
+
+    def check(self, pair: Pair) -> None:
+        """Raise `LimitExceededError` if comparing two roots reads far more than there is."""
+        self._is_checked = True
+        self._bytes = 0
+        self._refuse_beyond(self._count(pair, 0))
+
+    def _refuse_beyond(self, size: int) -> None:
+        if size > max(MAX_COMPARED_BYTES, MAX_EXPANSION * self._distinct):
+            raise LimitExceededError(
+                f"directories of {self._distinct:,} bytes repeat each other so often that to "
+                f"compare them is to read {min(size, 10**15):,} bytes or more; "
+                f"{TAKE_A_PART}"
+            )
+
+    def _count(self, pair: Pair, level: int) -> int:
+        """Return the bytes of all blocks that are read below a pair of directories."""
+        before = self._bytes
+        found = [below for *_, below in _iter_unequal(pair, self.sources) if below is not None]
+        size = self._bytes - before
+        self._refuse_beyond(self._bytes)
+        return size + sum(self._count_below(below, level + 1) for below in found)
+
+    def _count_below(self, below: Below, level: int) -> int:
+        if level >= MAX_SEGMENTS:
+            return 0  # the walk refuses it
+        stubs = _stub(below[0]), _stub(below[1])
+        is_known = all(stub or part is None for stub, part in zip(stubs, below, strict=True))
+        if not is_known:
+            return self._count_opened(below, level)
+        if stubs not in self._known:
+            self._known[stubs] = self._count_opened(below, level)
+        return self._known[stubs]
+
+    def _count_opened(self, below: Below, level: int) -> int:
+        before = self._bytes
+        pair = _open(below[0], self.sources[0]), _open(below[1], self.sources[1])
+        return self._bytes - before + self._count(pair, level)
 
 
 class _Place:
@@ -174,24 +266,39 @@ class _Place:
 def _walk(place: _Place, numbers: Iterator[int]) -> Iterator[tuple[int, Difference | None]]:
     """Iterate the entries that may differ, numbered, with the difference where they are values."""
     sources = place.sources
-    for segment, old, new in _iter_pairs(
-        *(_Cursor(side, source.load) for side, source in zip(place.pair, sources, strict=True))
-    ):
-        if old == new:
-            continue
-        values = _cid(old, segment, sources[0]), _cid(new, segment, sources[1])
+    for segment, values, below in _iter_unequal(place.pair, sources):
         differ = values[0] != values[1]
         yield next(numbers), place.make_difference(segment, *values) if differ else None
-        below = (
-            None if values[0] is not None else old,
-            None if values[1] is not None else new,
-        )
-        if below == (None, None) or _is_same(*below):
+        if below is None:
             continue
         if len(place.segments) + 1 >= MAX_SEGMENTS:
             raise InvalidNodeError(f"nested more than {MAX_SEGMENTS} levels at {segment!r}")
         pair = _open(below[0], sources[0]), _open(below[1], sources[1])
         yield from _walk(_Place((*place.segments, segment), pair, sources, place), numbers)
+
+
+def _iter_unequal(
+    pair: Pair, sources: tuple[Source, Source]
+) -> Iterator[tuple[str, tuple[Link | None, Link | None], Below | None]]:
+    """Iterate the segments that are not the same in two directories.
+
+    Yields
+    ------
+    segment : str
+    values : tuple of Link or None
+        The CIDs of the values.
+    below : tuple of Entry or None
+        The directories, to be compared as well; None if there are none or they are the same.
+    """
+    for segment, old, new in _iter_pairs(
+        *(_Cursor(side, source.load) for side, source in zip(pair, sources, strict=True))
+    ):
+        if old == new:
+            continue
+        values = _cid(old, segment, sources[0]), _cid(new, segment, sources[1])
+        below = None if values[0] is not None else old, None if values[1] is not None else new
+        is_done = below == (None, None) or _is_same(*below)
+        yield segment, values, None if is_done else below
 
 
 def _cid(entry: Entry | None, segment: str, source: Source) -> Link | None:

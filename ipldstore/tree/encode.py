@@ -113,7 +113,11 @@ class Encoder:
         return left
 
     def _is_long(self, pages: PageList) -> bool:
-        """Whether a directory is still too long for one map, loading pages until that is known."""
+        """Whether a directory is still too long for one map, loading pages until that is known.
+
+        The list itself keeps its links: a page of other software may not be in the canonical form.
+        """
+        pages = PageList(pages.firsts, pages.children)
         size = count = 0
         for index in range(len(pages.children)):
             page = load_page(pages, index, self._load)

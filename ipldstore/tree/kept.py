@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
 from ipldstore.cid import DAG_CBOR, Link, codec_of
+from ipldstore.dag import links_of
 from ipldstore.errors import BlockNotFoundError
 from ipldstore.limits import MAX_KEPT_LINKS
-from ipldstore.tree.decode import decode_directory, decode_document, decode_stub
+from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder, Put
-from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_inlined
-from ipldstore.tree.pages import Load, load_pages
+from ipldstore.tree.pages import Load
 
-_FIRST_BOUND = 1024
+_BOUND = 1024
 
 
 class Kept:
     """The CIDs of nodes that were loaded or put; of too many, those that came last.
 
-    Of nodes that the hierarchy no longer names it is freed now and then, each time that as many
-    have come as were left the last time.
+    What was replaced by something else is forgotten, now and then: it may stand elsewhere too.
     """
 
     def __init__(self) -> None:
         self._links: dict[Link, None] = {}
-        self._bound = _FIRST_BOUND
+        self._replaced: set[Link] = set()
 
     @property
     def links(self) -> list[Link]:
         """The CIDs."""
         return list(self._links)
 
+    def __contains__(self, link: Link) -> bool:
+        return link in self._links
+
     def add(self, link: Link) -> None:
         """Add a node."""
         self._links[link] = None
+        self._replaced.discard(link)
         if len(self._links) > MAX_KEPT_LINKS:
             self._links = dict.fromkeys(islice(self._links, MAX_KEPT_LINKS // 2, None))
 
@@ -44,12 +47,23 @@ class Kept:
         """Remove nodes."""
         self._links = {link: None for link in self._links if link not in links}
 
+    def note_replaced(self, links: Iterable[Link]) -> None:
+        """Note nodes that may not be named any more."""
+        self._replaced.update(links)
+
+    def note_removed(self, entry: Entry) -> None:
+        """Note the nodes of an entry that is about to be removed, as far as it is loaded."""
+        if isinstance(entry, Directory):
+            self.note_replaced(_iter_unloaded(entry))
+            self.note_replaced(_iter_stubs(entry))
+        elif isinstance(entry, Link):
+            self.note_replaced([entry])
+
     def prune(self, root: Link | None, top: Directory | None, name: Put) -> None:
-        """Forget what a hierarchy does not name, if it is time to do so."""
-        if len(self._links) > self._bound:
-            named = set(iter_named(root, top, name))
-            self._links = {link: None for link in self._links if link in named}
-            self._bound = max(_FIRST_BOUND, 2 * len(self._links))
+        """Forget what was replaced and is not named by what is loaded, if it is time to do so."""
+        if len(self._replaced) > _BOUND:
+            self.forget(self._replaced.difference(iter_named(root, top, name)))
+            self._replaced = set()
 
 
 def iter_named(root: Link | None, top: Directory | None, name: Put) -> Iterator[Link]:
@@ -62,30 +76,53 @@ def iter_named(root: Link | None, top: Directory | None, name: Put) -> Iterator[
     name
         Returns the CID that a dag-cbor block has.
     """
+    yield from iter_loaded(root, top, name)
+    yield from _iter_unloaded(top)
+
+
+def iter_loaded(root: Link | None, top: Directory | None, name: Put) -> Iterator[Link]:
+    """Iterate those of the nodes that are loaded and have not changed; as `iter_named`."""
     if root is not None:
         yield root
+    yield from _iter_stubs(top)
+    for directory, maps in _iter_directories(top):
+        if (pages := directory.pages) is not None:
+            yield from _lists_of(pages, name)
+        for entries in maps:
+            for entry in entries.values():
+                if isinstance(entry, Document) and not is_inlined(entry.encoded, entry.depth):
+                    yield name(entry.encoded)
+
+
+def _iter_stubs(top: Directory | None) -> Iterator[Link]:
+    """Iterate the blocks of the directories and pages that are loaded and have not changed."""
+    for directory, _ in _iter_directories(top):
+        if directory.stub is not None and (link := decode_stub(directory.stub)) is not None:
+            yield link
+        if (pages := directory.pages) is not None:
+            yield from _iter_page_links(pages)
+
+
+def _iter_unloaded(top: Directory | None) -> Iterator[Link]:
+    for directory, maps in _iter_directories(top):
+        if (pages := directory.pages) is not None:
+            yield from _unloaded_pages(pages)
+        for entries in maps:
+            for entry in entries.values():
+                if isinstance(entry, Link) and codec_of(entry) == DAG_CBOR:
+                    yield entry
+
+
+def _iter_directories(top: Directory | None) -> Iterator[tuple[Directory, list[dict[str, Entry]]]]:
+    """Iterate the directories that are loaded, with those maps of their entries that are."""
     stack = [] if top is None else [top]
     while stack:
         directory = stack.pop()
-        if directory.stub is not None and (link := decode_stub(directory.stub)) is not None:
-            yield link
-        maps: Iterable[dict[str, Entry]] = [directory.entries]
-        if (pages := directory.pages) is not None:
-            yield from _lists_of(pages, name)
-            yield from _iter_page_links(pages)
-            maps = _iter_maps(pages)
+        pages = directory.pages
+        maps = [directory.entries] if pages is None else list(_iter_maps(pages))
         for entries in maps:
-            yield from _iter_entries(entries, name)
             stack += [entry for entry in entries.values() if isinstance(entry, Directory)]
-
-
-def _iter_entries(entries: dict[str, Entry], name: Put) -> Iterator[Link]:
-    for entry in entries.values():
-        if isinstance(entry, Link):
-            if codec_of(entry) == DAG_CBOR:
-                yield entry
-        elif isinstance(entry, Document) and not is_inlined(entry.encoded, entry.depth):
-            yield name(entry.encoded)
+        yield directory, maps
 
 
 def _iter_maps(pages: PageList) -> Iterator[dict[str, Entry]]:
@@ -100,8 +137,16 @@ def _iter_page_links(pages: PageList) -> Iterator[Link]:
     for child in pages.children:
         if isinstance(child, PageList):
             yield from _iter_page_links(child)
-        elif (link := child.link if isinstance(child, Page) else child) is not None:
-            yield link
+        if not isinstance(child, Link) and child.link is not None:
+            yield child.link
+
+
+def _unloaded_pages(pages: PageList) -> Iterator[Link]:
+    for child in pages.children:
+        if isinstance(child, PageList):
+            yield from _unloaded_pages(child)
+        elif isinstance(child, Link):
+            yield child
 
 
 def _lists_of(pages: PageList, name: Put) -> list[Link]:
@@ -126,50 +171,80 @@ def _refuse(link: Link) -> bytes:
     raise AssertionError(link)
 
 
-def touch_loaded(top: Directory, lost: Collection[Link], load: Load) -> None:
-    """Mark all nodes that are loaded to be encoded and put anew, once those that are lost are.
+def iter_values(top: Directory | None) -> Iterator[Link]:
+    """Iterate the values in directories that are loaded, but documents in directories."""
+    for _, maps in _iter_directories(top):
+        for entries in maps:
+            for entry in entries.values():
+                if isinstance(entry, Link) and codec_of(entry) != DAG_CBOR:
+                    yield entry
+
+
+def is_marked(top: Directory) -> bool:
+    """Whether anything loaded below the root directory is to be encoded anew."""
+    return any(
+        (directory.stub is None and directory is not top) or _has_marked(directory.pages)
+        for directory, _ in _iter_directories(top)
+    )
+
+
+def _has_marked(pages: PageList | None) -> bool:
+    return pages is not None and any(
+        _has_marked(child) if isinstance(child, PageList) else _is_changed(child)
+        for child in pages.children
+    )
+
+
+def touch_loaded(top: Directory) -> None:
+    """Mark all nodes that are loaded to be encoded and put anew."""
+    for directory, _ in _iter_directories(top):
+        directory.stub = None
+        if directory.pages is not None:
+            _touch_pages(directory.pages)
+
+
+def _touch_pages(pages: PageList) -> None:
+    for child in pages.children:
+        if isinstance(child, PageList):
+            _touch_pages(child)
+        elif isinstance(child, Page):
+            child.link = None
+
+
+def renew_unloaded(
+    top: Directory,
+    kept: Kept,
+    lost: Collection[Link],
+    load: Load,
+    put: Callable[[Link, bytes], None],
+) -> None:
+    """Put those lost nodes again that are not in memory, where they can be had elsewhere.
+
+    Below a node that is not loaded others may stand: those that are kept are looked through.
 
     Raises
     ------
     BlockNotFoundError
-        If one that is lost is not loaded.
+        If one can be had nowhere.
     """
-    stack = [("", top)]
+    seen: set[Link] = set()
+    stack = list(_iter_unloaded(top))
     while stack:
-        path, directory = stack.pop()
-        directory.stub = None
-        try:
-            for entries in _touch_maps(directory, lost, load):
-                _load_lost(entries, lost, load)
-                stack += [
-                    (f"{path}{segment}/", entry)
-                    for segment, entry in entries.items()
-                    if isinstance(entry, Directory)
-                ]
-        except BlockNotFoundError as error:
-            raise BlockNotFoundError(
-                f"{error}: it belongs to {path or 'the root'!r} and was there when this store "
-                "loaded or put it: put it back, or remove what it belongs to"
-            ) from error
+        link = stack.pop()
+        if link in seen or link not in kept:
+            continue
+        seen.add(link)
+        data = _load_lost(link, load) if link in lost else load(link)
+        if link in lost:
+            put(link, data)
+        stack += [child for child in links_of(link, data) if codec_of(child) == DAG_CBOR]
 
 
-def _touch_maps(
-    directory: Directory, lost: Collection[Link], load: Load
-) -> Iterator[dict[str, Entry]]:
-    if not isinstance(directory.content, PageList):
-        yield directory.content
-        return
-    for page in load_pages(directory.content, lost, load):
-        page.link = None
-        yield page.entries
-
-
-def _load_lost(entries: dict[str, Entry], lost: Collection[Link], load: Load) -> None:
-    for segment, entry in entries.items():
-        if isinstance(entry, Link) and entry in lost:
-            data = load(entry)
-            entries[segment] = (
-                decode_document(entry, data)
-                if segment in METADATA_NAMES
-                else decode_directory(entry, data)
-            )
+def _load_lost(link: Link, load: Load) -> bytes:
+    try:
+        return load(link)
+    except BlockNotFoundError as error:
+        raise BlockNotFoundError(
+            f"{error}: it is a directory, or a part of one, that was there when this store loaded "
+            "or put it; put it back, write all again into a new store, or open an earlier root"
+        ) from error

@@ -83,14 +83,22 @@ class PageList:
         The natural keys of these.
     children : list of Link, Page or PageList
         Links are not loaded; the others are all of one kind.
+    link : Link or None
+        The block it was loaded from; None for the one of the directory itself.
     """
 
-    __slots__ = ("children", "firsts", "keys")
+    __slots__ = ("children", "firsts", "keys", "link")
 
-    def __init__(self, firsts: Sequence[str], children: Sequence[Link | Page | PageList]) -> None:
+    def __init__(
+        self,
+        firsts: Sequence[str],
+        children: Sequence[Link | Page | PageList],
+        link: Link | None = None,
+    ) -> None:
         self.firsts = list(firsts)
         self.keys = [natural_key(first) for first in firsts]
         self.children = list(children)
+        self.link = link
 
 
 Entry: TypeAlias = Link | Document | Directory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from ipldstore.cid import Link
@@ -84,20 +84,6 @@ def _iter_pages(pages: PageList, end: str | None, load: Load, depth: int) -> Ite
             yield from _iter_pages(child, _end_of(pages, index, end), load, depth + 1)
 
 
-def load_pages(
-    pages: PageList, links: Collection[Link], load: Load, end: str | None = None
-) -> Iterator[Page]:
-    """Iterate the pages that are loaded already and, having loaded them, those of some links."""
-    for index, child in enumerate(pages.children):
-        if isinstance(child, Link) and child not in links:
-            continue
-        node = _load_child(pages, index, end, load)
-        if isinstance(node, Page):
-            yield node
-        else:
-            yield from load_pages(node, links, load, _end_of(pages, index, end))
-
-
 def flatten(pages: PageList, load: Load) -> PageList:
     """Return one list of all pages, having loaded all lists but no further pages."""
     return _flatten(pages, None, load, 1)
@@ -128,15 +114,24 @@ def room_of(directory: Directory, segment: str, load: Load) -> dict[str, Entry]:
     return content
 
 
-def touch(directory: Directory, segment: str, load: Load) -> dict[str, Entry]:
-    """Mark what holds a segment to be encoded anew, and return its map of entries."""
+def touch(
+    directory: Directory, segment: str, load: Load, replaced: list[Link] | None = None
+) -> dict[str, Entry]:
+    """Mark what holds a segment to be encoded anew, and return its map of entries.
+
+    The blocks that will be replaced by that are added to `replaced`.
+    """
+    links = [] if directory.stub is None else [decode_stub(directory.stub)]
     directory.stub = None
     content = directory.content
-    if not isinstance(content, PageList):
-        return content
-    page = find_page(content, segment, load)
-    page.link = None
-    return page.entries
+    if isinstance(content, PageList):
+        page = find_page(content, segment, load)
+        links.append(page.link)
+        page.link = None
+        content = page.entries
+    if replaced is not None:
+        replaced += [link for link in links if link is not None]
+    return content
 
 
 def iter_entries(directory: Directory, load: Load) -> Iterator[tuple[str, Entry]]:

@@ -11,7 +11,14 @@ from ipldstore.limits import MAX_KEYS, MAX_SEGMENTS
 from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder, Put
-from ipldstore.tree.kept import Kept, iter_named, touch_loaded
+from ipldstore.tree.kept import (
+    Kept,
+    is_marked,
+    iter_loaded,
+    iter_values,
+    renew_unloaded,
+    touch_loaded,
+)
 from ipldstore.tree.nodes import Directory, Entry, PageList, is_value
 from ipldstore.tree.pages import (
     Load,
@@ -43,10 +50,15 @@ class Tree:
         The root to begin from, not loaded before it is needed; None for an empty hierarchy.
     cache_bytes
         How many bytes of nodes may be loaded before those that did not change are dropped.
-    note_change
+
+    Attributes
+    ----------
+    note_change : callable or None
         Called with the segments of each key that is about to be changed, and of the path of each
         directory below the root that is about to be removed.
     """
+
+    note_change: Note | None = None
 
     def __init__(
         self,
@@ -54,13 +66,12 @@ class Tree:
         root: Link | None = None,
         *,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
-        note_change: Note | None = None,
     ) -> None:
         self._load_block = load
         self._cache_bytes = cache_bytes
-        self._note_change = note_change
         self._loaded_bytes = 0
         self._kept = Kept()
+        self._is_to_check = False
         # the root, None while changes are not frozen, and its directory, None until it is loaded
         self._standing: tuple[Link | None, Directory | None]
         self._standing = (root, None) if root is not None else (None, Directory())
@@ -174,6 +185,7 @@ class Tree:
             self._remove(segments)
         else:
             self._standing = None, Directory()
+            self._kept = Kept()
         return True
 
     def iter_entries(
@@ -257,8 +269,14 @@ class Tree:
             self._standing = root, top
         return root
 
-    def renew_lost(self, find_missing: Callable[[Collection[Link]], set[Link]], name: Put) -> None:
-        """Have the next `freeze` put the nodes again that the block store has lost.
+    def renew_lost(
+        self,
+        find_missing: Callable[[Collection[Link]], set[Link]],
+        name: Put,
+        put: Callable[[Link, bytes], None],
+        check: Callable[[], None],
+    ) -> None:
+        """Put the nodes again, or have the next `freeze` do so, that the block store has lost.
 
         Asked for are those nodes of the hierarchy that were loaded or put by this tree.
 
@@ -268,21 +286,48 @@ class Tree:
             Returns those of several blocks that are not there.
         name
             Returns the CID that a dag-cbor block has.
+        put
+            Keeps a block under its CID.
+        check
+            Called if any was lost; if it raises, they are asked for the next time, too.
 
         Raises
         ------
         BlockNotFoundError
-            If one of them was lost and is not in memory any more.
+            If one of them is neither in memory nor to be had elsewhere.
         """
         lost = find_missing(self._kept.links)
         if not lost:
             return
-        named = lost.intersection(iter_named(*self._standing, name))
-        if named:
-            top = self.top
-            touch_loaded(top, named, self._load)
+        top = self.top
+        root = self.root
+        # what is marked and was not frozen since names its block no more
+        is_touched = not lost.isdisjoint(iter_loaded(root, top, name)) or bool(
+            root and is_marked(top)
+        )
+        if is_touched:
+            touch_loaded(top)
             self._standing = None, top
-        self._kept.forget(lost)
+        renewed: set[Link] = set()
+
+        def renew(link: Link, data: bytes) -> None:
+            put(link, data)
+            renewed.add(link)
+
+        renew_unloaded(top, self._kept, lost, self._load_block, renew)
+        if is_touched or renewed or self._is_to_check:
+            self._is_to_check = True
+            check()
+            self._is_to_check = False
+        self._kept.forget(lost - renewed)
+
+    def iter_loaded_values(self) -> Iterator[Link]:
+        """Iterate the values, by their CIDs, of the directories that are loaded."""
+        return iter_values(self._standing[1])
+
+    def share_kept(self, other: Tree) -> None:
+        """Know of the nodes that another tree on the same block store has loaded or put."""
+        self._kept = other._kept
 
     def prune(self, name: Put) -> None:
         """Forget about nodes that the hierarchy no longer names, once there are many of them."""
@@ -360,22 +405,26 @@ class Tree:
 
         Nothing has changed before the one step that follows; `changed` is what it is about.
         """
+        replaced = [] if self.root is None else [self.root]
         rooms = [
-            touch(directory, segment, self._load)
+            touch(directory, segment, self._load, replaced)
             for directory, segment in zip(path, segments, strict=True)
         ]
-        if self._note_change is not None:
-            self._note_change(changed)
+        self._kept.note_replaced(replaced)
+        if self.note_change is not None:
+            self.note_change(changed)
         self._standing = None, path[0]
         return rooms[-1]
 
     def _remove(self, segments: Sequence[str]) -> None:
         """Remove an entry with the directories that only lead to it, in one step."""
         path = self._existing(segments[:-1])
+        room_of(path[-1], segments[-1], self._load)  # what is not loaded counts as more than one
         depth = len(path)
         while depth > 1 and is_single(path[depth - 1]):
             depth -= 1
         room = self._prepare_change(path[:depth], segments[:depth], segments)
+        self._kept.note_removed(room[segments[depth - 1]])
         del room[segments[depth - 1]]
 
 

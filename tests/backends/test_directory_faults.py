@@ -121,15 +121,6 @@ def test_loop_of_symbolic_links(backend):
         backend.put(b"hello")
 
 
-def test_folder_that_went_away_is_not_made_again(backend):
-    shutil.rmtree(backend.path)
-    with pytest.raises(BackendError, match=str(HELLO)):
-        backend.put(b"hello")
-    assert not backend.path.exists()
-    again = DirectoryCAStore(backend.path)
-    assert again.get(again.put(b"hello")) == b"hello"
-
-
 def test_file_size_limit(tmp_path):
     said = run_limited(
         tmp_path,
@@ -174,3 +165,20 @@ def test_error_survives_pickling(blocked):
 
 def test_missing_block_in_a_missing_shard(backend):
     assert HELLO not in backend
+
+
+@pytest.mark.parametrize("remove", ["all in it", "it"])
+def test_a_folder_that_was_emptied_takes_nothing(tmp_path, remove):
+    """What was put would be found by nobody; a new store begins anew, for the old one too."""
+    folder = tmp_path / "blocks"
+    store = DirectoryCAStore(folder)
+    store.put(b"gone")
+    shutil.rmtree(folder)
+    if remove == "all in it":
+        folder.mkdir()
+    with pytest.raises(BackendError, match="emptied or removed .* make a new DirectoryCAStore"):
+        store.put(b"block")
+    assert not folder.exists() or not any(folder.iterdir())
+    others = DirectoryCAStore(folder)
+    cid = store.put(b"block")
+    assert others.get(cid) == b"block"

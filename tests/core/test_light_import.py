@@ -30,6 +30,10 @@ def imported_by(code):
     return set(run.stdout.split())
 
 
+def test_errors_are_there_as_pages_name_them():
+    assert imported_by("import ipldstore; ipldstore.errors.BackendError") == set()
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -1,8 +1,10 @@
 """Blocks that go from the block store after they were put or loaded, before the next freeze."""
 
+import pickle
 import shutil
 
 import pytest
+from small_pages import shrink
 
 from ipldstore import (
     BlockNotFoundError,
@@ -11,6 +13,8 @@ from ipldstore import (
     IPLDStore,
     MappingCAStore,
     SQLiteCAStore,
+    UnionCAStore,
+    verify,
 )
 from ipldstore.cid import as_link, to_text
 from ipldstore.limits import MAX_KEPT_LINKS
@@ -118,7 +122,7 @@ def test_each_node_that_went_is_put_again_or_told(store, content, blocks):
             assert blocks[node] == data
         except BlockNotFoundError as error:
             assert node in str(error)
-            assert "'a/c/'" in str(error)
+            assert "put it back" in str(error)
             blocks[node] = data
             told += 1
     assert store.freeze() == root
@@ -264,3 +268,140 @@ def test_an_event_loop_may_freeze(blocks):
 
     root = asyncio.run(freeze_twice())
     assert dict(IPLDStore(MappingCAStore(blocks), root=root)) == {"a/0": b"other"}
+
+
+def test_values_that_went_with_their_directories(blocks):
+    """Directories are made again; that the values are gone too is said each time."""
+    store = IPLDStore(MappingCAStore(blocks))
+    store.update({f"a/{index}": b"%d" % index for index in range(300)})
+    root = store.freeze()
+    kept = dict(blocks)
+    blocks.clear()
+    for _ in range(2):
+        with pytest.raises(BlockNotFoundError, match="the values cannot be"):
+            store.freeze()
+    blocks.update({name: data for name, data in kept.items() if name.startswith("bafkrei")})
+    assert store.freeze() == root
+    assert blocks == kept
+
+
+def other_work(store):
+    """Ways in which a tree is frozen or exchanged that nobody is told of."""
+    return {
+        "fork": store.fork,
+        "pickle": lambda: pickle.dumps(store),
+        "merge": lambda: merge_one(store),
+    }
+
+
+def merge_one(store):
+    fork = store.fork()
+    fork["merged"] = b"in a fork"
+    store.merge(fork)
+
+
+@pytest.mark.parametrize("work", ["fork", "pickle", "merge"])
+def test_values_are_looked_for_after_other_work(work, blocks):
+    store = IPLDStore(MappingCAStore(blocks))
+    store["a/0"] = b"one"
+    other_work(store)[work]()
+    for name in [name for name in blocks if name.startswith("bafkrei")]:
+        del blocks[name]
+    with pytest.raises(BlockNotFoundError, match="write all again"):
+        store.freeze()
+
+
+def test_a_fork_loses_a_value_before_it_is_merged(blocks):
+    store = IPLDStore(MappingCAStore(blocks))
+    fork = store.fork()
+    for index in range(5):
+        fork[f"v/{index}"] = b"value %d" % index
+    del blocks[str(store.backend.make_cid(b"value 3", "raw"))]
+    store.merge(fork)
+    with pytest.raises(BlockNotFoundError, match="looked for: 'v/3'"):
+        store.freeze()
+
+
+def test_nodes_are_looked_for_after_a_merge(blocks):
+    store = IPLDStore(MappingCAStore(blocks))
+    store.update(CONTENT)
+    store.freeze()
+    merge_one(store)
+    lost = next(name for name in nodes_of(blocks) if len(blocks[name]) > 10_000)
+    data = blocks.pop(lost)
+    with pytest.raises(BlockNotFoundError, match=lost):
+        store.freeze()
+    blocks[lost] = data
+    assert verify(store.freeze(), store.backend).ok
+
+
+def test_a_loss_that_was_told_is_not_forgotten(blocks):
+    """Two nodes went, one that can be made again and one that cannot; that one comes back."""
+    store = IPLDStore(MappingCAStore(blocks))
+    store.update(LONG | CONTENT)
+    root = store.freeze()
+    page = max(nodes_of(blocks), key=lambda name: len(blocks[name]))
+    other = next(name for name in nodes_of(blocks) if 10_000 < len(blocks[name]) < 20_000)
+    data = blocks.pop(page)
+    del blocks[other]
+    with pytest.raises(BlockNotFoundError, match=page):
+        store.freeze()
+    blocks[page] = data
+    assert store.freeze() == root
+    assert verify(root, store.backend).ok
+
+
+def test_a_loss_after_reading_what_is_not_canonical(blocks):
+    """What is read marks its path as to be rewritten, and names its old block no more."""
+    backend = MappingCAStore(blocks)
+    leaf = backend.put(b"v")
+    small = backend.put({"0": leaf})
+    large = backend.put({**{f"{index}": leaf for index in range(300)}, "s": small})
+    opened = IPLDStore(backend, root=backend.put({"d": large, "e": leaf}))
+    opened["e"] = b"w"
+    root = opened.freeze()
+    assert opened["d/s/0"] == b"v"
+    blocks.pop(str(large), None)
+    found = opened.freeze()
+    assert verify(found, backend).ok
+    assert dict(IPLDStore(backend, root=found)) == dict(opened)
+    assert root != found, "it is in the canonical form now"
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 64 << 20])
+def test_each_node_of_lists_of_pages_that_went(cache_bytes, blocks, monkeypatch):
+    """Also those that were dropped from memory, below others that were."""
+    shrink(monkeypatch)
+    store = IPLDStore(MappingCAStore(blocks), cache_bytes=cache_bytes)
+    content = {f"a/b/{index}": b"%d" % (index % 9) for index in range(150)} | {"f": b"1"}
+    store.update(content)
+    root = store.freeze()
+    for lost in sorted(nodes_of(blocks)):
+        opened = IPLDStore(MappingCAStore(dict(blocks)), root=root, cache_bytes=cache_bytes)
+        assert dict(opened) == content
+        opened["f"] = b"2"
+        opened.backend.mapping.pop(lost)
+        try:
+            found = opened.freeze()
+        except BlockNotFoundError as error:
+            assert lost in str(error)
+            continue
+        assert verify(found, opened.backend).ok, lost
+
+
+def test_stores_as_one_are_asked_once(blocks):
+    asked = []
+
+    class Asked(MappingCAStore):
+        def find_missing(self, cids):
+            asked.append(len(set(cids)))
+            return super().find_missing(cids)
+
+    union = UnionCAStore(Asked(blocks), Asked({}))
+    store = IPLDStore(union)
+    store.update(CONTENT)
+    store.freeze()
+    asked.clear()
+    store["b/1"] = b"new"
+    store.freeze()
+    assert len(asked) == 2, "the value and the nodes"

@@ -302,3 +302,37 @@ def test_lists_of_pages_that_became_empty(monkeypatch):
         del opened[f"a/b/{index}"]
     assert opened._list_directory("") == ["c"]
     assert opened.freeze() == written({"c": b"stays"}).freeze()
+
+
+def test_deleting_all_with_little_memory(monkeypatch):
+    """A page that is dropped from memory while its last key goes is not taken for more."""
+    shrink(monkeypatch)
+    content = {f"a/{index}": b"x" for index in range(60)}
+    root = (store := written(content | {"f": b"stays"})).freeze()
+    for reverse in (False, True):
+        opened = IPLDStore(store.backend, root=root, cache_bytes=0)
+        for key in sorted(content, reverse=reverse):
+            del opened[key]
+        assert opened._list_directory("") == ["f"]
+        assert opened.freeze() == written({"f": b"stays"}).freeze()
+
+
+def test_a_page_of_other_software_next_to_a_change():
+    """It holds a directory that is too large to stand in it; that is no fault of the freeze."""
+    store = written({f"a/{index}": b"v" for index in range(9_000)})
+    root = store.freeze()
+    top = dag_cbor.decode(store.backend.get_block(root))
+    pages = (
+        dag_cbor.decode(store.backend.get_block(top["a"]))
+        if not isinstance(top["a"], list)
+        else top["a"]
+    )
+    last = dag_cbor.decode(store.backend.get_block(pages[-1][1]))
+    inlined = {f"{index}": last[pages[-1][0]] for index in range(300)}
+    pages[-1][1] = put_node(store, last | {"9999": inlined})
+    store.set_root(put_node(store, {"a": pages}))
+    for index in range(2_000):
+        del store[f"a/{index}"]
+    content = dict(store)
+    assert dict(IPLDStore(store.backend, root=store.freeze())) == content
+    assert store.normalize() == written(content).freeze()

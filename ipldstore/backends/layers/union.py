@@ -193,6 +193,22 @@ class UnionCAStore(VerifiedCAStore):
             raise _failure(cid, faults)
         return False
 
+    def find_missing(self, cids: Iterable[Link]) -> set[Link]:
+        missing = set(cids)
+        faults: dict[_Source, Exception] = {}
+        for source in self._sources:
+            if not missing:
+                break
+            try:
+                missing = source.store.find_missing(missing)
+            except ReentrantCallError:
+                raise
+            except Exception as error:
+                faults[source] = error
+        if missing and faults:
+            raise _failure(next(iter(missing)), faults)
+        return missing
+
     def size_of(self, cid: Link) -> int | None:
         for store in self.stores:
             try:
