@@ -163,6 +163,8 @@ if not TYPE_CHECKING:  # type checkers would take any name for one of the packag
 
     def __getattr__(name: str) -> Any:
         """Import what is asked for when it is asked for: zarr alone costs most of a second."""
+        if name == "errors":
+            return import_module("ipldstore.errors")
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(_HOMES[name]), name)

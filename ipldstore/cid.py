@@ -24,6 +24,7 @@ from ipldstore.limits import (
     MAX_VARINT_BYTES,
 )
 from ipldstore.locks import Guard
+from ipldstore.urls import show_url
 
 if TYPE_CHECKING:
     from _thread import RLock as RLockType
@@ -224,7 +225,7 @@ def parse_text(text: str) -> Link:
                 raise InvalidCIDError("a CIDv0 has no multibase prefix")
         return canonical(parse_link(data))
     except InvalidCIDError as error:
-        raise InvalidCIDError(f"not a CID: {text!r}: {error}") from None
+        raise InvalidCIDError(f"not a CID: {show_url(text)!r}: {error}") from None
 
 
 def _decode_base32(text: str) -> bytes:
@@ -293,7 +294,10 @@ def as_link(cid: CIDLike) -> Link:
         return canonical(parse_link(cid))
     if type(cid).__name__ == "CID":
         return canonical(parse_link(bytes(cid)))
-    raise TypeError(f"expected a CID as str, bytes or multiformats.CID, not {type(cid).__name__}")
+    hint = "; a store has no root before freeze()" if cid is None else ""
+    raise TypeError(
+        f"expected a CID as str, bytes or multiformats.CID, not {type(cid).__name__}{hint}"
+    )
 
 
 def to_cid(link: bytes) -> CID:

@@ -24,6 +24,7 @@ from ipldstore.cid import (
 )
 from ipldstore.errors import BackendError, BlockNotFoundError, CodecError, InvalidCIDError
 from ipldstore.limits import MAX_CBOR_BYTES
+from ipldstore.urls import show_url
 
 if TYPE_CHECKING:
     from multiformats import CID
@@ -196,7 +197,9 @@ class ContentAddressableStore(ABC):
                 if name.startswith(prefix):
                     name = name.removeprefix(prefix).removesuffix("/")
             if name.startswith(("ipns://", "/ipns/")):
-                raise InvalidCIDError(f"{name!r}: names need blocks in an IPFS node, such as ipfs:")
+                raise InvalidCIDError(
+                    f"{show_url(name)!r}: names need blocks in an IPFS node, such as ipfs:"
+                )
         return as_link(name)
 
     def make_cid(self, data: bytes, codec: str) -> Link:

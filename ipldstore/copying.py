@@ -31,7 +31,7 @@ def copy(
     Between block stores, blocks are copied as they are, see `copy_root`. Where a plain Zarr store
     takes part, keys and values are: what the target has already is compared and not written
     again, so that a copy that was stopped is resumed by starting it again. Metadata comes after
-    all chunks, so that what is incomplete cannot be look_into. Keys that only the target has stay.
+    all chunks, so that what is incomplete cannot be opened. Keys that only the target has stay.
 
     Parameters
     ----------

@@ -6,6 +6,10 @@ Messages say what was expected and what came, and name the CID, the key or the b
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NoReturn
+
+TAKE_A_PART = "this limit cannot be raised: take a part instead, such as ROOT/GROUP"
+"""What to do about hierarchies that stand for too much to be looked at as a whole."""
 
 
 class IPLDStoreError(Exception):
@@ -73,6 +77,14 @@ class ReadOnlyStoreError(IPLDStoreError, ValueError):
 
     It is a ``ValueError`` because zarr-python raises and expects one for this.
     """
+
+
+def raise_alone(error: BaseException) -> NoReturn:
+    """Raise an error without the one that is being handled, which may hold passwords."""
+    try:
+        raise error from None
+    finally:
+        error.__context__ = None
 
 
 class MergeConflictError(IPLDStoreError):

@@ -29,6 +29,7 @@ from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import iter_entries
 from ipldstore.tree.tree import Tree
+from ipldstore.urls import show_url
 
 _HIERARCHIES = 16
 _READ_ONLY = "files of ipld:// are only read"
@@ -291,7 +292,8 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
             left -= len(directories) + len(files)
             if left < 0:
                 raise LimitExceededError(
-                    f"more than {MAX_HELD_KEYS} files and directories, up to {place!r}"
+                    f"more than {MAX_HELD_KEYS:,} files and directories, up to {place!r}: look at "
+                    "directories below it one by one, or give maxdepth"
                 )
             yield place, directories, files
 
@@ -341,11 +343,11 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         """Take a path apart; one that no key can have is like one that is not there."""
         root, _, key = self._strip_protocol(path).partition("/")
         if not root:
-            raise FileNotFoundError(f"{path!r} names no root: expected ipld://CID/path")
+            raise FileNotFoundError(f"{show_url(path)!r} names no root: expected ipld://CID/path")
         try:
             segments = split_path(key)
         except InvalidKeyError as error:
-            raise FileNotFoundError(f"{path!r}: {error}") from None
+            raise FileNotFoundError(f"{show_url(path)!r}: {error}") from None
         return self._hierarchy(root), segments
 
 

@@ -84,6 +84,13 @@ MAX_HELD_KEYS = 10_000_000
 """Keys where something is held, asked or shown for each: `normalize`, `info`, `tree`, `references`,
 fsspec's `find` and `du` and, unless `max_keys` says otherwise, `from_unixfs`."""
 
+MAX_REPEATED_BYTES = 4 << 20
+"""Bytes of directories that `diff` reads again before it counts what all would come to."""
+
+MAX_COMPARED_BYTES = 256 << 20
+"""Bytes of directories that `diff` reads, some ten million entries; more where that is at most
+`MAX_EXPANSION` times the bytes of the distinct blocks."""
+
 MAX_KEPT_LINKS = 1 << 16
 """CIDs of nodes that a store remembers to have loaded or put, and asks for when it freezes: those
 of 80 million chunks; some 10 MB."""

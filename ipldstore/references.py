@@ -22,6 +22,7 @@ from ipldstore.errors import (
     IPLDStoreError,
     LimitExceededError,
     ReadOnlyStoreError,
+    raise_alone,
 )
 from ipldstore.limits import MAX_ARCHIVE_NODE_BYTES, MAX_HELD_KEYS, MAX_INLINE_REFERENCE_BYTES
 from ipldstore.registry import refuse_password
@@ -262,12 +263,11 @@ def _without_secrets(url: str) -> Iterator[None]:
         if not secrets:
             raise
         if isinstance(error, IPLDStoreError):
-            raise error from None
+            raise_alone(error)
         if isinstance(error, FileNotFoundError):
-            raise FileNotFoundError(text) from None
-        raise BackendError(
-            f"cannot read {show_url(url)!r}: {type(error).__name__}: {text}"
-        ) from None
+            raise_alone(FileNotFoundError(text))
+        why = f"cannot read {show_url(url)!r}: {type(error).__name__}: {text}"
+        raise_alone(BackendError(why))
 
 
 def _import_fsspec() -> Any:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from urllib.request import url2pathname
 
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import BackendError, IPLDStoreError
-from ipldstore.urls import bare, show_url
+from ipldstore.errors import BackendError, IPLDStoreError, raise_alone
+from ipldstore.urls import has_user, show_url
 
 PLUGINS = "ipldstore.block_stores"
 """The group of entry points that name further block stores: scheme = callable(url, **options)."""
@@ -24,6 +24,7 @@ BLOCKS_VARIABLE = "IPLDSTORE_BLOCKS"
 
 # as in ipldstore.urls
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+|(?i:[a-z][a-z0-9+.-]+)(?=://)):(.*)", re.DOTALL)
+_PARAMETERS = {"?": "parameters (after '?')", "#": "a fragment (after '#')"}
 _PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*:[^/?#]*@", re.IGNORECASE)
 
 
@@ -92,15 +93,20 @@ def open_block_store(
     if kind is None or ("+" in scheme and not kind.takes_passwords):
         return _open_plugin(scheme, os.fspath(url), options)
     place = kind.read(scheme, rest)
+    if scheme == "path" and has_user(rest):
+        raise BlockStoreURLError(
+            f"{show_url(rest)!r} looks like a URL with a user that lacks '://': expected one "
+            "such as gateway+https://HOST; a path with such a name is written ./..."
+        )
     if kind.is_local and not create and not os.path.exists(place[0]):
-        raise BlockStoreNotFoundError(f"no {kind.noun} {place[0]!r}")
+        raise BlockStoreNotFoundError(f"no {kind.noun} {show_url(place[0])!r}")
     factory = _load(kind)
     _check_options(scheme, factory, options)
     try:
         return factory(*place, **options)
     except BackendError as error:
         if kind.takes_passwords:  # these connect later: all that can be wrong now is the address
-            raise BlockStoreURLError(str(error)) from None
+            raise_alone(BlockStoreURLError(str(error)))
         raise
 
 
@@ -154,7 +160,7 @@ def _read_path(scheme: str, rest: str) -> tuple[str]:
         path = rest[2:]
     else:
         raise BlockStoreURLError(
-            f"'{scheme}:{bare(rest)}' names a host: expected {scheme}:PATH or "
+            f"{show_url(f'{scheme}:{rest}')!r} names a host: expected {scheme}:PATH or "
             f"{scheme}:///PATH, a path on this machine"
         )
     if not path or "\0" in path:
@@ -171,7 +177,9 @@ def _path_of_file_url(rest: str) -> str:
 
 def _read_nothing(scheme: str, rest: str) -> tuple[()]:
     if rest.strip("/"):
-        raise BlockStoreURLError(f"expected '{scheme}:' and nothing after it, not {rest!r}")
+        raise BlockStoreURLError(
+            f"expected '{scheme}:' and nothing after it, not {show_url(scheme + ':' + rest)!r}"
+        )
     return ()
 
 
@@ -181,7 +189,7 @@ def _read_node(scheme: str, rest: str) -> tuple[str | None]:
         return (f"{protocol}:{rest}",)
     if plus or rest.startswith("//"):
         raise BlockStoreURLError(
-            f"'{scheme}:{bare(rest)}' names no IPFS node: expected ipfs:, ipfs:/ip4/... "
+            f"{show_url(f'{scheme}:{rest}')!r} names no IPFS node: expected ipfs:, ipfs:/ip4/... "
             "or ipfs+http://HOST:PORT (ipfs://CID names a hierarchy, not where its blocks are)"
         )
     return (rest or None,)
@@ -193,16 +201,22 @@ def _read_gateways(scheme: str, rest: str) -> tuple[list[str]] | tuple[()]:
         return (f"{protocol}:{rest}".split(","),)
     if plus or rest:
         raise BlockStoreURLError(
-            f"'{scheme}:{bare(rest)}' names no gateway: expected gateway: or gateway+https://HOST"
+            f"{show_url(f'{scheme}:{rest}')!r} names no gateway: expected gateway: or gateway+https://HOST"
         )
     return ()
 
 
 def _read_bucket(scheme: str, rest: str) -> tuple[str]:
-    if not rest.startswith("//") or not rest.strip("/") or re.search("[@?#]", rest):
+    if rest.startswith("//") and rest.strip("/") and (found := re.search("[?#]", rest)):
         raise BlockStoreURLError(
-            f"'{scheme}:{bare(rest)}' names no bucket: expected {scheme}://NAME/PREFIX, "
-            "without a user, parameters or a fragment"
+            f"{show_url(f'{scheme}:{rest}')!r} came with {_PARAMETERS[found[0]]}, which do not "
+            f"belong into it: expected {scheme}://NAME/PREFIX; credentials are taken from where "
+            "the store's own tools keep them, or given as options"
+        )
+    if not rest.startswith("//") or not rest.strip("/") or "@" in rest:
+        raise BlockStoreURLError(
+            f"{show_url(f'{scheme}:{rest}')!r} names no bucket: expected {scheme}://NAME/PREFIX, "
+            "without a user"
         )
     return (f"{scheme}:{rest}",)
 

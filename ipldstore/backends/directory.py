@@ -15,6 +15,7 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ipldstore.backends.paths import local_path
 from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
@@ -74,7 +75,7 @@ class DirectoryCAStore(ContentAddressableStore):
         fsync: bool = False,
     ) -> None:
         super().__init__(default_hash=default_hash)
-        self.path = Path(path).absolute()
+        self.path = local_path(path)
         self.fsync = fsync
         self._prefix = f"{self.path}{os.sep}"
         self._synced_shards: set[str] = set()
@@ -112,7 +113,7 @@ class DirectoryCAStore(ContentAddressableStore):
         name = self._file_name(cid)
         try:
             if not _holds(name, data):
-                self._write(name, data, sync=self.fsync)
+                self._write_block(name, data)
             elif self.fsync:
                 _sync(name)
             if self.fsync:
@@ -225,6 +226,21 @@ class DirectoryCAStore(ContentAddressableStore):
                 f"{str(marker)!r} says {sharding[:80]!r}, expected {SHARDING.decode().strip()!r}"
             )
 
+    def _write_block(self, name: str, data: bytes) -> None:
+        try:
+            self._write(name, data, sync=self.fsync)
+        except FileNotFoundError:
+            # its shard is new, or the folder went: an empty one may be where a disk was mounted
+            if not (self.path / SHARDING_NAME).exists():
+                raise BackendError(
+                    f"{str(self.path)!r} was emptied or removed while the store was open, with "
+                    "the blocks in it: to begin anew there, make a new DirectoryCAStore, and write "
+                    "all again"
+                ) from None
+            with suppress(FileExistsError):
+                os.mkdir(os.path.dirname(name))
+            self._write(name, data, sync=self.fsync)
+
     def _write(self, name: str, data: bytes, *, sync: bool = False) -> None:
         """Write a file under a temporary name beside its own, then rename it."""
         process = Process.current
@@ -232,7 +248,15 @@ class DirectoryCAStore(ContentAddressableStore):
         temporary = f"{folder}{os.sep}.put-{os.getpid()}-{secrets.token_hex(8)}"
         opened: list[int] = []
         try:
-            _create(temporary, opened)
+            with suppress(FileExistsError):
+                _create(temporary, opened)
+            if Process.current is not process:
+                raise _forked()
+            if not opened:
+                # a signal handler forked, and its child, which keeps nothing, was faster
+                _remove(temporary)
+                self._write(name, data, sync=sync)
+                return
             _write_all(opened[0], data, process)
             if sync:
                 os.fsync(opened[0])
@@ -281,15 +305,10 @@ def parse_file_name(name: str) -> Link | None:
 
 
 def _create(name: str, opened: list[int]) -> None:
-    """Make a file, with its folder, and append its descriptor."""
+    """Make a file and append its descriptor."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        # one call in C, so that no interrupt comes between opening and appending
-        opened.extend(map(os.open, [name], [flags], [0o644]))
-    except FileNotFoundError:
-        with suppress(FileExistsError):
-            os.mkdir(os.path.dirname(name))
-        opened.extend(map(os.open, [name], [flags], [0o644]))
+    # one call in C, so that no interrupt comes between opening and appending
+    opened.extend(map(os.open, [name], [flags], [0o644]))
 
 
 def _write_all(descriptor: int, data: bytes, process: object) -> None:

@@ -10,12 +10,13 @@ import asyncio
 import atexit
 import base64
 import io
+import re
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -24,7 +25,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from ipldstore.backends.retries import TransientError
-from ipldstore.errors import BackendError
+from ipldstore.errors import BackendError, raise_alone
 from ipldstore.limits import CONNECT_SECONDS, CONNECTIONS, MAX_WAIT_SECONDS, REQUEST_SECONDS
 from ipldstore.locks import Guard
 from ipldstore.urls import secrets_in, show_url, without_secrets
@@ -37,6 +38,20 @@ DEFAULT_CONNECTIONS = CONNECTIONS
 
 _PIECE_BYTES = 1 << 18
 _BUSY = (408, 425, 429, 502, 503, 504)
+
+_SHORTEST_SECRET = 4
+_AUTH_SCHEMES = ("basic", "bearer", "digest", "token", "negotiate")
+_HARMLESS = (
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "content-type",
+    "host",
+    "origin",
+    "range",
+    "user-agent",
+)
 
 
 class Reply(NamedTuple):
@@ -161,13 +176,14 @@ class HTTPClient:
         """
         seconds = timeout or self.timeout
         deadline = time.monotonic() + seconds if limit is not None else None
+        asked = _Asked(method, url, _plain(headers), seconds)
         session = self._threads_session()
         try:
-            with _requests_errors(method, url, seconds):
+            with _requests_errors(asked):
                 response = session.request(
                     method,
                     url,
-                    headers=_plain(headers),
+                    headers=asked.headers,
                     data=body,
                     stream=True,
                     allow_redirects=False,
@@ -175,13 +191,13 @@ class HTTPClient:
                     timeout=(min(CONNECT_SECONDS, seconds), seconds),
                 )
             try:
-                _check_plain(response.headers, url)
+                asked.check_plain(response.headers)
                 # read1 returns what has come, so that single bytes cannot outlast the deadline
                 pieces = iter(lambda: response.raw.read1(_PIECE_BYTES), b"")
                 yield Stream(
                     response.status_code,
                     response.headers,
-                    _bounded(pieces, method, url, limit, seconds, deadline),
+                    _bounded(pieces, asked, limit, deadline),
                 )
             finally:
                 response.close()
@@ -206,17 +222,18 @@ class HTTPClient:
         """`send` for event loops."""
         own = await self._loop_session()
         seconds = timeout or self.timeout
+        asked = _Asked(method, url, _plain(headers), seconds)
         request = own.session.request(
             method,
             url,
-            headers=_plain(headers),
+            headers=asked.headers,
             data=None if body is None else io.BytesIO(body),
             allow_redirects=False,
-            proxy=self._proxies(url).get(urlsplit(url).scheme),
+            proxy=_http_proxy(self._proxies(url).get(urlsplit(url).scheme)),
             timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
         )
-        async with own.slots, _aiohttp_errors(method, url, seconds), request as response:
-            _check_plain(response.headers, url)
+        async with own.slots, _aiohttp_errors(asked), request as response:
+            asked.check_plain(response.headers)
             pieces = []
             size = 0
             async for piece in response.content.iter_any():
@@ -237,7 +254,11 @@ class HTTPClient:
     def _proxies(self, url: str) -> dict[str, str]:
         """Return the proxies for a URL by the schemes that they serve."""
         host = urlsplit(url).hostname or ""
-        return getproxies() if self._use_proxies and not proxy_bypass(host) else {}
+        if not self._use_proxies or proxy_bypass(host):
+            return {}
+        wanted = (urlsplit(url).scheme, "all")
+        found = {scheme: proxy for scheme, proxy in getproxies().items() if scheme in wanted}
+        return {scheme: _proxy_url(proxy) for scheme, proxy in found.items()}
 
     def _threads_session(self) -> requests.Session:
         with self._guard():
@@ -343,85 +364,181 @@ def _plain(headers: Mapping[str, str] | None) -> dict[str, str]:
     return {"User-Agent": "ipldstore", "Accept-Encoding": "identity", **(headers or {})}
 
 
-def _check_plain(headers: Mapping[str, str], url: str) -> None:
-    encoding = headers.get("Content-Encoding", "identity")
-    if encoding != "identity":
-        raise BackendError(
-            f"{show_url(url)}: the answer is compressed ({encoding[:40]!r}) without being asked"
-        )
-
-
 def _check_size(size: int, limit: int | None, url: str) -> None:
     if limit is not None and size > limit:
         raise BackendError(f"{show_url(url)}: the answer is longer than {limit} bytes")
 
 
 def _bounded(
-    pieces: Iterator[bytes],
-    method: str,
-    url: str,
-    limit: int | None,
-    seconds: float,
-    deadline: float | None,
+    pieces: Iterator[bytes], asked: _Asked, limit: int | None, deadline: float | None
 ) -> Iterator[bytes]:
     size = 0
-    with _requests_errors(method, url, seconds):
+    with _requests_errors(asked):
         for piece in pieces:
             size += len(piece)
-            _check_size(size, limit, url)
+            _check_size(size, limit, asked.url)
             if deadline is not None and time.monotonic() > deadline:
-                raise _timed_out(method, url, seconds)
+                raise asked.timed_out()
             yield piece
 
 
-def _timed_out(method: str, url: str, seconds: float) -> BackendError:
+class _Asked(NamedTuple):
+    """A request, for the messages of its errors, none of which show what is secret in it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    seconds: float
+
+    def timed_out(self) -> BackendError:
+        return BackendError(
+            f"{self.method} {show_url(self.url)}: not answered within {self.seconds:g} s",
+            retryable=True,
+        )
+
+    def fault(self, kind: type[BackendError], text: str) -> BackendError:
+        """Make the error for what a library or a server says."""
+        return kind(f"{self.method} {show_url(self.url)}: {self.clean(text)}")
+
+    def clean(self, text: str) -> str:
+        """Return text without passwords and tokens of this request, of its proxies neither."""
+        proxies = [secret for proxy in getproxies().values() for secret in _secrets_of(proxy)]
+        return without_sent(text, self.headers, (*secrets_in(self.url), *proxies))
+
+    def check_plain(self, headers: Mapping[str, str]) -> None:
+        encoding = headers.get("Content-Encoding", "identity")
+        if encoding != "identity":
+            raise BackendError(
+                f"{show_url(self.url)}: the answer is compressed ({self.clean(encoding)[:40]!r}) "
+                "without being asked"
+            )
+
+
+def _secrets_of(proxy: str) -> set[str]:
+    """Return what is secret in a proxy's address, which may lack its scheme."""
+    user = proxy.rpartition("@")[0].rpartition(":")[2]
+    return {*secrets_in(_with_scheme(proxy)), *_spellings([user])}
+
+
+def _proxy_url(proxy: str) -> str:
+    """Return a proxy's address as a URL with a host, without which libraries fail in odd ways."""
+    url = _with_scheme(proxy)
+    try:
+        parts = urlsplit(url)
+        is_sound = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_sound = False
+    if not is_sound:
+        raise _malformed_proxy()
+    return url
+
+
+def _http_proxy(proxy: str | None) -> str | None:
+    """Return a proxy's URL if aiohttp takes its scheme."""
+    if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):
+        raise _malformed_proxy()
+    return proxy
+
+
+def _malformed_proxy() -> BackendError:
     return BackendError(
-        f"{method} {show_url(url)}: not answered within {seconds:g} s", retryable=True
+        "the proxy that the environment names cannot be used: expected one such as http://HOST:PORT"
     )
 
 
+def _with_scheme(proxy: str) -> str:
+    """Return a proxy's address as a URL: ``user:password@host:port`` is one for many programs."""
+    return proxy if "://" in proxy else f"http://{proxy.lstrip('/')}"
+
+
+def without_sent(text: str, headers: Mapping[str, str], secrets: Iterable[str] = ()) -> str:
+    """Return what a server or a library says without what was sent to be let in.
+
+    Parameters
+    ----------
+    text
+        What is said.
+    headers
+        The request's, in which all is left out that is not known to be harmless.
+    secrets
+        What is left out, too.
+    """
+    for secret in sorted({*secrets, *_secrets_sent(headers)}, key=len, reverse=True):
+        text = re.sub(_however_quoted(secret), "***", text)
+    return without_secrets(text)
+
+
+def _however_quoted(secret: str) -> str:
+    """Return a pattern of a text that was quoted, maybe more than once."""
+    parts = (char if char.isalnum() else rf"\\*{re.escape(char)}" for char in secret)
+    return "".join(parts)
+
+
+def _secrets_sent(headers: Mapping[str, str]) -> set[str]:
+    words: list[str] = []
+    for name, value in headers.items():
+        if name.lower() not in _HARMLESS:
+            words += [value, *re.split(r"[\s;,]+", value), *re.split(r"[\s;,=:]+", value)]
+    words += [word for text in words for word in _in_base64(text)]
+    return _spellings(word for word in words if word.lower() not in _AUTH_SCHEMES)
+
+
+def _in_base64(text: str) -> list[str]:
+    """Return user and password of basic authentication, and the password."""
+    try:
+        decoded = base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return []
+    return [decoded, decoded.partition(":")[2]] if ":" in decoded else []
+
+
+def _spellings(words: Iterable[str]) -> set[str]:
+    """Return how a library may spell words in a message, but for those too short to tell apart."""
+    found: set[str] = set()
+    for word in words:
+        bare = word.strip()
+        found |= {bare, repr(bare)[1:-1], repr(bare.encode())[2:-1], quote(bare, safe="")}
+    return {word for word in found if len(word) >= _SHORTEST_SECRET}
+
+
 @contextmanager
-def _requests_errors(method: str, url: str, seconds: float) -> Iterator[None]:
+def _requests_errors(asked: _Asked) -> Iterator[None]:
     try:
         yield
-    except requests.Timeout as error:
-        if isinstance(error, requests.ConnectTimeout):
-            raise _fault(TransientError, method, url, f"no connection: {error}") from None
-        raise _timed_out(method, url, seconds) from None
-    except urllib3.exceptions.ReadTimeoutError:
-        raise _timed_out(method, url, seconds) from None
-    except (requests.ConnectionError, urllib3.exceptions.HTTPError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+        raise_alone(_requests_fault(error, asked))
+
+
+def _requests_fault(error: Exception, asked: _Asked) -> BackendError:
+    if isinstance(error, requests.ConnectTimeout):
+        return asked.fault(TransientError, f"no connection: {error}")
+    if isinstance(error, requests.Timeout | urllib3.exceptions.ReadTimeoutError):
+        return asked.timed_out()
+    if isinstance(error, requests.ConnectionError | urllib3.exceptions.HTTPError):
         if "Read timed out" in str(error):
-            raise _timed_out(method, url, seconds) from None
-        raise _fault(TransientError, method, url, _reason(error)) from None
-    except requests.exceptions.InvalidHeader:
-        raise _fault(BackendError, method, url, "a header is malformed") from None
-    except (requests.RequestException, ValueError) as error:
-        raise _fault(BackendError, method, url, str(error)) from None
+            return asked.timed_out()
+        return asked.fault(TransientError, _reason(error))
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        return asked.fault(BackendError, "a header is malformed")
+    return asked.fault(BackendError, str(error))
 
 
 @asynccontextmanager
-async def _aiohttp_errors(method: str, url: str, seconds: float) -> AsyncIterator[None]:
+async def _aiohttp_errors(asked: _Asked) -> AsyncIterator[None]:
     try:
         yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise _fault(TransientError, method, url, f"no connection: {error}") from None
-    except TimeoutError:
-        raise _timed_out(method, url, seconds) from None
-    except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
-        raise _fault(TransientError, method, url, _reason(error)) from None
-    except (aiohttp.ClientError, ValueError) as error:
-        raise _fault(BackendError, method, url, str(error)) from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise_alone(_aiohttp_fault(error, asked))
 
 
-def _fault(kind: type[BackendError], method: str, url: str, text: str) -> BackendError:
-    """Make the error for what a library says, without passwords, also of proxies.
-
-    What the library raised is not its cause: it may hold them in any of its parts.
-    """
-    proxies = (secret for proxy in getproxies().values() for secret in secrets_in(proxy))
-    clean = without_secrets(text, (*secrets_in(url), *proxies))
-    return kind(f"{method} {show_url(url)}: {clean}")
+def _aiohttp_fault(error: Exception, asked: _Asked) -> BackendError:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return asked.fault(TransientError, f"no connection: {error}")
+    if isinstance(error, TimeoutError):
+        return asked.timed_out()
+    if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError):
+        return asked.fault(TransientError, _reason(error))
+    return asked.fault(BackendError, str(error))
 
 
 def _reason(error: Any) -> str:

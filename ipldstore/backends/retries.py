@@ -14,7 +14,10 @@ T = TypeVar("T")
 
 
 class TransientError(BackendError):
-    """What failed may succeed in a moment, so that it is worth to try again at once.
+    """A retryable `BackendError` of a node or gateway: trying again in a moment may succeed.
+
+    It comes after the attempts that the block store makes by itself; ``except BackendError``
+    catches it.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ipldstore.backends.connections import Connections
+from ipldstore.backends.connections import Connection, Connections
 from ipldstore.backends.database import (
     PRIMARY_CODE,
     RETRYABLE,
@@ -17,6 +17,7 @@ from ipldstore.backends.database import (
     in_transaction,
     prepare_database,
 )
+from ipldstore.backends.paths import local_path
 from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError
@@ -57,8 +58,8 @@ class SQLiteCAStore(ContentAddressableStore):
     are two more beside it, ``-wal`` and ``-shm``; they belong to it. It must not be on a network
     file system, as SQLite's locks do not work there.
 
-    When the file is removed or replaced, the next `flush` says so, and every one after it; so does
-    reading what is not found.
+    When the file or its ``-wal`` is removed or replaced, the next `flush` says so, and every one
+    after it; so does reading what is not found.
 
     Parameters
     ----------
@@ -99,13 +100,13 @@ class SQLiteCAStore(ContentAddressableStore):
         timeout: float = 30,
     ) -> None:
         super().__init__(default_hash=default_hash)
-        self.path = Path(path).absolute()
+        self.path = local_path(path)
         self.fsync = fsync
         self.timeout = timeout
         # with each block, how many bytes it and those before it have: one step keeps both true
         self._pending: dict[bytes, tuple[bytes, int]] = {}
         self._has_written = False
-        self._connections = Connections(self.path, self._connect)
+        self._connections = Connections(self.path, self._connect, self._begin)
         self._guard = Guard(self._connections.renew, self._connections.prepare)
         with self._failing("cannot use"):
             self._claim()
@@ -207,26 +208,25 @@ class SQLiteCAStore(ContentAddressableStore):
         self._has_written = False
         self._connections.forget_file()
 
-    def _connect(self, held: list[sqlite3.Connection]) -> None:
+    def _connect(self, held: list[Connection]) -> None:
         if not self.path.exists():
             raise BackendError(f"{str(self.path)!r} went away: open the store again to begin anew")
-        self._open("rw", self._synchronous, held)
+        self._open("rw", held)
 
-    @property
-    def _synchronous(self) -> str:
-        return "FULL" if self.fsync else "NORMAL"
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self.fsync else 'NORMAL'}")
 
-    def _open(self, mode: str, synchronous: str, held: list[sqlite3.Connection]) -> None:
+    def _open(self, mode: str, held: list[Connection]) -> None:
         held.append(
             sqlite3.connect(
                 f"{self.path.as_uri()}?mode={mode}",
                 timeout=self.timeout,
                 isolation_level=None,
                 check_same_thread=False,
+                factory=Connection,
                 uri=True,
             )
         )
-        held[0].execute(f"PRAGMA synchronous = {synchronous}")
 
     def _ask(self, what: str, query: str, cid: Link, key: bytes) -> Any:
         """Return the only row of an answer, None if there is none in the file as it was opened."""
@@ -280,12 +280,13 @@ class SQLiteCAStore(ContentAddressableStore):
             raise BackendError(f"cannot use {str(self.path)!r}: it is not a regular file")
 
         def prepare(connection: sqlite3.Connection) -> None:
+            # less is safe only once the file has a write-ahead log
+            connection.execute("PRAGMA synchronous = FULL")
             prepare_database(connection, self.path, self.timeout)
-            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            self._begin(connection)
 
-        # Less than FULL is safe only once the file has a write-ahead log.
         mode = "rw" if self.path.exists() else "rwc"
-        self._connections.use(prepare, lambda held: self._open(mode, "FULL", held))
+        self._connections.use(prepare, lambda held: self._open(mode, held))
 
     @contextmanager
     def _failing(self, what: str, cid: Link | None = None) -> Iterator[None]:

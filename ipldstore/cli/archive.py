@@ -125,6 +125,8 @@ def _output(file: str) -> Iterator[BinaryIO]:
 @contextmanager
 def _input(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
     if file == STANDARD_STREAM:
+        if sys.stdin is None:  # which mypy takes to be there always
+            raise CommandError("standard input is closed: name an archive, or pipe it")
         yield sys.stdin.buffer, None
         return
     if "://" in file:

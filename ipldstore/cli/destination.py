@@ -7,9 +7,16 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from ipldstore.cli.interruption import AGAIN
+from ipldstore.cli.interruption import (
+    BEGUN_ANEW,
+    cleaning_up,
+    interruptible,
+    note_finished,
+)
+from ipldstore.urls import show_url
 
 
 @contextmanager
@@ -35,17 +42,39 @@ def appearing(destination: Path) -> Iterator[Path]:
     """
     check_free(destination)
     if not destination.absolute().parent.is_dir():
-        raise FileNotFoundError(f"no folder to put {str(destination)!r} in")
+        raise FileNotFoundError(f"no folder to put {show_url(str(destination))!r} in")
     temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.partial")
-    try:
-        yield temporary
-        check_free(destination)
-        os.rename(temporary, destination)
-    except BaseException as error:
-        _remove(temporary)
-        if isinstance(error, KeyboardInterrupt):
-            error.add_note(f"{str(destination)!r} was not made, {AGAIN}")
-        raise
+    attempt = _Attempt(destination, temporary)
+    with interruptible(attempt.outcome):
+        try:
+            yield temporary
+            check_free(destination)
+            attempt.is_at_its_end = True
+            os.rename(temporary, destination)
+            note_finished(attempt.outcome())
+        except BaseException:
+            with cleaning_up():
+                _remove(temporary)
+            raise
+
+
+@dataclass
+class _Attempt:
+    """A file or folder that is being made, and what has become of it."""
+
+    destination: Path
+    temporary: Path
+    is_at_its_end: bool = False
+
+    def outcome(self) -> str:
+        if os.path.lexists(self.temporary):
+            return (
+                f"{str(self.destination)!r} was not made, and {str(self.temporary)!r} is left, "
+                f"which may be removed; {BEGUN_ANEW}"
+            )
+        if self.is_at_its_end and os.path.lexists(self.destination):
+            return f"{str(self.destination)!r} was made, and is complete"
+        return f"{str(self.destination)!r} was not made; {BEGUN_ANEW}"
 
 
 def check_free(destination: Path) -> None:

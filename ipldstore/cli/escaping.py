@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, TextIO, cast
+from typing import Any, NoReturn, TextIO, cast
 
 from ipldstore.cli.output import say
 from ipldstore.views.words import printable
@@ -50,6 +50,42 @@ class EscapedStream:
             self.write(line)
 
 
+class ClosedOutput(EscapedStream):
+    """Stands for standard output where who called the program closed it.
+
+    Text is dropped and noted, so that ``--version`` may end well and a command may not; bytes are
+    refused at once, for there may be many of them.
+    """
+
+    was_written = False
+
+    def write(self, text: str) -> int:
+        """Note that there was something to write."""
+        self.was_written = self.was_written or bool(text)
+        return len(text)
+
+    @property
+    def buffer(self) -> NoReturn:
+        """Where bytes would go.
+
+        Raises
+        ------
+        OSError
+            Always.
+        """
+        raise _output_is_closed()
+
+
+def check_written(stream: object) -> None:
+    """Raise `OSError` if what was to be written to standard output went nowhere."""
+    if isinstance(stream, ClosedOutput) and stream.was_written:
+        raise _output_is_closed()
+
+
+def _output_is_closed() -> OSError:
+    return OSError("standard output is closed, and what was asked for goes there")
+
+
 def _spell_out(text: str) -> str:
     if text.replace("\n", "").replace("\t", "").isprintable():
         return text
@@ -66,11 +102,12 @@ def escaped_output() -> Iterator[None]:
     """Have all that is written meanwhile escaped, and what libraries say in a line each."""
     with ExitStack() as stack:
         for name in ("stdout", "stderr"):
-            stream = getattr(sys, name)
+            stream, kind = getattr(sys, name), EscapedStream
             if stream is None:  # closed by who called the program
                 stream = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+                kind = ClosedOutput if name == "stdout" else EscapedStream
             stream.reconfigure(errors="backslashreplace")
-            escaped = cast("TextIO", EscapedStream(stream))
+            escaped = cast("TextIO", kind(stream))
             stack.enter_context(_replaced(sys, name, escaped))
         stack.enter_context(_replaced(warnings, "showwarning", _show_warning))
         stack.enter_context(_replaced(logging, "lastResort", _Lines(logging.WARNING)))

@@ -45,10 +45,11 @@ def get_hierarchy(
     """
     with opened(what, blocks) as (backend, root), appearing(destination) as temporary:
         content = measure(backend, root)
+        content.check(max_files, max_bytes)
         is_file = destination.suffix == ".nc"
-        if is_file:
+        if is_file:  # which looks at one array after the other, so that it comes last
             content = _measure_arrays(backend, root, content)
-        content.check(max_files, max_bytes, parts="chunks" if is_file else "files")
+            content.check(max_files, max_bytes, parts="chunks")
         extent = Extent(content.blocks, content.stored) if content.is_exact else None
         with watched_reading("getting", backend, root, extent) as watched:
             if is_file:

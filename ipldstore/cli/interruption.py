@@ -6,58 +6,97 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeAlias
 
 from ipldstore.cli.output import say_error
 
+Hint: TypeAlias = "str | Callable[[], str]"
+"""What is said of an interruption, or a function that finds out then."""
+
 INTERRUPTED = 128 + 2
+BEGUN_ANEW = "run again, the command begins anew"
 AGAIN = "run the command again to go on"
 KEPT = f"blocks written so far stay, {AGAIN}"
 
 _GRACE = 3.0
 """Seconds that threads have to finish what they wait for, such as a server that is silent."""
 
-_hints: list[str] = []
+_hints: list[Hint] = []
 """What is left of what is being done, the innermost last."""
+
+_finished: list[str] = []
+"""What this command has done for good."""
+
+_timers: list[threading.Timer] = []
+"""What ends the program after Ctrl-C."""
 
 
 @contextmanager
-def interruptible(hint: str) -> Iterator[None]:
+def interruptible(hint: Hint) -> Iterator[None]:
     """Have an interruption of what is done meanwhile say what is left of it."""
     _hints.append(hint)
     try:
         yield
     except KeyboardInterrupt as interruption:
-        interruption.add_note(hint)
+        interruption.add_note(_text_of(hint))
         raise
     finally:
         _hints.pop()
 
 
+def _text_of(hint: Hint) -> str:
+    return hint if isinstance(hint, str) else hint()
+
+
+def note_finished(text: str) -> None:
+    """Have an interruption that comes later in this command say what is done."""
+    _finished.append(text)
+
+
+@contextmanager
+def cleaning_up() -> Iterator[None]:
+    """Let what is done meanwhile take its time, also after Ctrl-C."""
+    timers = _timers[:]
+    for timer in timers:
+        timer.cancel()
+    try:
+        yield
+    finally:
+        if timers:
+            _start_timer()
+
+
 def end_soon_if_interrupted() -> None:
     """Have the program end some seconds after Ctrl-C, even if a thread still waits."""
+    _finished.clear()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(_GRACE, _leave_late)
-    timer.daemon = True
-    timer.start()
+    _start_timer()
     raise KeyboardInterrupt
 
 
+def _start_timer() -> None:
+    timer = threading.Timer(_GRACE, _leave_late)
+    timer.daemon = True
+    _timers[:] = [timer]
+    timer.start()
+
+
 def _leave_late() -> None:
-    report_interruption(_hints[-1:])
+    report_interruption(_text_of(hint) for hint in _hints[-1:])
     leave()
 
 
 def report_interruption(hints: Iterable[str]) -> int:
     """Say what is left and how to go on, and return the exit code."""
-    hint = " ".join(hints) or AGAIN
+    hint = " ".join(hints) or " ".join(_finished) or BEGUN_ANEW
     say_error("Interrupted", hint, INTERRUPTED, label="interrupted")
     return INTERRUPTED
 

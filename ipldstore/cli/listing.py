@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 from ipldstore.cid import Link, to_text
 from ipldstore.cli.roots import located
 from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.dagcbor import encode_link
 from ipldstore.errors import IPLDStoreError
 from ipldstore.jsontext import load_json
-from ipldstore.store.expansion import check_held
+from ipldstore.store.expansion import SizeTeller
 from ipldstore.store.values import read_value, remembering, value_size
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document
@@ -62,6 +63,8 @@ class _Listing:
         self.tree = Tree(backend.get_block, root)
         self.long = long
         self._size_of = remembering(partial(value_size, backend))
+        self._size_below = SizeTeller(backend).size_of
+        self._known: dict[bytes, tuple[str, int | None]] = {}
 
     def iter_entries(self, segments: list[str], prefix: str, recursive: bool) -> Iterator[Listed]:
         directory = self.tree.find_directory(segments)
@@ -78,8 +81,7 @@ class _Listing:
             kind = "document" if segments[-1] in METADATA_NAMES else "chunk"
             size = self._value_size("/".join(segments), entry)
         else:
-            kind = self._directory_kind(segments)
-            size = self._directory_size(segments) if self.long else None
+            kind, size = self._look_at_directory(segments, entry)
         cid = _cid_of(entry)
         facts = {"name": name, "kind": kind, "bytes": size, "cid": cid}
         column = f" {cid or '-':59}" if self.long else ""
@@ -92,15 +94,26 @@ class _Listing:
             error.add_note(f"the value of key {key!r}")
             raise
 
+    def _look_at_directory(self, segments: list[str], entry: Entry) -> tuple[str, int | None]:
+        """Return kind and, where that is shown, size; of equal directories, one is looked at."""
+        assert not isinstance(entry, Document)
+        stub = encode_link(entry) if isinstance(entry, Link) else entry.stub
+        found = None if stub is None else self._known.get(stub)
+        if found is None:
+            size = self._directory_size(segments) if self.long else None
+            found = self._directory_kind(segments), size
+            if stub is not None:
+                self._known[stub] = found
+        return found
+
     def _directory_size(self, segments: list[str]) -> int:
-        path = "/".join(segments)
         directory = self.tree.find_directory(segments)
         assert directory is not None
-        check_held(directory, self.backend.get_block)
-        return sum(
-            self._value_size(f"{path}/{key}", entry)
-            for key, entry in self.tree.iter_entries(segments)
-        )
+        try:
+            return self._size_below(directory)
+        except IPLDStoreError as error:
+            error.add_note(f"a value below {'/'.join(segments)!r}")
+            raise
 
     def _directory_kind(self, segments: list[str]) -> str:
         if self.tree.find([*segments, ".zarray"]) is not None:

@@ -6,8 +6,9 @@ character arrays become strings, whose last dimension comes back under another n
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from math import ceil, prod
@@ -36,6 +37,9 @@ _AS_ENCODED: dict[str, Any] = {
     "decode_coords": False,
 }
 """Each by its own name: ``xarray.open_groups`` forgets ``decode_cf=False``."""
+
+_ALLOWED_NAME = re.compile(r"[0-9A-Za-z_\u0080-\U0010ffff][^\x00-\x1f/\x7f]*(?<! )")
+"""What NetCDF allows as a name of anything."""
 
 MAX_CHUNK_BYTES = 1 << 19
 """Half of the largest raw block of the format, before compression."""
@@ -243,13 +247,49 @@ def write_netcdf(store: IPLDStore, path: Path) -> None:
                 "holds it, or a Zarr folder to make"
             ) from None
         for index, (group, dataset) in enumerate(groups.items()):
-            dataset.to_netcdf(
-                path,
-                mode="a" if index else "w",
-                group=group.strip("/") or None,
-                engine="netcdf4",
-                encoding={
-                    name: _without_default_fill(variable) | _chunksizes(variable)
-                    for name, variable in dataset.variables.items()
-                },
-            )
+            encoding = {
+                name: _without_default_fill(variable) | _chunksizes(variable)
+                for name, variable in dataset.variables.items()
+            }
+            with _names_explained(group, dataset):
+                dataset.to_netcdf(
+                    path,
+                    mode="a" if index else "w",
+                    group=group.strip("/") or None,
+                    engine="netcdf4",
+                    encoding=encoding,
+                )
+
+
+@contextmanager
+def _names_explained(group: str, dataset: xr.Dataset) -> Iterator[None]:
+    """Have an error say which name is at fault, where NetCDF does not allow one.
+
+    Raises
+    ------
+    CommandError
+        In place of any error, if there is such a name.
+    """
+    try:
+        yield
+    except Exception:
+        for what, name in _iter_names(group, dataset):
+            if not _ALLOWED_NAME.fullmatch(str(name)):
+                raise CommandError(
+                    f"no NetCDF file can be made of this: {what} {name!r} in group "
+                    f"{group or '/'!r} has a name with characters that NetCDF does not allow"
+                ) from None
+        raise
+
+
+def _iter_names(group: str, dataset: xr.Dataset) -> Iterator[tuple[str, Hashable]]:
+    for segment in filter(None, group.split("/")):
+        yield "the group", segment
+    for dimension in dataset.dims:
+        yield "the dimension", dimension
+    for attribute in dataset.attrs:
+        yield "the attribute", attribute
+    for name, variable in dataset.variables.items():
+        yield "the variable", name
+        for attribute in variable.attrs:
+            yield f"of the variable {name!r}, the attribute", attribute

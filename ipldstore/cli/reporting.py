@@ -10,6 +10,7 @@ from typing import Any, ParamSpec
 
 import typer
 
+from ipldstore.cli.escaping import check_written
 from ipldstore.cli.interruption import report_interruption
 from ipldstore.cli.output import choose_json, is_json, say_error
 from ipldstore.errors import (
@@ -23,7 +24,7 @@ from ipldstore.errors import (
     IPLDStoreError,
     LimitExceededError,
 )
-from ipldstore.urls import without_secrets
+from ipldstore.urls import show_url, without_secrets
 from ipldstore.views.words import printable
 
 P = ParamSpec("P")
@@ -55,6 +56,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
             sys.stdout.flush()
+            check_written(sys.stdout)
         except (typer.Exit, _UsageError):
             raise
         except (SystemExit, GeneratorExit):
@@ -108,7 +110,7 @@ def exit_code_of(error: BaseException) -> int:
 def describe(error: BaseException) -> str:
     """Say in one line what an error says."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        text = f"{error.strerror}: {os.fspath(error.filename)!r}"
+        text = f"{error.strerror}: {show_url(os.fsdecode(error.filename))!r}"
     elif isinstance(error, IPLDStoreError | OSError | ImportError | CommandError):
         text = str(error)
     else:

@@ -97,7 +97,7 @@ def name_root(what: str) -> str:
         return what
     with located(what, "") as (_, root, path):
         if path:
-            raise InvalidCIDError(f"expected a root, not a place under one: {what!r}")
+            raise InvalidCIDError(f"expected a root, not a place under one: {show_url(what)!r}")
         return to_text(root)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of, identity_data
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import InvalidNodeError, LimitExceededError
+from ipldstore.errors import TAKE_A_PART, InvalidNodeError, LimitExceededError
 from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
 from ipldstore.store.values import remembering
 from ipldstore.tree.chunks import ChunkKeys
@@ -107,7 +107,9 @@ def iter_values(
 def check_number(number: int) -> None:
     """Raise `LimitExceededError` if too many entries were visited."""
     if number > MAX_HELD_KEYS:
-        raise LimitExceededError(f"more than {MAX_HELD_KEYS} entries in directories")
+        raise LimitExceededError(
+            f"more than {MAX_HELD_KEYS:,} entries in directories; {TAKE_A_PART}"
+        )
 
 
 def open_directory(entry: object, load: Load) -> Directory:

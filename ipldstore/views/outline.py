@@ -11,7 +11,12 @@ from typing import Any, TypeAlias, TypeVar
 
 from ipldstore.cid import Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import InvalidKeyError, InvalidNodeError, LimitExceededError
+from ipldstore.errors import (
+    TAKE_A_PART,
+    InvalidKeyError,
+    InvalidNodeError,
+    LimitExceededError,
+)
 from ipldstore.limits import MAX_OUTLINE_BYTES, MAX_SEGMENTS
 from ipldstore.store.expansion import check_held
 from ipldstore.store.mapping import HierarchyMapping
@@ -21,6 +26,7 @@ from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, room_of, scan_entries
 from ipldstore.views.chunks import SizeOf, check_number, count_values, make_size_of, open_directory
 from ipldstore.views.metadata import Kind, Metadata, Shape, read_metadata
+from ipldstore.views.words import size_text
 
 Result = TypeVar("Result")
 
@@ -304,7 +310,8 @@ def _add_child(found: Outline, name: str) -> Outline:
 def _check_used(used: int) -> None:
     if used > MAX_OUTLINE_BYTES:
         raise LimitExceededError(
-            f"the groups and arrays take more than {MAX_OUTLINE_BYTES} bytes in an outline"
+            f"the groups and arrays take more than {size_text(MAX_OUTLINE_BYTES)} in an outline; "
+            f"{TAKE_A_PART}"
         )
 
 

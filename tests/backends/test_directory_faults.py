@@ -176,7 +176,7 @@ def test_a_folder_that_was_emptied_takes_nothing(tmp_path, remove):
     shutil.rmtree(folder)
     if remove == "all in it":
         folder.mkdir()
-    with pytest.raises(BackendError, match="emptied or removed .* make a new DirectoryCAStore"):
+    with pytest.raises(BackendError, match=r"emptied or removed .* make a new DirectoryCAStore"):
         store.put(b"block")
     assert not folder.exists() or not any(folder.iterdir())
     others = DirectoryCAStore(folder)

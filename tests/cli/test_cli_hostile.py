@@ -230,6 +230,53 @@ def test_streams_that_are_closed(closed: str) -> None:
     assert subprocess.run(["sh", "-c", program], capture_output=True, check=False).returncode == 0
 
 
+def shell(line: str) -> subprocess.CompletedProcess[str]:
+    """Run the program as a shell does, so that streams may be closed."""
+    program = f'"{sys.executable}" -m ipldstore {line}'
+    return subprocess.run(["sh", "-c", program], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export ROOT -",
+        "cat ROOT/.zgroup",
+        "cat --json ROOT/.zgroup",
+        "ls ROOT",
+        "put z",
+        "info ROOT",
+    ],
+)
+def test_what_has_nowhere_to_go_is_not_done(call: Callable[..., Any], line: str) -> None:
+    write_files(Path("z"), {".zgroup": b'{"zarr_format":2}'})
+    root = call("put", "z").out.decode()
+    done = shell(line.replace("ROOT", root.strip()) + " >&-")
+    assert done.returncode == 1
+    assert "standard output is closed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("line", ["--help", "ls --help", "--show-completion bash"])
+def test_help_that_nobody_can_read_is_no_fault(line: str) -> None:
+    done = shell(f"{line} >&-")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_done_is_done_where_nobody_can_be_told(call: Callable[..., Any]) -> None:
+    write_files(Path("z"), {".zgroup": b'{"zarr_format":2}'})
+    done = shell("put z 2>&-")
+    assert (done.returncode, done.stdout.encode()) == (0, call("put", "z").out)
+    root = done.stdout.strip()
+    assert shell(f"get {root} back.zarr >&-").returncode == 0
+    assert Path("back.zarr/.zgroup").exists()
+
+
+def test_an_archive_from_an_input_that_is_closed() -> None:
+    done = shell("import - <&-")
+    assert done.returncode == 1
+    assert done.stderr == "error: standard input is closed: name an archive, or pipe it\n"
+
+
 SECRET = "s3cr3t-pw"
 
 
@@ -246,6 +293,18 @@ SECRET = "s3cr3t-pw"
         ["ls", ABSENT_ROOT, "--blocks", f"s3://key:{SECRET}@bucket"],
         ["pin", "ls", "--node", f"/dns4/user:{SECRET}@host/tcp/5001"],
         ["put", "x.nc", f"https://user:{SECRET}@host/"],
+        ["put", f"http//user:{SECRET}@host/x.nc"],
+        ["import", f"http//user:{SECRET}@host/x.car"],
+        ["ls", f"ipfs://alice:{SECRET}@{ABSENT_ROOT}"],
+        ["ls", f"ipns://alice:{SECRET}@name"],
+        ["ls", f"alice:{SECRET}@{ABSENT_ROOT}"],
+        ["ls", ABSENT_ROOT, "--blocks", f"gateway+http//alice:{SECRET}@h"],
+        ["ls", ABSENT_ROOT, "--blocks", f"ipfs+http//alice:{SECRET}@h"],
+        ["ls", ABSENT_ROOT, "--blocks", f"gateway+alice:{SECRET}@host"],
+        ["ls", ABSENT_ROOT, "--blocks", f"ipfs:/ip4/127.0.0.1/tcp/9:{SECRET}"],
+        ["pin", "ls", "--node", f"http//alice:{SECRET}@h"],
+        ["pin", "ls", "--node", f"/ip4/127.0.0.1/tcp/9:{SECRET}"],
+        ["get", ABSENT_ROOT, f"http//alice:{SECRET}@h/x.nc"],
     ],
 )
 def test_no_password_of_a_url_is_shown(call: Callable[..., Any], arguments: list[str]) -> None:
@@ -275,7 +334,7 @@ def test_what_stands_for_far_more_is_refused(
     name, *rest = command
     done = call(name, endless, *rest)
     assert done.code == 4
-    assert "5 blocks of 1.2 MB stand for 1000000000000 files" in done.err
+    assert "5 blocks of 1.2 MB stand for 1,000,000,000,000 files" in done.err
     assert "--max-files" in done.err
     assert not Path("out").exists()
     done = call(name, endless, *rest, "--max-files", str(10**12))
@@ -284,13 +343,31 @@ def test_what_stands_for_far_more_is_refused(
     assert "--max-bytes" in done.err
 
 
-@pytest.mark.parametrize("command", [["info"], ["tree"], ["ls", "-l"]])
+@pytest.mark.parametrize("command", [["info"], ["tree"]])
 def test_what_stands_for_far_more_is_not_counted_one_by_one(
     call: Callable[..., Any], endless: str, command: list[str]
 ) -> None:
     done = call(*command, endless)
     assert done.code == 4
-    assert "1000000000 keys" in done.err or "1000000000000 keys" in done.err
+    assert "1,000,000,000,000 keys" in done.err
+    assert "cannot be raised" in done.err
+
+
+def test_a_long_listing_sums_up_what_stands_for_far_more(
+    call: Callable[..., Any], endless: str
+) -> None:
+    done = call("ls", "-l", endless)
+    assert done.code == 0
+    assert done.out.count(b" 1048576000000000 ") == 1000
+
+
+def test_a_netcdf_file_is_refused_before_arrays_are_looked_for(
+    call: Callable[..., Any], endless: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipldstore.cli.get._measure_arrays", pytest.fail)
+    done = call("get", endless, "out.nc")
+    assert done.code == 4
+    assert "1,000,000,000,000 files" in done.err
 
 
 def test_more_is_written_where_that_is_asked_for(call: Callable[..., Any]) -> None:
@@ -308,8 +385,8 @@ def test_more_is_written_where_that_is_asked_for(call: Callable[..., Any]) -> No
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"shape": [1 << 40], "chunk_grid": {"chunk_shape": [1 << 40]}}, "4398046511104 bytes"),
-        ({"shape": [1 << 30], "chunk_grid": {"chunk_shape": [1]}}, "1073741824 chunks"),
+        ({"shape": [1 << 40], "chunk_grid": {"chunk_shape": [1 << 40]}}, "4,398,046,511,104 bytes"),
+        ({"shape": [1 << 30], "chunk_grid": {"chunk_shape": [1]}}, "1,073,741,824 chunks"),
     ],
 )
 def test_arrays_that_claim_far_more_than_is_stored(

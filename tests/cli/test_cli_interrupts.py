@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from typing import Any
 import pytest
 from stalling_gateway import serving
 from zarr_folders import read_files, write_files
+
+from ipldstore.cli import interruption
+from ipldstore.cli.destination import appearing
 
 PROGRAM = [sys.executable, "-m", "ipldstore"]
 CHUNKS = 24
@@ -71,8 +75,14 @@ def interrupt(process: subprocess.Popen[bytes]) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["get", "ROOT", "out.zarr"], "'out.zarr' was not made, run the command again to go on"),
-        (["export", "ROOT", "out.car"], "'out.car' was not made, run the command again to go on"),
+        (
+            ["get", "ROOT", "out.zarr"],
+            "'out.zarr' was not made; run again, the command begins anew",
+        ),
+        (
+            ["export", "ROOT", "out.car"],
+            "'out.car' was not made; run again, the command begins anew",
+        ),
         (
             ["copy", "ROOT", "out.blocks"],
             "blocks written so far stay, run the command again to go on",
@@ -145,3 +155,87 @@ def wait_for_blocks(folder: Path, process: subprocess.Popen[bytes]) -> None:
 def blocks_in(folder: Path) -> dict[Path, int]:
     """Return when the blocks in a folder were written."""
     return {path: path.stat().st_mtime_ns for path in folder.glob("*/*.data")}
+
+
+@pytest.fixture
+def clean_state() -> Iterator[None]:
+    yield
+    for timer in interruption._timers:
+        timer.cancel()
+    interruption._timers.clear()
+    interruption._finished.clear()
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_an_interruption_at_the_rename_says_what_is_there(
+    is_before: bool, workplace: Path, monkeypatch: pytest.MonkeyPatch, clean_state: None
+) -> None:
+    rename = os.rename
+
+    def interrupted(source: Path, target: Path) -> None:
+        if not is_before:
+            rename(source, target)
+        raise KeyboardInterrupt
+
+    path = workplace / "x"
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught, appearing(path) as temporary:
+        temporary.write_bytes(b"whole")
+    said = (
+        "was not made; run again, the command begins anew"
+        if is_before
+        else "was made, and is complete"
+    )
+    assert caught.value.__notes__ == [f"{str(path)!r} {said}"]
+    assert os.listdir(workplace) == ([] if is_before else ["x"])
+
+
+def test_an_interruption_after_all_is_made_says_so(
+    workplace: Path, capsys: pytest.CaptureFixture[str], clean_state: None
+) -> None:
+    with appearing(Path("x")) as temporary:
+        temporary.write_bytes(b"whole")
+    assert interruption.report_interruption([]) == 130
+    assert capsys.readouterr().err == "interrupted: 'x' was made, and is complete\n"
+
+
+def test_an_interruption_of_the_removal_names_what_is_left(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, clean_state: None
+) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught, appearing(Path("x")) as temporary:
+        temporary.mkdir()
+        raise KeyboardInterrupt
+    assert caught.value.__notes__ == [
+        f"'x' was not made, and {str(temporary)!r} is left, which may be removed; "
+        "run again, the command begins anew"
+    ]
+
+
+SLOW_REMOVAL = """
+import os, shutil, signal, sys, time
+from ipldstore.cli import interruption, main
+interruption._GRACE = 0.2
+remove = shutil.rmtree
+
+def remove_slowly(*arguments, **options):
+    time.sleep(1)
+    remove(*arguments, **options)
+
+def interrupted(*arguments):
+    signal.raise_signal(signal.SIGINT)
+
+shutil.rmtree = remove_slowly
+os.rename = interrupted
+main()
+"""
+
+
+def test_removing_what_is_half_made_takes_the_time_it_needs(root: str, run: Any) -> None:
+    done = run("get", root, "out.zarr", code=SLOW_REMOVAL)
+    said = "interrupted: 'out.zarr' was not made; run again, the command begins anew\n"
+    assert (done.code, done.err) == (130, said)
+    assert not list(Path().glob(".out*"))

@@ -143,6 +143,33 @@ def test_get_of_what_python_wrote_without_consolidated_metadata(call: Any) -> No
     xr.testing.assert_identical(xr.load_dataset("back.nc"), dataset)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "group", "said"),
+    [
+        (xr.Dataset({"a\n": ("x", [1])}), None, r"the variable 'a\n' in group '/'"),
+        (xr.Dataset({"a": ("x\n", [1])}), None, r"the dimension 'x\n' in group '/'"),
+        (xr.Dataset({"a": ("x", [1])}, attrs={"u/v": 1}), None, "the attribute 'u/v' in group '/'"),
+        (
+            xr.Dataset({"a": ("x", [1], {"u ": 1})}),
+            "g",
+            "of the variable 'a', the attribute 'u ' in group '/g'",
+        ),
+        (xr.Dataset({"a": ("x", [1])}), "g/h ", "the group 'h ' in group '/g/h '"),
+    ],
+)
+def test_a_name_that_netcdf_does_not_allow_is_named(
+    call: Any, dataset: xr.Dataset, group: str | None, said: str
+) -> None:
+    store = IPLDStore(DirectoryCAStore("blocks"))
+    if group is not None:
+        xr.Dataset().to_zarr(store, consolidated=False)
+    dataset.to_zarr(store, group=group, mode="a", consolidated=False)
+    got = call("get", str(store.freeze()), "back.nc")
+    assert got.code == 1
+    assert f"{said} has a name with characters that NetCDF does not allow" in got.err
+    assert os.listdir() == ["blocks"]
+
+
 def test_array_alone_is_no_netcdf(call: Any) -> None:
     root = call("put", "demo:A1B_north_america").out.decode().strip()
     got = call("get", f"{root}/air_temperature", "back.nc")

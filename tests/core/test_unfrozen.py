@@ -294,12 +294,14 @@ def test_a_process_that_is_gone_leaves_no_word(tmp_path):
     store = written(DirectoryCAStore(tmp_path))
     read, write = os.pipe()
     if os.fork() == 0:
-        os.dup2(write, 2)
-        with warnings.catch_warnings():
-            warnings.simplefilter("always")
-            del store
-            gc.collect()
-        os._exit(0)
+        try:
+            os.dup2(write, 2)
+            with warnings.catch_warnings():
+                warnings.simplefilter("always")
+                del store
+                gc.collect()
+        finally:
+            os._exit(0)
     os.close(write)
     os.wait()
     with os.fdopen(read, "rb") as stream:

@@ -4,6 +4,7 @@ After each: others can use it, the call may be repeated, what was flushed is the
 """
 
 import contextlib
+import gc
 import os
 import shutil
 import sqlite3
@@ -14,8 +15,11 @@ from threading import Thread
 import pytest
 from store_kinds import KINDS, OPERATIONS, SMALL_BUFFER, Blocks, put
 
+import ipldstore.backends.directory as directory_module
 import ipldstore.backends.sqlite as sqlite_module
-from ipldstore import ReentrantCallError
+from ipldstore import CARStore, DirectoryCAStore, ReentrantCallError, SQLiteCAStore
+from ipldstore.backends.carfile import archive as archive_module
+from ipldstore.backends.connections import Connections
 from tests.archives.carbytes import read_car
 from tests.interrupts import PACKAGE, act_at, count_points, interrupt_at
 
@@ -166,3 +170,93 @@ def test_signal_handler_that_calls_the_store_at_every_point(tmp_path, kind, name
         in_a_thread(partial(use_it, tried.store, tried.blocks))
     if kind.startswith(("sqlite", "car")) and name in ("put", "put many"):
         assert refused
+
+
+def interrupt_with(monkeypatch, owner, name, before):
+    """Interrupt the next call of a function, after a call of another one."""
+    real = getattr(owner, name)
+
+    def call(*arguments):
+        monkeypatch.setattr(owner, name, real)
+        before(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, name, call)
+
+
+@pytest.fixture
+def interrupted_twice(tmp_path, monkeypatch):
+    """Return a database that two interrupts in a row left, and the traceback of the second."""
+
+    def begin(connection, _):
+        connection.execute("BEGIN IMMEDIATE")
+        interrupt_with(monkeypatch, Connections, "_drop", lambda *_: None)
+
+    store = SQLiteCAStore(tmp_path / "blocks.sqlite", timeout=0)
+    store.put_raw(b"hello", "raw")
+    interrupt_with(monkeypatch, sqlite_module, "in_transaction", begin)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        store.flush()
+    return store, [caught]
+
+
+def test_second_interrupt_leaves_no_database_locked(interrupted_twice, tmp_path):
+    store, kept = interrupted_twice
+    kept.clear()
+    gc.collect()
+    check_folder(tmp_path)
+    store.close()
+
+
+def test_kept_traceback_does_not_keep_a_database_locked(interrupted_twice, tmp_path):
+    store, kept = interrupted_twice
+    store.flush()
+    check_folder(tmp_path)
+    assert kept
+    store.close()
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_second_interrupt_leaves_a_sound_archive(tmp_path, monkeypatch, goes_on):
+    def write_head(archive, head, offset):
+        write(archive, head, offset)
+        # instead of the cleaning up
+        interrupt_with(monkeypatch, archive_module, "suppress", lambda *_: None)
+
+    write = archive_module.Archive._write
+    blocks = Blocks()
+    with CARStore(tmp_path / "data.car") as store:
+        put(store, blocks())
+        interrupt_with(monkeypatch, archive_module.Archive, "_write", write_head)
+        again = blocks()
+        with pytest.raises(KeyboardInterrupt):
+            put(store, again)
+        if goes_on:
+            put(store, again)
+            use_it(store, blocks)
+        else:
+            del blocks.made[again[0]]
+    check_end("car", tmp_path, blocks)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_put_of_a_process_whose_signal_handler_forked(tmp_path, monkeypatch):
+    def fork(name, opened):
+        monkeypatch.setattr(directory_module, "_create", create)
+        child = os.fork()
+        if child:
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            return create(name, opened)
+        try:
+            # a child that is killed before it sees that it is one
+            create(name, opened)
+            os._exit(0)
+        finally:
+            os._exit(1)
+
+    create, blocks = directory_module._create, Blocks()
+    store = DirectoryCAStore(tmp_path / "blocks")
+    monkeypatch.setattr(directory_module, "_create", fork)
+    put(store, blocks())
+    check_folder(tmp_path)
+    check_end("folder", tmp_path, blocks)

@@ -20,8 +20,10 @@ from ipldstore import (
     DirectoryCAStore,
     IPLDStore,
     MappingCAStore,
+    ReentrantCallError,
 )
 from ipldstore.backends.layers.cache import CachingCAStore
+from ipldstore.backends.layers.flights import Flights
 from ipldstore.cid import as_link, make_link
 
 HELLO = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"
@@ -172,7 +174,7 @@ def test_cache_that_cannot_be_written_warns_once(cache, read):
     source = source_of(b"hello", b"more")
     store = CachingCAStore(source, cache)
     shutil.rmtree(cache.path)
-    with pytest.warns(RuntimeWarning, match="cannot be written.*No such file") as caught:
+    with pytest.warns(RuntimeWarning, match="cannot be written.*emptied or removed") as caught:
         assert read(store, HELLO) == b"hello"
         assert read(store, make_link(b"more")) == b"more"
         store.put_raw(b"third", "raw")
@@ -212,6 +214,54 @@ def test_threads_fetch_a_block_once(cache):
         source.gate.set()
         assert [future.result() for future in futures] == [b"hello"] * 8
     assert source.gets == [HELLO]
+
+
+class SharedFlights(dict):
+    """Says when a second thread has taken part in a flight."""
+
+    def __init__(self):
+        super().__init__()
+        self.takers = 0
+        self.is_shared = threading.Event()
+
+    def setdefault(self, key, default):
+        flight = super().setdefault(key, default)
+        self.takers += 1
+        if self.takers > 1:
+            self.is_shared.set()
+        return flight
+
+
+def test_refusal_of_a_signal_handler_is_not_the_answer_of_others():
+    flights = Flights()
+    flights._threads = shared = SharedFlights()
+
+    def refuse(_):
+        futures.append(pool.submit(flights.run, HELLO, lambda _: b"hello"))
+        assert shared.is_shared.wait(DEADLINE)
+        raise ReentrantCallError("in a signal handler")
+
+    futures = []
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ReentrantCallError):
+            flights.run(HELLO, refuse)
+        assert futures[0].result(DEADLINE) == b"hello"
+    assert not shared
+
+
+async def test_refusal_of_a_signal_handler_is_not_the_answer_of_other_tasks():
+    async def refuse(_):
+        await asyncio.sleep(0)
+        raise ReentrantCallError("in a signal handler")
+
+    async def fetch(_):
+        return b"hello"
+
+    flights = Flights()
+    tasks = [asyncio.create_task(flights.run_async(HELLO, one)) for one in (refuse, fetch)]
+    refused, answer = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(refused, ReentrantCallError)
+    assert answer == b"hello"
 
 
 async def test_tasks_fetch_a_block_once(cache):

@@ -2,10 +2,13 @@
 
 import os
 from contextlib import closing
+from io import FileIO
+from pathlib import Path
 
 import pytest
 
 from ipldstore import BackendError, BlockNotFoundError, IPLDStore
+from ipldstore.backends.carfile.archive import Archive
 from ipldstore.backends.carfile.store import CARStore
 from ipldstore.cid import make_link
 from tests.archives.carbytes import make_block, read_car
@@ -129,3 +132,54 @@ def test_export_onto_itself_is_noticed_by_the_next_freeze(backend, path):
     store["b"] = b"more"
     assert freeze(backend, b=b"more") == store.freeze()
     assert dict(IPLDStore.from_car(path)) == {"a": b"hello", "b": b"more"}
+
+
+def let_numbers_go(backend, folder):
+    """Close a store, and have other files take the number of the one that it read."""
+    backend.close()
+    other = folder / "other"
+    other.write_bytes(bytes(100_000))
+    return [FileIO(other) for _ in range(3)]
+
+
+def test_close_in_the_middle_of_a_read(backend, path, monkeypatch):
+    def pread(*arguments):
+        monkeypatch.setattr(os, "pread", real_pread)
+        others.extend(let_numbers_go(backend, path.parent))
+        return real_pread(*arguments)
+
+    def read(archive, section):
+        monkeypatch.setattr(os, "pread", pread)
+        return real_read(archive, section)
+
+    others, real_pread, real_read = [], os.pread, Archive.read
+    backend.put(b"hello")
+    monkeypatch.setattr(Archive, "read", read)
+    assert backend.get_block(HELLO.cid) == b"hello"
+    assert len(others) == 3
+    monkeypatch.setattr(Archive, "read", real_read)
+    assert backend.get_block(HELLO.cid) == b"hello"
+    for file in others:
+        file.close()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_close_in_the_middle_of_a_listing(backend, path, begun):
+    blocks = [bytes([i]) * 20_000 for i in range(4)]
+    for data in blocks:
+        backend.put(data)
+    listing = backend.iter_blocks()
+    listed = [next(listing)] if begun else []
+    others = let_numbers_go(backend, path.parent)
+    listed.extend(listing)
+    assert {block.cid for block in listed} >= {make_link(data) for data in blocks}
+    for file in others:
+        file.close()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="nothing to count by")
+def test_closed_store_holds_no_file(backend, path):
+    backend.put(b"hello")
+    backend.close()
+    numbers = [file.resolve() for file in Path("/proc/self/fd").iterdir()]
+    assert path not in numbers

@@ -1,5 +1,6 @@
 """Files that are no database of blocks, locked, damaged or full ones: each gives BackendError."""
 
+import gc
 import os
 import pickle
 import sqlite3
@@ -11,9 +12,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+import ipldstore.backends.sqlite as sqlite_module
 from ipldstore import BackendError, BlockNotFoundError
+from ipldstore.backends import connections
 from ipldstore.backends.sqlite import SQLiteCAStore
 from ipldstore.cid import make_link
+from ipldstore.locks import no_fork
 
 HELLO = make_link(b"hello")
 
@@ -274,3 +278,96 @@ def test_closed_store_takes_the_file_that_is_there(path):
         replace(path)
         assert HELLO not in backend
         backend.put(b"more")
+
+
+def test_nothing_that_may_wait_keeps_others_from_forking(path, monkeypatch):
+    held = []
+
+    def noting(real):
+        def call(*arguments):
+            held.append(no_fork()._is_owned())
+            return real(*arguments)
+
+        return call
+
+    for owner, name in [
+        (sqlite_module, "prepare_database"),
+        (SQLiteCAStore, "_begin"),
+        (sqlite_module, "in_transaction"),
+    ]:
+        monkeypatch.setattr(owner, name, noting(getattr(owner, name)))
+    with SQLiteCAStore(path) as backend:
+        backend.put(b"hello")
+        backend.close()
+        assert backend.get(HELLO) == b"hello"
+    assert len(held) >= 5
+    assert not any(held)
+
+
+def test_close_while_another_thread_looks_at_the_file(path, monkeypatch):
+    backend, real = SQLiteCAStore(path), connections._identity
+
+    def look(looked_at):
+        monkeypatch.setattr(connections, "_identity", real)
+        backend.close()
+        return real(looked_at)
+
+    backend.put(b"hello")
+    monkeypatch.setattr(connections, "_identity", look)
+    assert backend.find_missing([make_link(b"missing")]) == {make_link(b"missing")}
+
+
+@pytest.mark.skipif(not hasattr(os, "O_PATH"), reason="other systems give new numbers")
+def test_file_that_is_replaced_while_no_connection_is_open(path):
+    backend = SQLiteCAStore(path)
+    backend.put(b"hello")
+    for _ in range(20):
+        # as before a fork
+        backend._connections.prepare()
+        path.unlink()
+        SQLiteCAStore(path).close()
+        with pytest.raises(BackendError, match=GONE):
+            backend.flush()
+        with pytest.raises(BackendError, match=GONE):
+            backend.get(HELLO)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="nothing to count by")
+def test_store_that_is_closed_or_garbage_holds_no_file(path):
+    def is_held():
+        folder = Path("/proc/self/fd")
+        return str(path) in [os.path.realpath(number) for number in folder.iterdir()]
+
+    backend = SQLiteCAStore(path)
+    backend.put(b"hello")
+    assert is_held()
+    backend.close()
+    assert not is_held()
+    assert backend.get(HELLO) == b"hello"
+    del backend
+    gc.collect()
+    assert not is_held()
+
+
+def test_log_that_is_not_there_any_more_keeps_nothing(path):
+    backend = SQLiteCAStore(path)
+    backend.put(b"hello")
+    path.with_name("blocks.sqlite-wal").unlink()
+    backend.put_raw(b"more", "raw")
+    for _ in range(2):
+        with pytest.raises(BackendError, match=f"sqlite-wal' was {GONE}"):
+            backend.flush()
+    with pytest.raises(BackendError, match=GONE):
+        backend.close()
+    with pytest.raises(BackendError, match=GONE):
+        backend.flush()
+
+
+def test_log_that_goes_with_the_last_connection(path):
+    with SQLiteCAStore(path) as backend:
+        for data in (b"hello", b"more"):
+            backend.put(data)
+            backend._connections.close()
+            assert not path.with_name("blocks.sqlite-wal").exists()
+            backend.flush()
+        assert backend.get(HELLO) == b"hello"

@@ -165,7 +165,8 @@ def test_memory():
         ("s3:bucket", "names no bucket: expected s3://NAME"),
         ("gs://", "names no bucket"),
         ("az://account@container", "'az://container' names no bucket"),
-        ("S3://bucket/x?X-Amz-Signature=1", "'s3://bucket/x' names no bucket"),
+        ("S3://bucket/x?X-Amz-Signature=1", "'s3://bucket/x' came with parameters (after '?')"),
+        ("gs://bucket/x#part", "'gs://bucket/x' came with a fragment"),
     ],
 )
 def test_wrong_urls(url, message):

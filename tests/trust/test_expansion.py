@@ -1,6 +1,7 @@
 """What few blocks stand for is known, and refused, before anything is written of it."""
 
 import random
+import time
 
 import pytest
 from hierarchy_blocks import Made
@@ -9,7 +10,7 @@ import ipldstore
 from ipldstore import IPLDStore, LimitExceededError, MappingCAStore
 from ipldstore.cid import as_link
 from ipldstore.cli.get import write_folder
-from ipldstore.cli.listing import _Listing
+from ipldstore.cli.listing import iter_listing
 from ipldstore.store.expansion import Content, check_held, measure
 from ipldstore.store.plain import write_plain
 from ipldstore.views.outline import outline
@@ -91,10 +92,6 @@ def test_the_exact_content_is_known(bomb):
     assert content.is_exact
 
 
-def listing(backend, root):
-    return _Listing(backend, as_link(root), long=True)._directory_size([])
-
-
 WRITERS = {
     "to_unixfs": lambda backend, root, path: IPLDStore(backend, root=root).to_unixfs(),
     "copy": lambda backend, root, path: ipldstore.copy(IPLDStore(backend, root=root), path),
@@ -115,7 +112,6 @@ def test_nothing_is_written_of_what_is_too_much(bomb, way):
 READERS = {
     "info": lambda backend, root: ipldstore.info(root, backend),
     "tree": lambda backend, root: outline(IPLDStore(backend, root=root, read_only=True)),
-    "ls -l": listing,
     "normalize": lambda backend, root: IPLDStore(backend, root=root).normalize(),
 }
 
@@ -130,12 +126,71 @@ def test_what_shows_and_rewrites_answers_or_refuses(bomb, way):
             READERS[way](backend, root)
 
 
+def test_a_long_listing_counts_equal_entries_once(monkeypatch, bomb):
+    backend, root, _, size = bomb
+    monkeypatch.setattr("ipldstore.cli.roots.open_blocks", lambda *_, **__: backend)
+    sizes = [facts["bytes"] for facts, _ in iter_listing(str(root), "", long=True, recursive=False)]
+    assert sum(sizes) == size
+
+
+def other(backend, maker):
+    """What a maker makes, of another value."""
+    twin = Made()
+    twin.raw = lambda data: Made.raw(twin, data[:-1] + b"?")
+    if maker is documents:
+        twin.cbor = lambda value: Made.cbor(twin, {**value, "?": twin.raw(b"?")})
+    cid, *_ = maker(twin)
+    backend.mapping.update(twin.mapping)
+    return cid
+
+
+@pytest.mark.parametrize("maker", [nested, deep, paged, listed, documents])
+@pytest.mark.parametrize("side", ["both", "old", "new"])
+def test_comparing_refuses_what_repeats(maker, side):
+    backend = Made()
+    root, *_ = maker(backend)
+    empty = backend.cbor({})
+    against = {
+        "both": (root, other(backend, maker)),
+        "old": (root, empty),
+        "new": (empty, root),
+    }[side]
+    started = time.monotonic()
+    with pytest.raises(LimitExceededError, match=r"repeat each other so often.* ROOT/GROUP"):
+        for _ in ipldstore.diff(*against, backend=backend):
+            pass
+    assert time.monotonic() - started < 20
+
+
+def test_comparing_reads_what_repeats_within_bounds(monkeypatch):
+    monkeypatch.setattr("ipldstore.tree.diff.MAX_REPEATED_BYTES", 100)
+    backend = Made()
+    roots = []
+    for data in (b"old", b"new"):
+        cid = backend.raw(data)
+        for _ in range(3):
+            cid = backend.cbor({f"g{number}": cid for number in range(20)})
+        roots.append(cid)
+    assert sum(1 for _ in ipldstore.diff(*roots, backend=backend)) == 8000
+
+
+def test_blocks_that_do_not_repeat_are_compared_however_many_they_are(monkeypatch):
+    monkeypatch.setattr("ipldstore.tree.diff.MAX_REPEATED_BYTES", 0)
+    monkeypatch.setattr("ipldstore.tree.diff.MAX_COMPARED_BYTES", 0)
+    backend = Made()
+    store = IPLDStore(backend)
+    store.update({f"a/{number}": b"%d" % number for number in range(5000)})
+    root = store.freeze()
+    store.update({f"a/{number}": b"-%d" % number for number in range(5000)})
+    assert sum(1 for _ in ipldstore.diff(root, store)) == 5000
+
+
 def test_normalizing_refuses_values_that_repeat_without_bound(monkeypatch):
     monkeypatch.setattr("ipldstore.store.expansion.MAX_WRITTEN_BYTES", MIB)
     backend = Made()
     link = backend.file([backend.raw(bytes(MIB))] * 10, [MIB] * 10)
     root = backend.cbor({f"f{number}": link for number in range(500)})
-    with pytest.raises(LimitExceededError, match="stand for 5242880000 bytes"):
+    with pytest.raises(LimitExceededError, match="500 keys of 5,242,880,000 bytes"):
         IPLDStore(backend, root=root).normalize()
 
 
@@ -144,15 +199,33 @@ def test_it_says_what_there_is_and_how_to_raise_the_limit():
     root, files, size = nested(backend)
     with pytest.raises(
         LimitExceededError,
-        match=r"^5 blocks of 1\.2 MB stand for 1000000000000 files, expected at most 1,000,000 or "
-        r"100 times what they hold: .*max_files.*--max-files",
+        match=r"^5 blocks of 1\.2 MB stand for 1,000,000,000,000 files of 1\.0e18 bytes in all, "
+        r"expected at most 1,000,000 files and 68,719,476,736 bytes, .* raise the limit with "
+        r"max_files and max_bytes \(of commands, --max-files and --max-bytes\), .* ROOT/GROUP$",
     ):
         measure(backend, root).check()
-    with pytest.raises(
-        LimitExceededError, match=rf"{MIB * 10**12:.1e}".replace("+", "") + " bytes"
-    ):
+    with pytest.raises(LimitExceededError, match=r"most 68,719,476,736 bytes, .* with max_bytes "):
         measure(backend, root).check(max_files=files)
+    with pytest.raises(LimitExceededError, match=r"most 1,000,000 files, .* with max_files "):
+        measure(backend, root).check(max_bytes=size)
     measure(backend, root).check(max_files=files, max_bytes=size)
+
+
+def test_one_of_a_kind_is_said_as_such():
+    content = HONEST._replace(files=1, bytes=MIB, entries=1, blocks=1, stored=1)
+    with pytest.raises(LimitExceededError, match=r"^1 block of 1 byte stand for 1 file of 1,048,5"):
+        content.check(max_bytes=1)
+
+
+def test_a_limit_that_cannot_be_raised_says_what_else_to_do():
+    backend = Made()
+    root, *_ = nested(backend)
+    with pytest.raises(
+        LimitExceededError,
+        match=r"1,000,000,000,000 keys, expected at most 10,000,000; this limit cannot be raised: "
+        r"take a part instead, such as ROOT/GROUP$",
+    ):
+        ipldstore.info(root, backend)
 
 
 HONEST = Content(files=10, bytes=10, entries=10, blocks=12, stored=10, is_exact=True)
@@ -191,9 +264,9 @@ def test_limits_can_be_raised_everywhere():
     cid = backend.cbor({str(number): backend.raw(b"x") for number in range(10)})
     root = backend.cbor({str(number): cid for number in range(150)})
     plain = {}
-    with pytest.raises(LimitExceededError, match="1500 files, expected at most 1,499 or"):
+    with pytest.raises(LimitExceededError, match=r"1,500 files of .* at most 1,499 files, "):
         ipldstore.copy(backend, plain, root=root, max_files=1499)
-    with pytest.raises(LimitExceededError, match="1500 files, expected at most 1,499 or"):
+    with pytest.raises(LimitExceededError, match=r"1,500 files of .* at most 1,499 files, "):
         write_plain(backend, as_link(root), max_files=1499)
     assert ipldstore.copy(backend, plain, root=root, max_files=1500).blocks == 1500
     assert write_plain(backend, as_link(root), max_files=1500)

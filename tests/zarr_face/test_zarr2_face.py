@@ -183,7 +183,7 @@ def test_renaming_holds_no_more_keys_than_it_may():
     for _ in range(4):
         cid = backend.put({str(number): cid for number in range(1000)})
     store = IPLDStore(backend, root=cid)
-    with pytest.raises(LimitExceededError, match="stand for 1000000000 keys"):
+    with pytest.raises(LimitExceededError, match="stand for 1,000,000,000 keys"):
         store.rename("1", "new")
     assert store["1/2/3/4"] == b"chunk"
     assert "new/2/3/4" not in store

@@ -32,6 +32,9 @@ from ipldstore.limits import MAX_CAR_TAIL_BYTES
 class Archive:
     """A CAR archive in an open file.
 
+    It is read until the last thread or iterator that uses it has let go of it: the number of a
+    file that is closed while it is read may be another file's.
+
     Parameters
     ----------
     path
@@ -47,6 +50,8 @@ class Archive:
         Whether the file ended within a section when it was looked through.
     is_locked : bool
         Whether it may be written to.
+    is_closed : bool
+        Whether nobody is to begin to use it.
 
     Raises
     ------
@@ -58,11 +63,15 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files: list[FileIO] = []
-        self._finalizer = finalize(self, _close_files, self._files)
+        # as it is read, and as it is written to, once it is locked
+        self._readers: list[FileIO] = []
+        self._writers: list[FileIO] = []
+        finalize(self, _close_files, self._readers)
+        self._finalizer = finalize(self, _close_files, self._writers)
         # file objects, unlike their numbers, are closed when an interrupt loses them
-        self._files.append(FileIO(path, "rb"))
-        self.is_locked = self.is_changed = False
+        self._readers.append(FileIO(path, "rb"))
+        self.is_locked = self.is_changed = self.is_closed = False
+        self._begun: Section | None = None
         self._last: Section | None = None
         self.layout = read_layout(self._descriptor)
         self._start_over()
@@ -71,30 +80,25 @@ class Archive:
 
     @property
     def _descriptor(self) -> int:
-        """The file as it is read."""
-        return _number_of(self._files[0])
+        return _number_of(self._readers[0])
 
     @property
     def _writer(self) -> int:
-        """The file as it is written to, once it is locked."""
-        return _number_of(self._files[1])
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the file has been let go of, be it in part: that begins with the last."""
-        return self._files[-1].closed
+        return _number_of(self._writers[0])
 
     def close(self) -> None:
-        """Let go of the file, and of the lock, which a forked process may hold as well."""
+        """Let go of the lock, which a forked process may hold as well; the file goes with this."""
+        self.is_closed = True
         self.is_locked = False
-        _close_files(self._files)
+        _close_files(self._writers)
         self._finalizer.detach()
 
     def leave_to_parent(self) -> None:
         """Let go of the file in a forked process, without touching the parent's lock."""
         self._finalizer.detach()
+        self.is_closed = True
         self.is_locked = False
-        for file in self._files:
+        for file in self._writers:
             file.close()
 
     def _start_over(self) -> None:
@@ -146,7 +150,8 @@ class Archive:
         CarFormatError
             If one is malformed.
         """
-        return iter_sections(self._descriptor, self.layout.sections, self._payload_end())
+        # a generator holds the archive, and so the file
+        yield from iter_sections(self._descriptor, self.layout.sections, self._payload_end())
 
     def _note(self, section: Section) -> None:
         self._offsets.add(split(section.cid).digest, section.offset)
@@ -174,7 +179,7 @@ class Archive:
         CarFormatError
             If the archive is malformed.
         """
-        self._settle()
+        self.settle()
         found = self._look_up(cid)
         if not found and not self._is_scanned:
             if len(self._offsets):
@@ -183,10 +188,14 @@ class Archive:
             found = self._look_up(cid)
         return sorted(found, key=lambda section: section.cid != cid)
 
-    def _settle(self) -> None:
-        """Note what was appended last, if an interrupt kept it from being noted."""
+    def settle(self) -> None:
+        """Note what was appended last, or cut it off, if interrupts kept that from being done."""
         if self._last is not None and self._last.end > self.end:
             self._note(self._last)
+        if self._begun is not None:
+            if self.end < os.fstat(self._descriptor).st_size <= self._begun.end:
+                os.ftruncate(self._writer, self.end)
+            self._begun = None
 
     def _look_up(self, cid: Link) -> list[Section]:
         end = self._payload_end()
@@ -234,7 +243,7 @@ class Archive:
         """
         self._check_form()
         try:
-            self._files.append(FileIO(self.path, "r+b"))
+            self._writers.append(FileIO(self.path, "r+b"))
             lock_file(self._writer, self.path)
             if not self.is_current():
                 raise BackendError(
@@ -245,8 +254,8 @@ class Archive:
             self.is_locked = self.is_changed = True
         except BaseException:
             self.is_locked = False
-            _close_files(self._files[1:])
-            del self._files[1:]
+            _close_files(self._writers)
+            self._writers.clear()
             raise
 
     def _mend(self, placeholder: Link) -> None:
@@ -306,11 +315,12 @@ class Archive:
         BackendError
             If somebody else changed the file, past the lock.
         """
-        self._settle()
+        self.settle()
         self._check_size()
         head = encode_section_head(cid, len(data))
         start = self.end + len(head)
         section = Section(cid, self.end, start, start + len(data))
+        self._begun = section
         try:
             self._write(head, self.end)
             self._write(data, start)
@@ -318,8 +328,10 @@ class Archive:
         except BaseException:
             with suppress(OSError):
                 os.ftruncate(self._writer, self.end)
+                self._begun = None
             raise
         self._note(section)
+        self._begun = None
 
     def _check_size(self) -> None:
         size = os.fstat(self._descriptor).st_size
@@ -350,7 +362,7 @@ class Archive:
     def sync(self) -> None:
         """Force what was written to the disk."""
         if self.is_changed:
-            self._settle()
+            self.settle()
             os.fsync(self._writer)
             self._synced_end = self.end
             self.is_changed = False

@@ -10,6 +10,7 @@ from typing import Any
 
 from ipldstore.backends.carfile.archive import Archive, make_archive, open_archive
 from ipldstore.backends.carfile.sections import Section
+from ipldstore.backends.paths import local_path
 from ipldstore.car import encode_header, encode_section_head
 from ipldstore.cid import Link, identity_data, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
@@ -79,7 +80,7 @@ class CARStore(ContentAddressableStore):
         fsync: bool = False,
     ) -> None:
         super().__init__(default_hash=default_hash)
-        self.path = Path(path).absolute()
+        self.path = local_path(path)
         self.read_only = read_only
         self.fsync = fsync
         root = self.make_cid(_EMPTY_HIERARCHY, "dag-cbor")
@@ -187,6 +188,7 @@ class CARStore(ContentAddressableStore):
             if archive is not None and archive.is_locked:
                 self._check_failed()
                 self._check_current(archive)
+                archive.settle()
                 self._sync(archive)
 
     def _check_failed(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from ipldstore.backends.http import Auth, authorization
-from ipldstore.errors import BackendError
+from ipldstore.errors import BackendError, raise_alone
 from ipldstore.urls import bare
 
 _PORTS = {"http": 80, "https": 443}
@@ -63,8 +63,9 @@ def parse_gateway(url: str, headers: Mapping[str, str], auth: Auth) -> Gateway:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise _malformed(f"host or port of {bare(url)!r}") from None
-    if parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
+        raise_alone(_malformed(f"host or port of {bare(url)!r}"))
+    has_more = parts.query or parts.fragment or "@" in parts.path
+    if parts.scheme not in _PORTS or not parts.hostname or has_more:
         raise _malformed(
             f"scheme {parts.scheme!r}, host {urlsplit(bare(url)).hostname!r}, query "
             f"{bool(parts.query)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -27,6 +28,7 @@ FAULTS = (BackendError, BlockNotFoundError, CarFormatError, CorruptBlockError)
 Faults: TypeAlias = dict[Gateway, IPLDStoreError]
 
 _RAW = "application/vnd.ipld.raw"
+_MEDIA_TYPE = re.compile(r"[a-z]+/[\w.+-]+(\s*;\s*charset=[\w-]+)?|", re.ASCII)
 
 
 def read_block(
@@ -98,7 +100,9 @@ def check_answer(answer: Answer, media_type: str) -> None:
         raise BackendError(f"HTTP status {status}", retryable=status >= 500)
     found = answer.headers.get("Content-Type", "")
     if found.partition(";")[0].strip().lower() != media_type:
-        raise BackendError(f"an answer of type {found[:80]!r}, expected {media_type}")
+        # a server may say anything there, such as what it was sent
+        shown = repr(found[:80]) if _MEDIA_TYPE.fullmatch(found) else "that is malformed"
+        raise BackendError(f"an answer of type {shown}, expected {media_type}")
 
 
 def hold_against(gateway: Gateway, error: IPLDStoreError, health: Health) -> None:

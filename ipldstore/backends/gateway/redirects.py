@@ -10,7 +10,7 @@ from ipldstore.backends.gateway.address import Gateway
 from ipldstore.backends.gateway.steps import Ask, LookUp, Steps
 from ipldstore.backends.http import Reply, Stream
 from ipldstore.cid import Link, as_link, to_text
-from ipldstore.errors import BackendError, InvalidCIDError
+from ipldstore.errors import BackendError, InvalidCIDError, raise_alone
 from ipldstore.limits import MAX_REDIRECTS
 from ipldstore.urls import bare
 
@@ -85,7 +85,7 @@ def redirected(url: str, location: str, link: Link) -> str:
         target = urlsplit(urljoin(url, location))
         _ = target.port
     except ValueError:
-        raise _refused(location, "it is malformed") from None
+        raise_alone(_refused(location, "it is malformed"))
     if not location or target.scheme not in ("http", "https") or not target.hostname:
         raise _refused(location, "expected a URL of http or https")
     if target.scheme == "http" and urlsplit(url).scheme == "https":

@@ -25,6 +25,7 @@ from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockNotFoundError, InvalidCIDError, ReadOnlyStoreError
 from ipldstore.limits import GATEWAY_SECONDS, MAX_IPFS_BLOCK_BYTES
 from ipldstore.transfer import Copied, copy_root
+from ipldstore.urls import show_url
 
 DEFAULT_GATEWAYS = ("https://trustless-gateway.link",)
 DEFAULT_TIMEOUT = GATEWAY_SECONDS
@@ -167,7 +168,7 @@ class GatewayCAStore(VerifiedCAStore):
         """
         if isinstance(name, str) and name.startswith(("ipns://", "/ipns/")):
             raise InvalidCIDError(
-                f"{name!r} is a name that a gateway would have to be believed about: "
+                f"{show_url(name)!r} is a name that a gateway would have to be believed about: "
                 "resolve it with an IPFS node, or use the CID"
             )
         return super().resolve(name)

@@ -6,10 +6,10 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from ipldstore.backends.http import Auth
-from ipldstore.errors import BackendError
+from ipldstore.errors import BackendError, raise_alone
 from ipldstore.urls import show_address
 
 DEFAULT_URL = "http://127.0.0.1:5001"
@@ -71,9 +71,9 @@ def parse_address(address: str) -> Address:
         parts = urlsplit(address)
         _ = parts.port
     except ValueError:
-        raise _malformed(f"host or port of {show_address(address)!r}") from None
+        raise_alone(_malformed(f"host or port of {show_address(address)!r}"))
     host_is_plain = parts.hostname and not re.search(r"\s", parts.netloc)
-    if parts.scheme not in ("http", "https") or not host_is_plain or parts.query or parts.fragment:
+    if parts.scheme not in ("http", "https") or not host_is_plain or _has_more(parts):
         host = urlsplit(show_address(address)).hostname
         raise _malformed(f"scheme {parts.scheme!r}, host {host!r}")
     auth = None
@@ -82,6 +82,11 @@ def parse_address(address: str) -> Address:
     host = parts.netloc.rpartition("@")[2]
     path = parts.path.rstrip("/").removesuffix("/api/v0")
     return Address(urlunsplit((parts.scheme, host, path, "", "")), auth)
+
+
+def _has_more(parts: SplitResult) -> bool:
+    """Whether a URL has what has no place in it; a user in its path is a mistake in the host."""
+    return bool(parts.query or parts.fragment or "@" in parts.path)
 
 
 def _url_of_multiaddr(address: str) -> str:

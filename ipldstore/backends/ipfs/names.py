@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ipldstore.backends.ipfs.rpc import KuboRPC, expect
 from ipldstore.cid import CIDLike, Link, as_link, parse_text, to_text
 from ipldstore.errors import BackendError, InvalidCIDError
+from ipldstore.urls import show_url
 
 OWN_KEY = "self"
 """The key that every node has, whose name is the node's own identifier."""
@@ -96,13 +97,15 @@ def resolve_name(rpc: KuboRPC, name: str) -> Link:
     prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
     bare = name.removeprefix(prefix or "").removesuffix("/")
     if prefix is None or not bare or "/" in bare:
-        raise InvalidCIDError(f"expected a name such as ipns://k51... without a path, not {name!r}")
+        raise InvalidCIDError(
+            f"expected a name such as ipns://k51... without a path, not {show_url(name)!r}"
+        )
     path = str(rpc.call_json("name/resolve", f"/ipns/{bare}").get("Path"))
     try:
         return parse_text(path.removeprefix("/ipfs/").removesuffix("/"))
     except InvalidCIDError:
         raise BackendError(
-            f"IPFS node {rpc.url}: {name!r} points at {path[:200]!r}, expected /ipfs/CID"
+            f"IPFS node {rpc.url}: {show_url(name)!r} points at {path[:200]!r}, expected /ipfs/CID"
         ) from None
 
 

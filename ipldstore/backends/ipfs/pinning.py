@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ipldstore.backends.ipfs.rpc import KuboRPC, expect, expect_cid
 from ipldstore.cid import CIDLike, Link, as_link, to_text
-from ipldstore.errors import BackendError
+from ipldstore.errors import BackendError, raise_alone
 from ipldstore.limits import LONG_SECONDS, MAX_PINS
 from ipldstore.urls import secrets_in, without_secrets
 
@@ -209,7 +209,7 @@ class Pins:
             self._rpc.call("pin/remote/service/add", service, url, token)
         except BackendError as error:
             text = without_secrets(str(error), (token, *secrets_in(url)))
-            raise BackendError(text, retryable=error.retryable) from None
+            raise_alone(BackendError(text, retryable=error.retryable))
 
     def remove_service(self, service: str) -> None:
         """Have the node forget a service; what it pinned stays."""

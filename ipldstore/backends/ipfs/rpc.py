@@ -21,6 +21,7 @@ from ipldstore.backends.http import (
     Reply,
     authorization,
     check_busy,
+    without_sent,
 )
 from ipldstore.backends.ipfs.address import find_address
 from ipldstore.backends.retries import DEFAULT_RETRIES, Retries, TransientError
@@ -33,7 +34,6 @@ from ipldstore.limits import (
     MAX_NODE_ANSWER_BYTES,
     STREAM_SECONDS,
 )
-from ipldstore.urls import without_secrets
 
 Option: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
 
@@ -261,7 +261,8 @@ class KuboRPC:
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            raise BackendError(f"{self._name(command)}: expected JSON, not {line[:80]!r}")
+            found = self._clean(line[: 4 * MAX_MESSAGE_LENGTH].decode(errors="replace"))[:80]
+            raise BackendError(f"{self._name(command)}: expected JSON, not {found!r}")
         if value.get("Type") == "error" and "Message" in value:
             self._fail(command, str(value["Message"]))
         return value
@@ -279,8 +280,12 @@ class KuboRPC:
             f"{name}: HTTP status {reply.status}: expected the RPC API of an IPFS node there"
         )
 
+    def _clean(self, message: str) -> str:
+        """Return what the node says without what it was sent to let us in."""
+        return without_sent(message[: 4 * MAX_MESSAGE_LENGTH], self._headers)
+
     def _fail(self, command: str, message: str) -> None:
-        text = f"{self._name(command)}: {without_secrets(message[:MAX_MESSAGE_LENGTH])}"
+        text = f"{self._name(command)}: {self._clean(message)[:MAX_MESSAGE_LENGTH]}"
         if "ipld: could not find" in message or "block was not found locally" in message:
             raise BlockNotFoundError(text)
         if "context deadline exceeded" in message:

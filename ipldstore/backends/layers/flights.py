@@ -7,10 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from ipldstore.cid import Link
+from ipldstore.errors import ReentrantCallError
 from ipldstore.locks import Guard
 
 _Answer: TypeAlias = bytes | Exception | None
-"""What came of a flight; None if whoever was fetching was cancelled or interrupted."""
+"""What came of a flight; None if whoever was fetching was cancelled, interrupted or refused.
+
+Only a signal handler or finalizer is refused, in the middle of a call of its own thread.
+"""
 
 
 class _Flight:
@@ -82,6 +86,8 @@ class Flights:
         answer: _Answer = None
         try:
             answer = await fetch(key[1])
+        except ReentrantCallError:
+            raise
         except Exception as error:
             answer = error
             raise
@@ -98,6 +104,8 @@ class Flights:
 def _fetched(fetch: Callable[[Link], bytes], cid: Link) -> _Answer:
     try:
         return fetch(cid)
+    except ReentrantCallError:
+        raise
     except Exception as error:
         return error
 

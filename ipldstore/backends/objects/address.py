@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ipldstore.errors import BackendError
+from ipldstore.errors import BackendError, raise_alone
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -91,9 +91,8 @@ def open_store(
     except (BaseError, ValueError, TypeError, OSError) as error:
         # what obstore says may repeat a value of the configuration
         kind, names = type(error).__name__, sorted(config or {})
-        raise BackendError(
-            f"cannot open {url!r} ({kind}): check the URL, and the values for {names}"
-        ) from None
+        why = f"cannot open {url!r} ({kind}): check the URL, and the values for {names}"
+        raise_alone(BackendError(why))
     return store
 
 
@@ -104,7 +103,7 @@ def _check_url(url: str) -> None:
         parts = urlsplit(url)
         has_secret = "@" in url or parts.query or parts.fragment
     except ValueError:
-        raise BackendError(f"the URL of an object store is malformed: {expected}") from None
+        raise_alone(BackendError(f"the URL of an object store is malformed: {expected}"))
     if has_secret:
         raise BackendError(
             "the URL of an object store carries a user, a password, a signature or other "

@@ -24,6 +24,7 @@ from ipldstore.errors import (
     CorruptBlockError,
     LimitExceededError,
     ReentrantCallError,
+    raise_alone,
 )
 from ipldstore.limits import MAX_BLOCK_BYTES
 from ipldstore.locks import Turns
@@ -179,7 +180,7 @@ class ObjectCAStore(ContentAddressableStore):
             path = self._path(cid)
             return self._in_turn(lambda: self._get(cid, path))
         except Exception as error:
-            raise self._error("read", cid, error) from None
+            raise_alone(self._error("read", cid, error))
 
     async def get_raw_async(self, cid: Link) -> bytes:
         if (data := self._buffer.get(cid)) is not None:
@@ -262,7 +263,7 @@ class ObjectCAStore(ContentAddressableStore):
                         yield StoredBlock(cid, found["size"])
         except Exception as error:
             what = f"cannot list the blocks in {self!r}"
-            raise backend_error(what, error, self._secrets) from None
+            raise_alone(backend_error(what, error, self._secrets))
 
     def flush(self) -> None:
         self._buffer.flush()
@@ -318,7 +319,7 @@ class ObjectCAStore(ContentAddressableStore):
         try:
             self._in_turn(lambda: self._put_or_mend(cid, path, data))
         except Exception as error:
-            raise self._error("keep", cid, error, may_be_missing=False) from None
+            raise_alone(self._error("keep", cid, error, may_be_missing=False))
 
     def _put_or_mend(self, cid: Link, path: str, data: bytes) -> None:
         if not self._create(path, data) and not self._holds(cid, path, data):

@@ -57,7 +57,7 @@ def import_(
     from ipldstore.cli.archive import STANDARD_STREAM, import_archive
     from ipldstore.cli.output import show
 
-    if file == STANDARD_STREAM and sys.stdin.isatty():
+    if file == STANDARD_STREAM and sys.stdin is not None and sys.stdin.isatty():
         raise typer.BadParameter(
             "an archive does not come from a terminal: name a FILE, or pipe it"
         )
