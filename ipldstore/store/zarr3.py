@@ -196,7 +196,15 @@ class IPLDStore(HierarchyMapping, Store):
             entry = make_entry(self.backend, segments[-1], data)
         else:
             entry = await asyncio.to_thread(make_entry, self.backend, segments[-1], data)
-        await self._run(self._insert, segments, entry)
+        if self._works_inline or self._inserts_at_once(segments):
+            self._insert(segments, entry)
+        else:
+            await asyncio.to_thread(self._insert, segments, entry)
+
+    def _inserts_at_once(self, segments: Sequence[str]) -> bool:
+        """Whether to set an entry takes no waiting, neither for blocks nor for another thread."""
+        state = self._state
+        return not state.lock.is_taken and state.tree.peek(segments)[0]
 
     def _prepare(self, key: str, value: Buffer) -> tuple[list[str], bytes]:
         self._check_writable()

@@ -243,6 +243,7 @@ def test_second_interrupt_leaves_a_sound_archive(tmp_path, monkeypatch, goes_on)
 def test_put_of_a_process_whose_signal_handler_forked(tmp_path, monkeypatch):
     def fork(name, opened):
         monkeypatch.setattr(directory_module, "_create", create)
+        os.makedirs(os.path.dirname(name), exist_ok=True)
         child = os.fork()
         if child:
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

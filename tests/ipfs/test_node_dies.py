@@ -47,6 +47,8 @@ def check_all_is_there(store, node, root):
         assert dict(IPLDStore(other, root=root)) == dict(IPLDStore(store.backend, root=root))
 
 
+# one of the failed write's tasks may set a chunk just after the array was removed
+@pytest.mark.filterwarnings("ignore:Object at a is not recognized")
 @pytest.mark.parametrize("buffer_bytes", [32 << 20, 1 << 20, 0])
 def test_node_dies_during_to_zarr(start_node, buffer_bytes):
     node = start_node(offline=True)

@@ -342,7 +342,7 @@ def test_the_groups_of_very_many_take_bounded_memory(monkeypatch):
     for _ in range(40):
         cid = backend.put({"0" * 500: cid, "1" * 500: cid})
     monkeypatch.setattr(outline_module, "MAX_OUTLINE_BYTES", 1_000_000)
-    with pytest.raises(LimitExceededError, match="1000000 bytes"):
+    with pytest.raises(LimitExceededError, match=r"more than 1\.0 MB"):
         outline(HierarchyMapping(backend, root=cid), max_nodes=1_000_000)
 
 
