@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class TransientError(BackendError):
-    """A retryable `BackendError` of a node or gateway: trying again in a moment may succeed.
+    """A retryable fault of a node or gateway: trying again in a moment may succeed.
 
     It comes after the attempts that the block store makes by itself; ``except BackendError``
     catches it.
