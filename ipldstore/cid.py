@@ -343,7 +343,7 @@ def _fill_registries() -> list[object]:
         # one whose package is not installed fails later, where it is asked for
         with suppress(KeyError, ImportError):
             function = multihash.get(name)
-            function.implementation  # noqa: B018
+            _ = function.implementation
             functions.append(function)
     for base in multibase.table():
         with suppress(KeyError, ValueError, ImportError):

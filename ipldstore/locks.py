@@ -85,14 +85,10 @@ class Guard:
             If this thread is inside already.
         """
         lock = self._lock
+        # what `threading.Condition` asks its lock, too: there is no public way to ask who holds it
         if lock._is_owned():  # type: ignore[attr-defined]
             raise ReentrantCallError(_REENTRANT)
         return lock
-
-    @property
-    def is_entered(self) -> bool:
-        """Whether this thread is inside."""
-        return self._lock._is_owned()  # type: ignore[attr-defined, no-any-return]
 
     @property
     def is_taken(self) -> bool:

@@ -57,6 +57,10 @@ class Content(NamedTuple):
     stored: int
     is_exact: bool
 
+    def check_held(self) -> None:
+        """Raise `LimitExceededError` if there are more than `MAX_HELD_KEYS` keys."""
+        _check_keys(self.files, _counted(self.blocks, "blocks"))
+
     def check(
         self, max_files: int | None = None, max_bytes: int | None = None, *, parts: str = "files"
     ) -> None:
@@ -174,10 +178,14 @@ def check_held(top: CIDLike | Directory, load: Load) -> None:
     walk.visit(top)
     times = walk.count_ways()
     keys = sum(times[name] * node.values for name, node in walk.nodes.items())
+    _check_keys(keys, f"directories in {_counted(len(walk.sizes), 'blocks')}")
+
+
+def _check_keys(keys: int, where: str) -> None:
     if keys > MAX_HELD_KEYS:
         raise LimitExceededError(
-            f"directories in {_counted(len(walk.sizes), 'blocks')} stand for "
-            f"{_counted(keys, 'keys')}, expected at most {MAX_HELD_KEYS:,}; {TAKE_A_PART}"
+            f"{where} stand for {_counted(keys, 'keys')}, expected at most {MAX_HELD_KEYS:,}; "
+            f"{TAKE_A_PART}"
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError, IPLDStoreError
 from ipldstore.limits import MAX_HELD_KEYS
-from ipldstore.store.expansion import check_held, measure
+from ipldstore.store.expansion import measure
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.values import Cut, is_canonical, make_entry, read_value
 from ipldstore.tree.documents import Document
@@ -117,8 +117,9 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
         self._check_writable()
         with self._state.lock():
             tree = self._state.tree
-            check_held(tree.top, self.backend.get_block)
-            measure(self.backend, tree.top).check(max_files, max_bytes, parts="keys")
+            content = measure(self.backend, tree.top)
+            content.check_held()
+            content.check(max_files, max_bytes, parts="keys")
             others = [
                 (key, entry)
                 for key, entry in tree.iter_entries(max_keys=MAX_HELD_KEYS)

@@ -96,11 +96,7 @@ class State:
             raise ReadOnlyStoreError(_DETACHED)
 
     def _make_tree(self, root: Link | None) -> Tree:
-        return Tree(
-            self.backend.get_block,
-            root,
-            cache_bytes=self.cache_bytes,
-        )
+        return Tree(self.backend.get_block, root, cache_bytes=self.cache_bytes)
 
     def _note_change(self, segments: Sequence[str]) -> None:
         self._is_writer = True
