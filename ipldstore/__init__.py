@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ipldstore.backends.objects.store import ObjectCAStore
     from ipldstore.backends.sqlite import SQLiteCAStore
     from ipldstore.cid import Link
+    from ipldstore.cidobject import CID
     from ipldstore.compression import CompressionCheck, check_compression
     from ipldstore.contentstore import ContentAddressableStore, StoredBlock
     from ipldstore.copying import copy
@@ -77,6 +78,7 @@ _ERRORS = (
     "UnfrozenChangesWarning",
 )
 _HOMES = {
+    "CID": "ipldstore.cidobject",
     "Change": "ipldstore.store.diff",
     "CompressionCheck": "ipldstore.compression",
     "ContentAddressableStore": "ipldstore.contentstore",
@@ -111,6 +113,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CID",
     "BackendError",
     "BlockNotFoundError",
     "BlockStoreNotFoundError",

@@ -29,7 +29,9 @@ from ipldstore.urls import show_url
 if TYPE_CHECKING:
     from _thread import RLock as RLockType
 
-    from multiformats import CID
+    import multiformats
+
+    from ipldstore.cidobject import CID
 
 CODECS = {"raw": 0x55, "dag-pb": 0x70, "dag-cbor": 0x71}
 RAW, DAG_PB, DAG_CBOR = CODECS.values()
@@ -55,7 +57,7 @@ class Link(bytes):
         return f"Link('{to_text(self)}')"
 
 
-CIDLike: TypeAlias = "str | bytes | CID"
+CIDLike: TypeAlias = "str | bytes | multiformats.CID"
 
 
 class Parts(NamedTuple):
@@ -301,20 +303,10 @@ def as_link(cid: CIDLike) -> Link:
 
 
 def to_cid(link: bytes) -> CID:
-    """Build the ``multiformats.CID`` of a binary CID.
+    """Build the CID object of a binary CID; errors as in `CID`."""
+    from ipldstore.cidobject import CID
 
-    Raises
-    ------
-    InvalidCIDError
-        If its codec or hash function is not in the multicodec table of that package.
-    """
-    with using_multiformats():
-        from multiformats import CID
-
-        try:
-            return CID.decode(bytes(link)).set(base="base32")
-        except (KeyError, ValueError) as error:
-            raise InvalidCIDError(f"multiformats cannot express {to_text(link)}: {error}") from None
+    return CID(link)
 
 
 _multiformats = Guard()

@@ -27,7 +27,7 @@ from ipldstore.limits import MAX_CBOR_BYTES
 from ipldstore.urls import show_url
 
 if TYPE_CHECKING:
-    from multiformats import CID
+    from ipldstore.cidobject import CID
 
 
 class StoredBlock(NamedTuple):
@@ -376,7 +376,7 @@ class ContentAddressableStore(ABC):
 
         Returns
         -------
-        multiformats.CID
+        CID
             The block's CID.
 
         Raises

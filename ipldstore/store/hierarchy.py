@@ -20,9 +20,8 @@ from ipldstore.tree.tree import DEFAULT_CACHE_BYTES
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from multiformats import CID
-
     from ipldstore.backends.ipfs.store import IPFSStore
+    from ipldstore.cidobject import CID
     from ipldstore.store.publish import Published
 
 _READ_ONLY = "store was opened in read-only mode and does not support writing"
@@ -301,7 +300,7 @@ class Hierarchy:
 
         Returns
         -------
-        multiformats.CID
+        CID
             The root.
 
         Raises
@@ -348,7 +347,7 @@ class Hierarchy:
 
         Returns
         -------
-        multiformats.CID
+        CID
             The directory's CID.
 
         Raises

@@ -15,7 +15,7 @@ from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import split_key, split_path
 
 if TYPE_CHECKING:
-    from multiformats import CID
+    from ipldstore.cidobject import CID
 
 
 _MISSING: Final = object()

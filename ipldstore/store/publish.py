@@ -15,7 +15,7 @@ from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.transfer import Copied, Progress, copy_root
 
 if TYPE_CHECKING:
-    from multiformats import CID
+    from ipldstore.cidobject import CID
 
 
 class Published(NamedTuple):
@@ -23,7 +23,7 @@ class Published(NamedTuple):
 
     Attributes
     ----------
-    root : multiformats.CID
+    root : CID
         What was published.
     name : str or None
         The name of the pin that was asked for.

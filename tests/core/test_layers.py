@@ -8,7 +8,7 @@ import pytest
 import ipldstore
 
 LAYERS = [
-    {"errors", "cid", "limits", "locks", "urls", "version"},
+    {"errors", "cid", "cidobject", "limits", "locks", "urls", "version"},
     {"dagcbor", "unixfs", "car", "dag", "jsontext", "tree"},
     {"contentstore"},
     {"backends", "transfer"},
