@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 
 def ask(shell: str, *words: str) -> set[str]:
     """Ask for completions as the script for a shell does, and return those."""

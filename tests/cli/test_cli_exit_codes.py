@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT, write_files
 
+pytestmark = pytest.mark.once
+
 CHUNK_BYTES = 24
 
 

@@ -24,7 +24,10 @@ PROGRAM = [sys.executable, "-m", "ipldstore"]
 CHUNKS = 24
 DEADLINE = 30
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to one process there")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to one process there"),
+]
 
 
 @pytest.fixture(autouse=True)

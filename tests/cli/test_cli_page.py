@@ -11,6 +11,8 @@ import typer
 
 from ipldstore.cli.app import app
 
+pytestmark = pytest.mark.once
+
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 TEXT = (REFERENCE / "command-line.md").read_text(encoding="utf-8")
 SECTION = re.compile(r"^### `ipldstore ([^`]+)`\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)

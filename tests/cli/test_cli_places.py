@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from zarr_folders import CLASSIC_FILES, CLASSIC_ROOT, CONSOLIDATED_ROOT, read_files, write_files
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(autouse=True)
 def stored(call: Any, consolidated: Path, classic: Path) -> None:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 from zarr_folders import CLASSIC_FILES, CLASSIC_ROOT, write_files
 
+pytestmark = pytest.mark.once
+
 PROGRAM = [sys.executable, "-m", "ipldstore"]
 pty = pytest.importorskip("pty")
 

@@ -12,6 +12,8 @@ from targets import TARGETS, run
 
 from ipldstore.cid import as_link
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_seeds_are_accepted(target):

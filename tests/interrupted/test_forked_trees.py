@@ -11,6 +11,8 @@ from operations import BEFORE, delete, delete_what_was_alone, freeze, normalize,
 
 from ipldstore import IPLDStore
 
+pytestmark = pytest.mark.once
+
 SCRIPT = Path(__file__).with_name("fork_tree_script.py")
 
 

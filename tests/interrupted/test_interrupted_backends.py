@@ -31,6 +31,7 @@ TRIED = 1 << 30 if os.environ.get("IPLDSTORE_EVERY_POINT") else 25
 WITHIN = PACKAGE, contextlib.__file__
 
 pytestmark = [
+    pytest.mark.once,
     # Python closes a file object that an interrupt loses, and says so
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     # what is raised in a finalizer goes no further than that

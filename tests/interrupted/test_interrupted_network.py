@@ -12,6 +12,8 @@ import pytest
 from ipldstore.backends.http import HTTPClient
 from tests.interrupts import PACKAGE, count_points, interrupt_at
 
+pytestmark = pytest.mark.once
+
 DEADLINE = 30
 WITHIN = PACKAGE, contextlib.__file__
 

@@ -22,6 +22,8 @@ from small_pages import shrink
 
 from ipldstore import BackendError, IPLDStore, MappingCAStore, ReentrantCallError
 
+pytestmark = pytest.mark.once
+
 TRIED = 1 << 30 if os.environ.get("IPLDSTORE_EVERY_POINT") else 25
 """How many of the points of a call are tried, evenly spread."""
 

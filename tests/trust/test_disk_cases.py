@@ -11,6 +11,8 @@ from ipldstore.backends.directory import DirectoryCAStore
 from ipldstore.backends.sqlite import SQLiteCAStore
 from ipldstore.cid import make_link
 
+pytestmark = pytest.mark.once
+
 DATA = b"a block whose bytes can be found in any file " * 30
 CID = make_link(DATA)
 OTHER = b"what the link leads to"

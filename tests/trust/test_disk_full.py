@@ -14,6 +14,8 @@ from power_script import FIRST, KINDS, THIRD, make_archive, open_blocks
 from ipldstore import BackendError, IPLDStore, MappingCAStore
 from ipldstore.cid import make_link
 
+pytestmark = pytest.mark.once
+
 LARGE = os.environ.get("IPLDSTORE_EVERY_CUT") == "1"
 FAULTS = ("signal=KILL", "error=EIO", "error=ENOSPC")
 BIG = b"more than is left on the disk " * 20_000

@@ -10,6 +10,8 @@ from power_writer import PROCESSES, values_of
 
 from ipldstore import BackendError, IPLDStore
 
+pytestmark = pytest.mark.once
+
 SCRIPT = Path(__file__).with_name("power_writer.py")
 
 

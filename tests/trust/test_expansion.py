@@ -15,6 +15,8 @@ from ipldstore.store.expansion import Content, check_held, measure
 from ipldstore.store.plain import write_plain
 from ipldstore.views.outline import outline
 
+pytestmark = pytest.mark.once
+
 MIB = 1 << 20
 
 

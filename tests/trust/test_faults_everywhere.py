@@ -31,6 +31,8 @@ from ipldstore.testing import (
     randomly,
 )
 
+pytestmark = pytest.mark.once
+
 ON_ZARR_2 = zarr.__version__.startswith("2.")
 ERRORS = {
     "busy": BackendError("the server is busy", retryable=True),

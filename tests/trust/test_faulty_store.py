@@ -32,6 +32,8 @@ from ipldstore.testing import (
     randomly,
 )
 
+pytestmark = pytest.mark.once
+
 DEADLINE = 30
 STORES = {
     "mapping": lambda folder: MappingCAStore(),

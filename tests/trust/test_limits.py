@@ -3,8 +3,12 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 import ipldstore
 from ipldstore import limits
+
+pytestmark = pytest.mark.once
 
 PACKAGE = Path(ipldstore.__file__).parent
 DOCUMENT = PACKAGE.parent / "docs" / "security.md"

@@ -13,6 +13,8 @@ from power_model import Cut, files_after, iter_more_cuts, iter_plain_cuts
 from power_recorder import record
 from power_script import KINDS
 
+pytestmark = pytest.mark.once
+
 SCRIPT = Path(__file__).with_name("power_script.py")
 LARGE = os.environ.get("IPLDSTORE_EVERY_CUT") == "1"
 CUTS = 3000 if LARGE else 80

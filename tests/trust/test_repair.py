@@ -23,6 +23,8 @@ from ipldstore import (
 from ipldstore.cid import as_link
 from ipldstore.testing import Fail, FaultyStore, FlipBit, Lose, at
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def sound():

@@ -34,6 +34,8 @@ from ipldstore.references import car_reference_fs, references
 from ipldstore.registry import BlockStoreURLError
 from ipldstore.urls import secrets_in, show_address, show_url, without_secrets
 
+pytestmark = pytest.mark.once
+
 SECRET = "s3cr3t-pw"
 CID = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"
 

@@ -18,6 +18,8 @@ from ipldstore import (
 )
 from ipldstore.testing import IDENTITY_HELLO, Fail, FaultyStore, Stall, at
 
+pytestmark = pytest.mark.once
+
 DEADLINE = 30
 CHUNK = "bafkreidmq73ig4nsrfkha7v3skx647gp7n2mn5y6zd7krkmm6yiefckylm"
 SEGMENTS = 128

@@ -18,6 +18,8 @@ from ipldstore import (
     verify,
 )
 
+pytestmark = pytest.mark.once
+
 
 def object_store(folder):
     obstore = pytest.importorskip("obstore")

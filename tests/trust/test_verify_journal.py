@@ -10,6 +10,8 @@ from hierarchy_blocks import VALUES, CountingStore, Made, fill
 from ipldstore import DirectoryCAStore, IPLDStore, MappingCAStore, info, verify
 from ipldstore.verifying import JournalError
 
+pytestmark = pytest.mark.once
+
 CHUNK = "bafkreidmq73ig4nsrfkha7v3skx647gp7n2mn5y6zd7krkmm6yiefckylm"
 
 

@@ -5,6 +5,8 @@ from hierarchy_blocks import Made
 
 from ipldstore import InvalidNodeError, IPLDStore, IPLDStoreError, verify
 
+pytestmark = pytest.mark.once
+
 SEGMENTS = 128
 
 

@@ -2,11 +2,14 @@
 
 from hashlib import sha256
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipldstore import IPLDStore, IPLDStoreError, MappingCAStore, info, verify
 from ipldstore.cid import as_link
+
+pytestmark = pytest.mark.once
 
 SEGMENTS = st.sampled_from(["a", "b", "0", "1.2", "10", "x" * 900, "ü"])
 KEYS = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)
