@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from ipldstore.backends.paths import local_path
 from ipldstore.car import CarReader, write_car
 from ipldstore.cid import Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
@@ -20,6 +22,9 @@ from ipldstore.tree.encode import Encoder
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.pages import Load
 from ipldstore.tree.tree import Tree
+from ipldstore.urls import show_url
+
+_DESCRIPTOR = re.compile(r"(?:/dev|/proc/self)/fd/(\d+)|/dev/(stdin|stdout|stderr)")
 
 Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO"
 
@@ -31,6 +36,7 @@ def export(
     *,
     since: Link | None = None,
     path: str = "",
+    overwrite: bool = False,
 ) -> bytes | int:
     """Write the DAG under a root as a CARv1 archive; see `Hierarchy.to_car`."""
     load: Load = backend.get_block
@@ -43,9 +49,17 @@ def export(
         write_car(buffer, root, blocks)
         return buffer.getvalue()
     if isinstance(destination, str | os.PathLike):
-        with _opened_for_writing(Path(destination)) as file:
+        with _opened_for_writing(destination, overwrite=overwrite) as file:
             return write_car(file, root, blocks)
+    _check_stream(destination, "write", "wb")
     return write_car(destination, root, blocks)
+
+
+def _check_stream(stream: object, method: str, mode: str) -> None:
+    if isinstance(stream, io.TextIOBase):
+        raise TypeError(f"expected a binary stream, not one of text: open it with mode={mode!r}")
+    if not hasattr(stream, method):
+        raise TypeError(f"expected a path or a binary stream, not {type(stream).__name__}")
 
 
 def _iter_blocks(root: Link, load: Load, held: set[Link]) -> Iterator[tuple[Link, bytes]]:
@@ -72,33 +86,82 @@ def _extract(root: Link, path: str, backend: ContentAddressableStore) -> tuple[L
     return top, lambda link: made[link] if link in made else backend.get_block(link)
 
 
-def _opened_for_writing(path: Path) -> AbstractContextManager[BinaryIO]:
-    """Open a path to write to; a pipe or a device must not be replaced by a file."""
-    if path.exists() and not path.is_file():
-        return open(path, "wb")
-    return _appearing(path.resolve())
+def _opened_for_writing(
+    destination: str | os.PathLike[str], *, overwrite: bool
+) -> AbstractContextManager[BinaryIO]:
+    local_path(destination)
+    return open_stream(destination) or _appearing(Path(destination).resolve(), overwrite=overwrite)
+
+
+def open_stream(path: str | os.PathLike[str]) -> BinaryIO | None:
+    """Open a pipe or a device to write to, or what is open already, such as ``/dev/stdout``.
+
+    Returns
+    -------
+    BinaryIO or None
+        None for a path of anything else. A stream must not be replaced by a file.
+    """
+    name = os.fspath(path)
+    if (found := _DESCRIPTOR.fullmatch(name)) is not None:
+        number = found[1] or ("stdin", "stdout", "stderr").index(found[2])
+        return open(os.dup(int(number)), "wb")
+    if os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name):
+        return open(name, "wb")
+    return None
 
 
 @contextmanager
-def _appearing(path: Path) -> Iterator[BinaryIO]:
+def _appearing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     """Open a file that gets its name only when it was written to its end."""
+    check_place(path, overwrite=overwrite)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with open(temporary, "xb") as file:
+        with _made(temporary, path) as file:
             yield file
+        check_place(path, overwrite=overwrite)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def load(backend: ContentAddressableStore, source: Source) -> Link:
+def check_place(path: Path, *, overwrite: bool) -> None:
+    """Raise `OSError` if no file can be made at a path.
+
+    Raises
+    ------
+    FileExistsError
+        If there is one, and it is not to be written over.
+    IsADirectoryError, NotADirectoryError, FileNotFoundError
+        If there is a folder, or none to put it in.
+    """
+    shown, folder = repr(show_url(str(path))), repr(show_url(str(path.parent)))
+    if path.is_dir():
+        raise IsADirectoryError(f"{shown} is a folder, expected the name of a file")
+    if os.path.lexists(path) and not overwrite:
+        raise FileExistsError(
+            f"{shown} exists, and is written over with overwrite=True (of commands, --overwrite)"
+        )
+    if not path.absolute().parent.is_dir():
+        if os.path.lexists(path.parent):
+            raise NotADirectoryError(f"no folder to put {shown} in: {folder} is none")
+        raise FileNotFoundError(f"no folder to put {shown} in: {folder} is not there")
+
+
+def _made(temporary: Path, path: Path) -> BinaryIO:
+    try:
+        return open(temporary, "xb")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def load(backend: ContentAddressableStore, source: Source, *, allow_padding: bool = False) -> Link:
     """Keep the blocks of an archive and return its root, under which nothing is missing.
 
     Errors as in `Hierarchy.import_car`.
     """
     with _opened(source) as stream:
-        reader = CarReader(stream)
+        reader = CarReader(stream, allow_padding=allow_padding)
         if len(reader.roots) != 1:
             raise CarFormatError(f"archive with {len(reader.roots)} roots, expected one", offset=0)
         (root,) = reader.roots
@@ -115,12 +178,16 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
     if isinstance(source, bytes | bytearray | memoryview):
         yield io.BytesIO(source)
     elif isinstance(source, str | os.PathLike):
+        local_path(source)
         with open(source, "rb") as file:
-            yield file
-    elif hasattr(source, "read"):
-        yield source
+            try:
+                yield file
+            except CarFormatError as error:
+                error.add_note(f"in {os.fspath(source)!r}")
+                raise
     else:
-        raise TypeError(f"expected bytes, a path or a binary stream, not {type(source).__name__}")
+        _check_stream(source, "read", "rb")
+        yield source
 
 
 def _noted(reader: CarReader, arrived: set[Link]) -> Iterator[tuple[Link, bytes]]:

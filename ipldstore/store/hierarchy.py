@@ -255,6 +255,7 @@ class Hierarchy:
         *,
         since: CIDLike | None = None,
         path: str = "",
+        overwrite: bool = False,
     ) -> bytes | int:
         """Freeze, and write the whole hierarchy, or a part of it, as a CARv1 archive.
 
@@ -263,7 +264,8 @@ class Hierarchy:
         Parameters
         ----------
         destination
-            A path, which appears once the archive is complete, or a binary stream.
+            A path, which appears once the archive is complete, or a binary stream, also as the
+            path of a pipe or a device.
         since
             The root of what the other side has, such as an earlier version. Its blocks are left
             out: importing the archive where they are completes it. What lies under nodes that
@@ -271,6 +273,9 @@ class Hierarchy:
             place as well is sent again.
         path
             The group or array that becomes the archive's root, instead of the whole hierarchy.
+        overwrite
+            Whether a file that is there is written over, at once and not before the new one is
+            complete.
 
         Returns
         -------
@@ -283,12 +288,20 @@ class Hierarchy:
             If a block of the hierarchy, or the root block of `since`, cannot be had.
         InvalidKeyError
             If the path is malformed, or not that of a directory.
+        FileExistsError
+            If there is a file, and it is not to be written over.
+        OSError
+            If no file can be made there.
         """
         root = self._freeze()
         known = None if since is None else as_link(since)
-        return archive.export(self.backend, root, destination, since=known, path=path)
+        return archive.export(
+            self.backend, root, destination, since=known, path=path, overwrite=overwrite
+        )
 
-    def import_car(self, source: archive.Source, *, discard: bool = False) -> CID:
+    def import_car(
+        self, source: archive.Source, *, discard: bool = False, allow_padding: bool = False
+    ) -> CID:
         """Read a CAR archive, keep its blocks and open its root.
 
         Parameters
@@ -297,6 +310,8 @@ class Hierarchy:
             A CARv1 or CARv2 archive with one root: its bytes, its path, or a binary stream.
         discard
             Whether changes that are not frozen may be lost.
+        allow_padding
+            Whether zeros may follow the last section, as in archives that are padded for Filecoin.
 
         Returns
         -------
@@ -318,17 +333,21 @@ class Hierarchy:
         self._check_writable()
         if not discard:
             self._state.check_frozen()
-        root = archive.load(self.backend, source)
+        root = archive.load(self.backend, source, allow_padding=allow_padding)
         self._state.open_root(root, discard=discard)
         return to_cid(root)
 
     @classmethod
     def from_car(
-        cls, source: archive.Source, backend: ContentAddressableStore | None = None
+        cls,
+        source: archive.Source,
+        backend: ContentAddressableStore | None = None,
+        *,
+        allow_padding: bool = False,
     ) -> Self:
         """Make a store of a CAR archive; see `import_car`."""
         store = cls(backend)
-        store.import_car(source)
+        store.import_car(source, allow_padding=allow_padding)
         return store
 
     def to_unixfs(self, *, max_files: int | None = None, max_bytes: int | None = None) -> CID:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ipldstore.cid import Link
-from ipldstore.errors import InvalidKeyError, IPLDStoreError
+from ipldstore.errors import IPLDStoreError
 from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.store.expansion import measure
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.values import Cut, is_canonical, make_entry, read_value
 from ipldstore.tree.documents import Document
-from ipldstore.tree.keys import split_key, split_path
+from ipldstore.tree.keys import split_if_key, split_if_path, split_key
 
 if TYPE_CHECKING:
     from ipldstore.cidobject import CID
@@ -52,31 +52,41 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
 
     def __setitem__(self, key: str, value: bytes) -> None:
         self._check_writable()
-        segments = split_key(key)
-        data = value if isinstance(value, bytes) else memoryview(value).tobytes()
+        segments, data = split_key(key), self._to_bytes(key, value)
         self._insert(segments, make_entry(self.backend, segments[-1], data))
 
     def __delitem__(self, key: str) -> None:
-        self._check_writable()
-        if not self._state.remove(split_key(key)):
+        if not self._remove(key):
             raise KeyError(key)
+
+    def setdefault(self, key: str, default: Any = None) -> bytes:
+        """Return a key's value, or set it and return that if there is none.
+
+        One step under threads: of several that set the key at once the first one wins.
+        """
+        entry = self._find(key)
+        if entry is None:
+            self._check_writable()
+            segments, data = split_key(key), self._to_bytes(key, default)
+            new = make_entry(self.backend, segments[-1], data)
+            entry = self._state.insert_if_absent(segments, new)
+            if entry is new and isinstance(new, Link):
+                return data
+        return bytes(self._read(key, entry))
 
     def pop(self, key: str, default: Any = _MISSING) -> Any:
         """Remove a key and return its value, which is read first; one step under threads."""
         self._check_writable()
         while (entry := self._find(key)) is not None:
             value = bytes(self._read(key, entry))
-            if self._state.remove(split_key(key), entry):
+            if self._remove(key, entry):
                 return value
         if default is _MISSING:
             raise KeyError(key)
         return default
 
     def __contains__(self, key: object) -> bool:
-        try:
-            return isinstance(key, str) and self._find(key) is not None
-        except InvalidKeyError:
-            return False
+        return self._find(key) is not None
 
     def __iter__(self) -> Iterator[str]:
         return self._iter_keys([])
@@ -85,8 +95,7 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
         return sum(1 for _ in self)
 
     def __bool__(self) -> bool:
-        with self._state.lock():
-            return not self._state.tree.is_empty
+        return not self._is_empty("")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, HierarchyMapping):
@@ -104,7 +113,6 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
 
     def clear(self) -> None:
         """Remove every key, at once."""
-        self._check_writable()
         self._remove_directory("")
 
     def normalize(self, *, max_files: int | None = None, max_bytes: int | None = None) -> CID:
@@ -133,10 +141,32 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
             tree.touch_all()
         return self.freeze()
 
-    def _find(self, key: str) -> Link | Document | None:
-        segments = split_key(key)
+    def _to_bytes(self, key: str, value: Any) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        try:
+            return self._copy_buffer(value)
+        except (TypeError, ValueError, BufferError):
+            raise TypeError(
+                f"expected bytes for key {key!r}, or a buffer of them, not {type(value).__name__}"
+            ) from None
+
+    @staticmethod
+    def _copy_buffer(value: Any) -> bytes:
+        return memoryview(value).tobytes()
+
+    def _find(self, key: object) -> Link | Document | None:
+        segments = split_if_key(key)
+        if segments is None:
+            return None
         with self._state.lock():
             return self._state.tree.find(segments)
+
+    def _remove(self, key: object, entry: Link | Document | None = None) -> bool:
+        """Remove a value, if an entry is given only that one; False if it is not there."""
+        self._check_writable()
+        segments = split_if_key(key)
+        return segments is not None and self._state.remove(segments, entry)
 
     def _insert(self, segments: list[str], entry: Link | Document) -> None:
         self._state.insert(segments, entry)
@@ -167,10 +197,25 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
                 for key, entry in self._state.tree.iter_entries(max_keys=MAX_HELD_KEYS)
             }
 
+    def _is_empty(self, path: str) -> bool:
+        """Whether there is nothing below a path."""
+        segments = split_if_path(path)
+        if segments is None:
+            return True
+        with self._state.lock():
+            tree = self._state.tree
+            # but the root, no directory is empty
+            return tree.find_directory(segments) is None if segments else tree.is_empty
+
     def _list_directory(self, path: str) -> list[str]:
-        segments = split_path(path)
+        segments = split_if_path(path)
+        if segments is None:
+            return []
         with self._state.lock():
             return self._state.tree.list_directory(segments)
 
     def _remove_directory(self, path: str) -> None:
-        self._state.remove_directory(split_path(path))
+        self._check_writable()
+        segments = split_if_path(path)
+        if segments is not None:
+            self._state.remove_directory(segments)

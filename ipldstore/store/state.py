@@ -120,6 +120,19 @@ class State:
             self._written.note(segments, entry)
             self.tree.insert(segments, entry)
 
+    def insert_if_absent(self, segments: Sequence[str], entry: Link | Document) -> Link | Document:
+        """Set the entry of a value, whose blocks were put, if there is none; return what is there.
+
+        It is one step: of several threads that do so at once the first one wins.
+        """
+        with self.lock():
+            present = self.tree.find(segments)
+            if present is not None:
+                return present
+            self._written.note(segments, entry)
+            self.tree.insert(segments, entry)
+            return entry
+
     def remove(self, segments: Sequence[str], entry: Link | Document | None = None) -> bool:
         """Remove a value, if an entry is given only that one; False if it is not there."""
         with self.lock():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeGuard, TypeVar
 
 from ipldstore.cid import DAG_CBOR, RAW, Link, as_link, codec_of, identity_data
 from ipldstore.contentstore import ContentAddressableStore
@@ -56,11 +56,16 @@ def read_value(
     if isinstance(entry, Document):
         return _part(entry.to_json(), cut)
     block = backend.get_block(entry)
-    if codec_of(entry) not in (RAW, DAG_CBOR):
-        node = decode_file(entry, block)
-        start, stop = (0, node.size) if cut is None else cut(node.size)
-        return read_content(node, backend.get_block, start, stop)
+    if is_file(entry):
+        file = decode_file(entry, block)
+        start, stop = (0, file.size) if cut is None else cut(file.size)
+        return read_content(file, backend.get_block, start, stop)
     return content_of(entry, block, cut)
+
+
+def is_file(entry: Link | Document) -> TypeGuard[Link]:
+    """Whether a value is kept as a file of several blocks."""
+    return isinstance(entry, Link) and codec_of(entry) not in (RAW, DAG_CBOR)
 
 
 def content_of(entry: Link, block: bytes, cut: Cut | None) -> bytes | memoryview:
@@ -86,10 +91,9 @@ def is_canonical(backend: ContentAddressableStore, name: str, entry: Link) -> bo
 def value_size(backend: ContentAddressableStore, entry: Link | Document) -> int:
     """Return the size of a value in bytes, loading what that needs; errors as `read_value`."""
     if isinstance(entry, Link):
-        codec = codec_of(entry)
-        if codec == RAW and (size := backend.size_of(entry)) is not None:
+        if codec_of(entry) == RAW and (size := backend.size_of(entry)) is not None:
             return size
-        if codec not in (RAW, DAG_CBOR):
+        if is_file(entry):
             return decode_file(entry, backend.get_block(entry)).size
     return len(read_value(backend, entry))
 

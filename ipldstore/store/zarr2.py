@@ -9,11 +9,14 @@ from numcodecs.compat import ensure_bytes
 from zarr.storage import Store
 from zarr.util import normalize_storage_path
 
+from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError
 from ipldstore.store.expansion import check_held
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.store.values import value_size
-from ipldstore.tree.keys import split_key, split_path
+from ipldstore.store.values import make_entry, value_size
+from ipldstore.tree.documents import Document
+from ipldstore.tree.keys import METADATA_NAMES, split_if_path, split_key, split_path
+from ipldstore.tree.tree import Tree
 
 
 class IPLDStore(HierarchyMapping, Store):
@@ -24,8 +27,7 @@ class IPLDStore(HierarchyMapping, Store):
     `HierarchyMapping`.
     """
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, ensure_bytes(value))
+    _copy_buffer = staticmethod(ensure_bytes)
 
     def getitems(self, keys: Sequence[str], *, contexts: Mapping[str, Any]) -> dict[str, bytes]:
         """Return the values of those keys that are there."""
@@ -39,42 +41,67 @@ class IPLDStore(HierarchyMapping, Store):
     def is_erasable(self) -> bool:
         return not self.read_only
 
-    def listdir(self, path: str = "") -> list[str]:
+    def listdir(self, path: str | None = "") -> list[str]:
         """List the names in a directory."""
-        return sorted(self._list_directory(path))
+        return sorted(self._list_directory(_normalize(path)))
 
-    def rmdir(self, path: str = "") -> None:
+    def rmdir(self, path: str | None = "") -> None:
         """Remove a directory and all in it."""
-        self._check_writable()
-        self._remove_directory(path)
+        self._remove_directory(_normalize(path))
 
     def rename(self, src_path: str, dst_path: str) -> None:
-        """Move a directory and all in it to where nothing is yet, without reading the values."""
+        """Move a value, or a directory and all in it, to where nothing is yet.
+
+        Values are not read, but for one that becomes a metadata document or was one.
+        """
         self._check_writable()
-        source, destination = normalize_storage_path(src_path), normalize_storage_path(dst_path)
+        source, destination = _normalize(src_path), _normalize(dst_path)
+        goal = split_path(destination)
         with self._state.lock():
             tree = self._state.copy_tree()
-            if tree.find_directory(split_path(destination)) is not None:
+            if tree.find_directory(goal) is not None or tree.find(goal) is not None:
                 raise InvalidKeyError(f"cannot rename {source!r}: {destination!r} exists")
-            directory = tree.find_directory(split_path(source))
-            if directory is None:
+            moved = self._entries_at(tree, source)
+            if not moved:
                 raise KeyError(source)
-            check_held(directory, self.backend.get_block)
-            moved = list(tree.iter_entries(split_path(source)))
-            for key, entry in moved:
-                tree.insert(split_key(f"{destination}/{key}"), entry)
-            for key, _ in moved:
-                tree.remove(split_key(f"{source}/{key}"))
-            self._state.adopt(tree, {f"{destination}/{key}": entry for key, entry in moved})
+            if "" in moved and _is_metadata(source) != _is_metadata(destination):
+                data = self._read(source, moved[""])
+                moved[""] = make_entry(self.backend, goal[-1], data)
+            for rest, entry in moved.items():
+                tree.insert(split_key(destination + rest), entry)
+            for rest in moved:
+                tree.remove(split_key(source + rest))
+            self._state.adopt(tree, {destination + rest: entry for rest, entry in moved.items()})
 
-    def getsize(self, path: str = "") -> int:
+    def _entries_at(self, tree: Tree, path: str) -> dict[str, Link | Document]:
+        """Return the values at or below a path, by what comes after it in their keys."""
+        segments = split_if_path(path)
+        directory = None if segments is None else tree.find_directory(segments)
+        if directory is not None:
+            check_held(directory, self.backend.get_block)
+            return {f"/{key}": entry for key, entry in tree.iter_entries(segments)}
+        entry = tree.find(segments) if segments else None
+        return {} if entry is None else {"": entry}
+
+    def getsize(self, path: str | None = "") -> int:
         """Return the size of a value, or of the values right in a directory, in bytes."""
-        if path and path in self:
+        path = _normalize(path)
+        if path in self:
             return self._size(path)
-        names = self._list_directory(path)
-        keys = [f"{path}/{name}" if path else name for name in names]
-        return sum(self._size(key) for key in keys)
+        return sum(self._size(f"{path}/{name}".lstrip("/")) for name in self._list_directory(path))
 
     def _size(self, key: str) -> int:
         entry = self._find(key)
         return 0 if entry is None else value_size(self.backend, entry)
+
+
+def _normalize(path: str | None) -> str:
+    """Write a path as zarr does; one that zarr refuses is that of nothing."""
+    try:
+        return normalize_storage_path(path)
+    except ValueError:
+        return path
+
+
+def _is_metadata(key: str) -> bool:
+    return key.rpartition("/")[2] in METADATA_NAMES

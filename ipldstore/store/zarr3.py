@@ -4,46 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import (
+    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
-    Generator,
     Iterable,
     Iterator,
     Sequence,
 )
-from itertools import islice
-from typing import Any, TypeVar, overload
+from itertools import chain, islice
+from typing import Any, Final, TypeVar, overload
 
-from zarr.abc.store import (
-    ByteRequest,
-    OffsetByteRequest,
-    RangeByteRequest,
-    Store,
-    SuffixByteRequest,
-)
-from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+import zarr
+from zarr.abc.store import ByteRequest, Store
+from zarr.core.buffer import Buffer, BufferPrototype
 
-from ipldstore.cid import DAG_PB, Link, codec_of
-from ipldstore.errors import InvalidKeyError, IPLDStoreError
-from ipldstore.store.async_values import make_entry_async, read_value_async
+from ipldstore.cid import Link
+from ipldstore.errors import IPLDStoreError
+from ipldstore.store.async_values import AsTheyEnd, is_quick, make_entry_on_loop, read_on_loop
+from ipldstore.store.awaitables import AwaitableBytes, Done
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.store.values import Cut, make_entry, value_size
+from ipldstore.store.ranges import JOINED_BYTES, as_buffer, as_cut, plan_parts, read_parts
+from ipldstore.store.values import make_entry, value_size
 from ipldstore.tree.documents import Document
-from ipldstore.tree.keys import split_key
+from ipldstore.tree.keys import METADATA_NAMES, split_if_key, split_key
 
 Default = TypeVar("Default")
 Result = TypeVar("Result")
 
 _KEYS_AT_ONCE = 1000
-
-
-class _Done:
-    """Awaitable result of work that is done already."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        return
-        yield
+_UNREAD = "parts of a value could not be read"
+_MISSING: Final[Any] = object()
 
 
 class IPLDStore(HierarchyMapping, Store):
@@ -59,18 +50,19 @@ class IPLDStore(HierarchyMapping, Store):
     @overload  # type: ignore[override]
     def get(self, key: str) -> bytes | None: ...
     @overload
+    def get(self, key: str, default: BufferPrototype) -> Awaitable[Buffer | None]: ...
+    @overload
     def get(
-        self,
-        key: str,
-        default: BufferPrototype,
-        byte_range: ByteRequest | None = None,
+        self, key: str, default: BufferPrototype | None, byte_range: ByteRequest | None
     ) -> Awaitable[Buffer | None]: ...
+    @overload
+    def get(self, key: str, *, byte_range: ByteRequest | None) -> Awaitable[Buffer | None]: ...
     @overload
     def get(
         self,
         key: str,
         *,
-        prototype: BufferPrototype,
+        prototype: BufferPrototype | None,
         byte_range: ByteRequest | None = None,
     ) -> Awaitable[Buffer | None]: ...
     @overload
@@ -80,25 +72,33 @@ class IPLDStore(HierarchyMapping, Store):
         self,
         key: str,
         default: Any = None,
-        byte_range: ByteRequest | None = None,
+        byte_range: ByteRequest | None = _MISSING,
         *,
-        prototype: BufferPrototype | None = None,
+        prototype: BufferPrototype | None = _MISSING,
     ) -> Any:
         """Return a value: of the mapping at once, or for zarr to be awaited.
 
-        ``get(key, default=None)`` is the mapping's and returns ``bytes``; ``get(key, prototype,
-        byte_range=None)`` is zarr's.
+        ``get(key, default=None)`` is the mapping's and returns ``bytes``; those of a metadata
+        name may also be awaited, as code does that knows zarr's stores only. With ``prototype``
+        or ``byte_range``, by name or as a third argument and whatever they are, or with a buffer
+        prototype in second place, it is zarr's; without a prototype it takes zarr's default.
         """
-        if isinstance(default, BufferPrototype):
+        if prototype is _MISSING:
+            if byte_range is _MISSING and not isinstance(default, BufferPrototype):
+                return self._get_at_once(key, default)
             prototype = default
-        if prototype is not None:
-            return self._get(key, prototype, byte_range)
-        return HierarchyMapping.get(self, key, default)
+        return self._get(key, prototype, None if byte_range is _MISSING else byte_range)
+
+    def _get_at_once(self, key: str, default: Any) -> Any:
+        value = HierarchyMapping.get(self, key, default)
+        if value is default or key.rpartition("/")[2] not in METADATA_NAMES:
+            return value
+        return AwaitableBytes(value)
 
     def clear(self) -> Awaitable[None]:  # type: ignore[override]
         """Remove every key, at once; the result may be awaited, as zarr does."""
         HierarchyMapping.clear(self)
-        return _Done()
+        return Done()
 
     def close(self) -> None:
         HierarchyMapping.close(self)
@@ -121,29 +121,18 @@ class IPLDStore(HierarchyMapping, Store):
         return self.backend.inline_limit > 0
 
     async def _get(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None
+        self, key: str, prototype: BufferPrototype | None, byte_range: ByteRequest | None
     ) -> Buffer | None:
         await self._ensure_open()
         entry = await self._find_async(key)
         if entry is None:
             return None
-        cut = _cut(byte_range)
-        if self._is_quick(entry):
-            data = self._read(key, entry, cut)
-        elif self._works_inline:
-            data = await asyncio.to_thread(self._read, key, entry, cut)
-        else:
-            data = await self._read_async(key, entry, cut)
-        return prototype.buffer.from_bytes(data)
-
-    async def _read_async(
-        self, key: str, entry: Link | Document, cut: Cut | None
-    ) -> bytes | memoryview:
         try:
-            return await read_value_async(self.backend, entry, cut)
+            data = await read_on_loop(self.backend, entry, as_cut(byte_range))
         except IPLDStoreError as error:
             error.add_note(f"while reading key {key!r}")
             raise
+        return as_buffer(prototype, data)
 
     @property
     def _works_inline(self) -> bool:
@@ -159,52 +148,116 @@ class IPLDStore(HierarchyMapping, Store):
     async def _find_async(self, key: str) -> Link | Document | None:
         if self._works_inline:
             return self._find(key)
-        is_loaded, entry = self._state.tree.peek(split_key(key))
+        segments = split_if_key(key)
+        if segments is None:
+            return None
+        is_loaded, entry = self._state.tree.peek(segments)
         return entry if is_loaded else await asyncio.to_thread(self._find, key)
 
-    def _is_quick(self, entry: Link | Document) -> bool:
-        """Whether reading a value is so quick that the event loop may do it itself."""
-        if isinstance(entry, Document):
-            return True
-        limit = self.backend.inline_limit
-        if not limit or codec_of(entry) == DAG_PB:
-            return False
-        size = self.backend.size_of(entry)
-        return size is not None and size <= limit
+    async def _get_many(
+        self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
+    ) -> AsyncGenerator[tuple[str, Buffer | None], None]:
+        """Read values and parts of values for zarr, several at a time, each as it comes."""
+
+        async def get(
+            key: str, prototype: BufferPrototype, byte_range: ByteRequest | None
+        ) -> tuple[str, Buffer | None]:
+            return key, await self._get(key, prototype, byte_range)
+
+        works = (get(*request) for request in requests)
+        async with AsTheyEnd(works, _concurrency()) as found:
+            async for each in found:
+                yield each
 
     async def get_partial_values(
         self,
         prototype: BufferPrototype,
         key_ranges: Iterable[tuple[str, ByteRequest | None]],
     ) -> list[Buffer | None]:
-        return await asyncio.gather(
-            *(self._get(key, prototype, byte_range) for key, byte_range in key_ranges)
-        )
+        wanted = list(key_ranges)
+        places: dict[str, list[int]] = {}
+        for place, (key, _) in enumerate(wanted):
+            places.setdefault(key, []).append(place)
+        found: list[Buffer | None] = [None] * len(wanted)
 
-    async def exists(self, key: str) -> bool:
+        async def read(key: str) -> None:
+            entry = await self._find_async(key)
+            if entry is not None:
+                ranges = [wanted[place][1] for place in places[key]]
+                works = await plan_parts(self.backend, key, entry, ranges, prototype)
+                for index, part in chain.from_iterable(await asyncio.gather(*works)):
+                    found[places[key][index]] = part
+
+        await self._ensure_open()
+        async with AsTheyEnd(map(read, places), _concurrency()) as done:
+            async for _ in done:
+                pass
+        return found
+
+    async def get_ranges(
+        self,
+        key: str,
+        byte_ranges: Sequence[ByteRequest | None],
+        *,
+        prototype: BufferPrototype,
+        max_concurrency: int = 10,
+        max_gap_bytes: int = 1 << 20,
+        max_coalesced_bytes: int = JOINED_BYTES,
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        """Read several parts of a value for zarr.
+
+        The key is looked up once, and a block in which several of the parts lie is read once:
+        it has to be read as a whole, to be verified.
+
+        Parameters
+        ----------
+        key, byte_ranges, prototype
+            What to read; None among the ranges stands for the whole value.
+        max_concurrency
+            How many runs of joined parts are read at once.
+        max_gap_bytes
+            Not needed: parts are joined if there is no block between them that none needs.
+        max_coalesced_bytes
+            How long a run of joined parts may be; its last block is read as a whole.
+
+        Yields
+        ------
+        list of tuple of int and Buffer
+            The parts that were read at once, each with its place in `byte_ranges`, as they come.
+
+        Raises
+        ------
+        BaseExceptionGroup
+            With the error, such as `FileNotFoundError` if there is no such key.
+        """
+        if not byte_ranges:
+            return
+        await self._ensure_open()
         try:
-            return await self._find_async(key) is not None
-        except InvalidKeyError:
-            return False
+            entry = await self._find_async(key)
+            if entry is None:
+                raise FileNotFoundError(key)
+            works = await plan_parts(
+                self.backend, key, entry, byte_ranges, prototype, max_coalesced_bytes
+            )
+            async with AsTheyEnd(works, max_concurrency) as found:
+                async for parts in found:
+                    yield parts
+        except Exception as error:
+            raise BaseExceptionGroup(_UNREAD, [error]) from None
 
     async def set(self, key: str, value: Buffer) -> None:
         await self._ensure_open()
         segments, data = self._prepare(key, value)
-        if not self._works_inline:
-            entry = await make_entry_async(self.backend, segments[-1], data)
-        elif len(data) <= self.backend.inline_limit:
-            entry = make_entry(self.backend, segments[-1], data)
-        else:
-            entry = await asyncio.to_thread(make_entry, self.backend, segments[-1], data)
-        if self._works_inline or self._inserts_at_once(segments):
-            self._insert(segments, entry)
-        else:
-            await asyncio.to_thread(self._insert, segments, entry)
+        entry = await make_entry_on_loop(self.backend, segments[-1], data)
+        await self._insert_async(self._insert, segments, entry)
 
-    def _inserts_at_once(self, segments: Sequence[str]) -> bool:
-        """Whether to set an entry takes no waiting, neither for blocks nor for another thread."""
-        state = self._state
-        return not state.lock.is_taken and state.tree.peek(segments)[0]
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        await self._ensure_open()
+        segments, data = self._prepare(key, value)
+        if await self._find_async(key) is None:
+            entry = await make_entry_on_loop(self.backend, segments[-1], data)
+            await self._insert_async(self._state.insert_if_absent, segments, entry)
 
     def _prepare(self, key: str, value: Buffer) -> tuple[list[str], bytes]:
         self._check_writable()
@@ -212,20 +265,33 @@ class IPLDStore(HierarchyMapping, Store):
             raise TypeError(f"expected a zarr Buffer for key {key!r}, not {type(value).__name__}")
         return split_key(key), value.as_buffer_like()  # type: ignore[return-value]
 
-    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
-        self._check_writable()
-        if not await self.exists(key):
-            await self.set(key, value)
+    async def _insert_async(
+        self,
+        insert: Callable[[list[str], Link | Document], object],
+        segments: list[str],
+        entry: Link | Document,
+    ) -> None:
+        if self._works_inline or self._inserts_at_once(segments):
+            insert(segments, entry)
+        else:
+            await asyncio.to_thread(insert, segments, entry)
+
+    def _inserts_at_once(self, segments: Sequence[str]) -> bool:
+        """Whether to set an entry takes no waiting, neither for blocks nor for another thread."""
+        state = self._state
+        return not state.lock.is_taken and state.tree.peek(segments)[0]
 
     async def delete(self, key: str) -> None:
         await self._run(self.delete_sync, key)
 
     async def delete_dir(self, prefix: str) -> None:
-        self._check_writable()
         await self._run(self._remove_directory, prefix)
 
+    async def exists(self, key: str) -> bool:
+        return await self._find_async(key) is not None
+
     async def is_empty(self, prefix: str) -> bool:
-        return not await self._run(self._list_directory, prefix)
+        return await self._run(self._is_empty, prefix)
 
     async def list(self) -> AsyncIterator[str]:
         async for key in self._iter_keys_async([]):
@@ -239,6 +305,8 @@ class IPLDStore(HierarchyMapping, Store):
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         folder, slash, start = prefix.rpartition("/")
+        if slash and split_if_key(folder) is None:
+            return
         for name in await self._run(self._list_directory, folder):
             if name.startswith(start):
                 path = f"{folder}{slash}{name}"
@@ -256,6 +324,8 @@ class IPLDStore(HierarchyMapping, Store):
         entry = await self._find_async(key)
         if entry is None:
             raise FileNotFoundError(key)
+        if is_quick(self.backend, entry):
+            return value_size(self.backend, entry)
         return await asyncio.to_thread(value_size, self.backend, entry)
 
     def get_sync(
@@ -269,8 +339,24 @@ class IPLDStore(HierarchyMapping, Store):
         entry = self._find(key)
         if entry is None:
             return None
-        prototype = prototype or default_buffer_prototype()
-        return prototype.buffer.from_bytes(self._read(key, entry, _cut(byte_range)))
+        return as_buffer(prototype, self._read(key, entry, as_cut(byte_range)))
+
+    def get_ranges_sync(
+        self,
+        key: str,
+        byte_ranges: Sequence[ByteRequest | None],
+        *,
+        prototype: BufferPrototype,
+        max_gap_bytes: int = 1 << 20,
+        max_coalesced_bytes: int = JOINED_BYTES,
+    ) -> Sequence[tuple[int, Buffer | None]]:
+        """Read several parts of a value for zarr without an event loop; see `get_ranges`."""
+        if not byte_ranges:
+            return []
+        entry = self._find(key)
+        if entry is None:
+            raise BaseExceptionGroup(_UNREAD, [FileNotFoundError(key)])
+        return read_parts(self.backend, key, entry, byte_ranges, prototype, max_coalesced_bytes)
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Set a value for zarr without an event loop."""
@@ -279,8 +365,7 @@ class IPLDStore(HierarchyMapping, Store):
 
     def delete_sync(self, key: str) -> None:
         """Delete a value, if it is there, for zarr without an event loop."""
-        self._check_writable()
-        self._state.remove(split_key(key))
+        self._remove(key)
 
 
 def _take(keys: Iterator[str]) -> list[str]:
@@ -288,13 +373,6 @@ def _take(keys: Iterator[str]) -> list[str]:
     return list(islice(keys, _KEYS_AT_ONCE))
 
 
-def _cut(byte_range: ByteRequest | None) -> Cut | None:
-    if byte_range is None:
-        return None
-    if isinstance(byte_range, RangeByteRequest):
-        return lambda size: (byte_range.start, min(byte_range.end, size))
-    if isinstance(byte_range, OffsetByteRequest):
-        return lambda size: (byte_range.offset, size)
-    if isinstance(byte_range, SuffixByteRequest):
-        return lambda size: (max(0, size - byte_range.suffix), size)
-    raise TypeError(f"Unexpected byte_range, got {byte_range!r}")
+def _concurrency() -> int | None:
+    limit: int | None = zarr.config.get("async.concurrency")
+    return limit

@@ -32,6 +32,14 @@ def split_key(key: str) -> list[str]:
     return segments
 
 
+def split_if_key(key: object) -> list[str] | None:
+    """Split what is asked for as a key; None if no key can be that, so that nothing is there."""
+    try:
+        return split_key(key)  # type: ignore[arg-type]
+    except InvalidKeyError:
+        return None
+
+
 def split_path(path: str) -> list[str]:
     """Split the path of a directory, which may be empty or end in a slash.
 
@@ -41,6 +49,14 @@ def split_path(path: str) -> list[str]:
         If the path breaks a rule of the format.
     """
     return split_key(path.rstrip("/")) if path.rstrip("/") else []
+
+
+def split_if_path(path: str) -> list[str] | None:
+    """Split what is asked for as the path of a directory; None if no directory can have it."""
+    try:
+        return split_path(path)
+    except InvalidKeyError:
+        return None
 
 
 def segments_fault(segments: Collection[str]) -> str | None:

@@ -19,7 +19,8 @@ from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, scan_entries
 from ipldstore.unixfs import decode_file
-from ipldstore.views.metadata import Metadata, Shape
+from ipldstore.views.cells import Shape
+from ipldstore.views.metadata import Metadata
 
 Place: TypeAlias = tuple[int, ...]
 SizeOf: TypeAlias = Callable[[Link | Document], int | None]

@@ -11,15 +11,22 @@ from ipldstore import dagcbor
 from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of
 from ipldstore.errors import CodecError, InvalidNodeError, LimitExceededError
 from ipldstore.jsontext import load_json
-from ipldstore.limits import MAX_DIMENSIONS, MAX_JSON_BYTES
+from ipldstore.limits import MAX_JSON_BYTES
 from ipldstore.tree.chunks import ChunkKeys, read_chunk_keys
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, is_value
 from ipldstore.tree.pages import Load, room_of
 from ipldstore.unixfs import decode_file, read_content
+from ipldstore.views.cells import (
+    CellShape,
+    Shape,
+    count_cells,
+    read_cell,
+    read_cells,
+    read_shape,
+)
 
 Kind: TypeAlias = Literal["group", "array", "directory"]
-Shape: TypeAlias = tuple[int, ...]
 
 _V2_TYPE = re.compile(r"[<|]([biufc])([0-9]{1,3})")
 _V2_TIME = re.compile(r"<([mM])8(\[[^\]]{1,20}\])?")
@@ -36,8 +43,10 @@ class Metadata:
         ``"group"``, ``"array"`` or ``"directory"``, which has no metadata.
     zarr_format : int or None
         2 or 3.
-    shape, chunk_shape, shard_shape : tuple of int or None
-        Of an array; the shard is None where it is not sharded.
+    shape : tuple of int or None
+        Of an array.
+    chunk_shape, shard_shape : tuple or None
+        Of its chunks, as `CellShape`; the shard is None where it is not sharded.
     dimensions : tuple of str or None, or None
         The names of the dimensions.
     dtype : str or None
@@ -53,8 +62,8 @@ class Metadata:
     kind: Kind = "directory"
     zarr_format: int | None = None
     shape: Shape | None = None
-    chunk_shape: Shape | None = None
-    shard_shape: Shape | None = None
+    chunk_shape: CellShape | None = None
+    shard_shape: CellShape | None = None
     dimensions: tuple[str | None, ...] | None = None
     dtype: str | None = None
     keys: ChunkKeys | None = None
@@ -64,10 +73,15 @@ class Metadata:
     @property
     def grid(self) -> Shape | None:
         """How many chunks, or shards, there are along each dimension."""
-        cell = self.shard_shape or self.chunk_shape
-        if self.shape is None or cell is None:
+        cells = self.stored_shape
+        if self.shape is None or cells is None:
             return None
-        return tuple(-(-size // step) for size, step in zip(self.shape, cell, strict=True))
+        return tuple(map(count_cells, self.shape, cells))
+
+    @property
+    def stored_shape(self) -> CellShape | None:
+        """The shape of what is stored under a key, a chunk or a shard."""
+        return self.shard_shape or self.chunk_shape
 
     @property
     def chunks_possible(self) -> int | None:
@@ -126,7 +140,7 @@ def _decode(entry: Link | Document, load: Load) -> Any:
 
 
 def _read_v2(document: dict[str, Any], attributes: dict[str, Any]) -> Metadata:
-    shape = _shape(document.get("shape"))
+    shape = read_shape(document.get("shape"))
     return Metadata(
         "array",
         2,
@@ -145,9 +159,8 @@ def _read_v3(document: dict[str, Any]) -> Metadata:
     attributes = attributes if isinstance(attributes, dict) else {}
     if document["node_type"] == "group":
         return Metadata("group", 3, attributes=attributes)
-    shape = _shape(document.get("shape"))
-    grid = _configuration(document.get("chunk_grid"), "regular")
-    outer = None if grid is None else read_cell(grid.get("chunk_shape"), shape)
+    shape = read_shape(document.get("shape"))
+    outer = _read_grid(document.get("chunk_grid"), shape)
     sharding = next(filter(None, map(_sharding, codecs_of(document))), None)
     inner = None if sharding is None else read_cell(sharding.get("chunk_shape"), shape)
     return Metadata(
@@ -162,6 +175,13 @@ def _read_v3(document: dict[str, Any]) -> Metadata:
         attributes=attributes,
         document=document,
     )
+
+
+def _read_grid(grid: Any, shape: Shape | None) -> CellShape | None:
+    if (regular := _configuration(grid, "regular")) is not None:
+        return read_cell(regular.get("chunk_shape"), shape)
+    rectilinear = _configuration(grid, "rectilinear")
+    return None if rectilinear is None else read_cells(rectilinear, shape)
 
 
 def codecs_of(configuration: dict[str, Any]) -> list[Any]:
@@ -180,24 +200,6 @@ def _configuration(part: Any, name: str) -> dict[str, Any] | None:
         return None
     configuration = part.get("configuration")
     return configuration if isinstance(configuration, dict) else {}
-
-
-def _is_size(number: Any) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
-
-
-def _shape(value: Any) -> Shape | None:
-    if not isinstance(value, list) or len(value) > MAX_DIMENSIONS or not all(map(_is_size, value)):
-        return None
-    return tuple(value)
-
-
-def read_cell(value: Any, shape: Shape | None) -> Shape | None:
-    """Read the shape of a chunk, whose sides are at least 1."""
-    cell = _shape(value)
-    if cell is None or shape is None or len(cell) != len(shape) or 0 in cell:
-        return None
-    return cell
 
 
 def _names(value: Any, shape: Shape | None) -> tuple[str | None, ...] | None:

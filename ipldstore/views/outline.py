@@ -24,8 +24,9 @@ from ipldstore.tree.decode import decode_directory, decode_stub
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, room_of, scan_entries
+from ipldstore.views.cells import CellShape, Shape
 from ipldstore.views.chunks import SizeOf, check_number, count_values, make_size_of, open_directory
-from ipldstore.views.metadata import Kind, Metadata, Shape, read_metadata
+from ipldstore.views.metadata import Kind, Metadata, read_metadata
 from ipldstore.views.words import size_text
 
 Result = TypeVar("Result")
@@ -38,6 +39,7 @@ MAX_ATTRIBUTES = 30
 MAX_TEXT_LENGTH = 200
 
 _OBJECT_BYTES = 400
+_LENGTH_BYTES = 128
 
 
 @dataclass(slots=True)
@@ -59,8 +61,10 @@ class Outline:
         The names of its dimensions.
     dtype : str or None
         Its type.
-    chunk_shape, shard_shape : tuple of int or None
-        The shape of its chunks, and of the shards that hold them if it is sharded.
+    chunk_shape, shard_shape : tuple or None
+        The shape of its chunks, and of the shards that hold them if it is sharded: for each
+        dimension an int or, in a rectilinear grid, the lengths in order, as tuples of a length
+        and how many chunks in a row have it.
     chunks_present, chunks_possible : int or None
         How many chunks are stored, and how many there can be; of a sharded array the shards.
     stored_bytes : int or None
@@ -85,8 +89,8 @@ class Outline:
     shape: Shape | None = None
     dimensions: tuple[str | None, ...] | None = None
     dtype: str | None = None
-    chunk_shape: Shape | None = None
-    shard_shape: Shape | None = None
+    chunk_shape: CellShape | None = None
+    shard_shape: CellShape | None = None
     chunks_present: int | None = None
     chunks_possible: int | None = None
     stored_bytes: int | None = None
@@ -99,7 +103,7 @@ class Outline:
         """Return all but the attributes as JSON data."""
         data = {name: getattr(self, name) for name in _PLAIN}
         for name in ("shape", "dimensions", "chunk_shape", "shard_shape"):
-            data[name] = None if data[name] is None else list(data[name])
+            data[name] = _as_list(data[name])
         data["children"] = [child.as_dict() for child in self.children]
         return data
 
@@ -110,6 +114,10 @@ class Outline:
             node = stack.pop()
             yield node
             stack.extend(reversed(node.children))
+
+
+def _as_list(value: Any) -> Any:
+    return list(map(_as_list, value)) if isinstance(value, tuple) else value
 
 
 _DESCRIBED = [
@@ -267,6 +275,10 @@ def iter_arrays(
             if number < MAX_DESCRIBED:
                 found.attributes = _preview(metadata.attributes or {})
             if metadata.kind == "array":
+                used += _LENGTH_BYTES * sum(
+                    len(side) for side in metadata.stored_shape or () if isinstance(side, tuple)
+                )
+                _check_used(used)
                 yield found, opened, metadata
                 continue
             for name, child in scan_entries(opened, load):

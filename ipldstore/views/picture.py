@@ -17,8 +17,9 @@ from ipldstore.store.diff import Hierarchy, diff
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory
+from ipldstore.views.cells import Shape
 from ipldstore.views.chunks import iter_values
-from ipldstore.views.metadata import Metadata, Shape, read_metadata
+from ipldstore.views.metadata import Metadata, read_metadata
 from ipldstore.views.outline import find_directory, look_into
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def _array(before: HierarchyMapping, after: HierarchyMapping, path: str) -> Arra
     grid = grids[0]
     if len({len(side) for side in grids}) == 1:
         grid = tuple(max(sizes) for sizes in zip(*grids, strict=True))
-    cells = {side.shard_shape or side.chunk_shape for side in (old, new) if side is not None}
+    cells = {side.stored_shape for side in (old, new) if side is not None}
     note = "" if len(cells) == 1 else "other chunk shape than before"
     names = next(filter(None, (side.dimensions for side in (new, old) if side is not None)), None)
     return ArrayChanges(path, ChunkGrid(grid), _dimension_names(names, grid), note)

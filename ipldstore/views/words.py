@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice, repeat, starmap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ipldstore.views.cells import CellShape, Runs
     from ipldstore.views.outline import Outline
 
 TIMES = "×"  # noqa: RUF001
+
+_MOST_LENGTHS = 4
 
 
 def printable(text: str, *, ascii_only: bool = False) -> str:
@@ -27,11 +31,24 @@ def type_text(node: Outline) -> str:
     return node.dtype or "unknown" if node.kind == "array" else node.kind
 
 
-def shape_text(shape: tuple[int, ...] | None, times: str = TIMES) -> str:
-    """Write a shape."""
+def shape_text(shape: CellShape | None, times: str = TIMES) -> str:
+    """Write a shape; lengths that vary as a sum, of which the middle is left out if it is long."""
     if shape is None:
         return "?"
-    return times.join(map(number_text, shape)) or "scalar"
+    return times.join(map(_side_text, shape)) or "scalar"
+
+
+def _side_text(side: int | Runs) -> str:
+    if isinstance(side, int):
+        return number_text(side)
+    first = list(islice(chain.from_iterable(starmap(repeat, side)), _MOST_LENGTHS + 1))
+    if len(first) == 1:
+        return number_text(first[0])
+    if len(first) > _MOST_LENGTHS:
+        texts = [*map(number_text, first[:2]), "...", number_text(side[-1][0])]
+    else:
+        texts = [*map(number_text, first)]
+    return f"({'+'.join(texts)})"
 
 
 def chunk_shape_text(node: Outline, times: str = TIMES) -> str:
@@ -49,6 +66,13 @@ def count_text(node: Outline) -> str:
     possible = "?" if node.chunks_possible is None else number_text(node.chunks_possible)
     shards = " shards" if node.shard_shape else ""
     return f"{number_text(node.chunks_present)}/{possible}{shards}"
+
+
+def filled_text(present: int | None, possible: int | None) -> str:
+    """Say how many are there of how many, such as ``0 of 8``, with ``?`` for what is unknown."""
+    return " of ".join(
+        "?" if number is None else number_text(number) for number in (present, possible)
+    )
 
 
 def number_text(number: int) -> str:

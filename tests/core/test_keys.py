@@ -83,28 +83,47 @@ def test_bad_keys(key):
     root = store.freeze()
     for use in (
         lambda: store.__setitem__(key, b""),
-        lambda: store.__getitem__(key),
-        lambda: store.__delitem__(key),
-        lambda: store.get(key),
-        lambda: store.pop(key, None),
         lambda: store.setdefault(key, b""),
         lambda: store.update({key: b""}),
     ):
         with pytest.raises(InvalidKeyError):
             use()
-    assert key not in store
+    check_absent(store, key)
     assert store.root_cid == root
     assert dict(store.items()) == {"x": b"value"}
 
 
-@pytest.mark.parametrize("key", [None, 1, b"a", ("a",)])
+def check_absent(store, key):
+    """Check that all that asks for a key, or deletes it, takes it as a dict takes one it lacks."""
+    for use in store.__getitem__, store.__delitem__, store.pop:
+        with pytest.raises(KeyError) as caught:
+            use(key)
+        assert caught.value.args == (key,)
+    missing = object()
+    assert store.get(key) is None
+    assert store.get(key, missing) is missing
+    assert store.pop(key, missing) is missing
+    assert key not in store
+    assert key not in store.keys()  # noqa: SIM118
+
+
+@pytest.mark.parametrize("key", [None, 1, b"x", ("x",)])
 def test_keys_are_text(key):
     store = IPLDStore()
-    with pytest.raises(InvalidKeyError, match="not a str"):
-        store[key] = b""
-    with pytest.raises(InvalidKeyError, match="not a str"):
-        store[key]
-    assert key not in store
+    store["x"] = b"value"
+    for use in lambda: store.__setitem__(key, b""), lambda: store.setdefault(key, b""):
+        with pytest.raises(InvalidKeyError, match="not a str"):
+            use()
+    check_absent(store, key)
+    assert dict(store) == {"x": b"value"}
+
+
+@pytest.mark.parametrize("key", ["x/y", "x/.zarray", "a", "a/b"])
+def test_what_is_blocked_by_others_is_absent_too(key):
+    store = IPLDStore()
+    store.update({"x": b"value", "a/b/c": b"value"})
+    check_absent(store, key)
+    assert dict(store) == {"x": b"value", "a/b/c": b"value"}
 
 
 def test_messages_name_the_key_and_the_limit():

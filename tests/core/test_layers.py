@@ -8,8 +8,8 @@ import pytest
 import ipldstore
 
 LAYERS = [
-    {"errors", "cid", "cidobject", "limits", "locks", "urls", "version"},
-    {"dagcbor", "unixfs", "car", "dag", "jsontext", "tree"},
+    {"errors", "cid", "cidobject", "cidtext", "limits", "locks", "urls", "version"},
+    {"dagcbor", "unixfs", "car", "dag", "jsontext", "magic", "tree"},
     {"contentstore"},
     {"backends", "transfer"},
     {"store", "views"},
@@ -20,11 +20,13 @@ LAYERS = [
         "distributed",
         "fsspec",
         "inventory",
+        "naming",
         "opening",
         "references",
         "registry",
         "testing",
         "verifying",
+        "zarrstores",
         "__main__",
     },
 ]

@@ -60,7 +60,7 @@ def test_a_backend_is_a_block_store(backend):
 def test_root_cid_is_none_while_changes_are_not_frozen(store):
     assert store.root_cid is None
     root = store.freeze()
-    assert type(root) is CID
+    assert isinstance(root, CID)
     assert str(root) == str(store.root_cid) == expected_root(CONTENT)
     store["b"] = b"x"
     assert store.root_cid is None
@@ -87,10 +87,15 @@ def test_equality(store):
     other["b"] = b"x"
     assert store != other
     assert store != CONTENT
+    assert store != dict(store)
+    assert dict(store) == CONTENT
     assert store != None  # noqa: E711
     elsewhere = IPLDStore()
     elsewhere.update(CONTENT)
     assert elsewhere != store
+    assert elsewhere.freeze() == store.freeze()
+    assert elsewhere != store
+    assert dict(elsewhere) == dict(store)
 
 
 def test_equality_of_folders(tmp_path):

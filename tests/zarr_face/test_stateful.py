@@ -1,6 +1,6 @@
 """The state machines that zarr-python gives to authors of stores, on two backends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -11,16 +11,25 @@ import pytest
 pytest.importorskip("zarr", minversion="3", reason="zarr.testing came with zarr-python 3")
 
 import hypothesis.strategies as st
+import zarr
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import rule, run_state_machine_as_test
+from zarr.core.buffer import cpu
 from zarr.testing.stateful import (
     MAX_BINARY_SIZE,
     ZarrHierarchyStateMachine,
     ZarrStoreStateMachine,
 )
+from zarr.testing.strategies import keys as zarr_keys
 from zarr.testing.strategies import node_names, np_array_and_chunks
 
-from ipldstore import ContentAddressableStore, DirectoryCAStore, IPLDStore, MappingCAStore
+from ipldstore import (
+    ContentAddressableStore,
+    DirectoryCAStore,
+    InvalidKeyError,
+    IPLDStore,
+    MappingCAStore,
+)
 from ipldstore.tree.keys import METADATA_NAMES
 
 MODEST = settings(
@@ -31,9 +40,6 @@ MODEST = settings(
 )
 
 
-# zarr itself excludes only one of the metadata names
-ordinary_names = node_names.filter(lambda name: name not in METADATA_NAMES)
-
 # zarr 3.1 draws the array with the rule, zarr 3.4 in it
 further_array_arguments = (
     {"array_and_chunks": np_array_and_chunks()}
@@ -42,43 +48,58 @@ further_array_arguments = (
 )
 
 
-@st.composite
-def prefix_free_keys(draw: st.DrawFn) -> str:
-    """Draw a key as zarr does, but none that is, or leads through, another or a metadata name.
+def can_be_set(key: str, others: Iterable[str]) -> bool:
+    """Whether the format has a place for a key that zarr's strategy draws, beside others.
 
-    A value and a directory cannot have the same name in this format: directories drawn here begin
-    with ``d`` and values with ``v``.
+    It has none for a name that would be a value and a directory at once, none below a metadata
+    document, and none for names that are very long or nested very deep.
     """
-    directories = draw(st.lists(node_names.map("d".__add__), max_size=4))
-    return "/".join([*directories, draw(node_names.map("v".__add__))])
+    *above, name = key.split("/")
+    return (
+        METADATA_NAMES.isdisjoint(above)
+        and max(map(len, [*above, name])) <= 1024
+        and len(above) < 128
+        and not any(other.startswith(f"{key}/") or key.startswith(f"{other}/") for other in others)
+    )
 
 
 class StoreMachine(ZarrStoreStateMachine):
-    """Zarr's machine; the rules differ from zarr's in the strategy that draws the keys only."""
+    """Zarr's machine with the keys that zarr draws.
 
-    @rule(key=prefix_free_keys(), data=st.binary(max_size=MAX_BINARY_SIZE))
+    To set one that the format has no place for is refused and changes nothing; all else that the
+    machine does with such a key is as zarr has it.
+    """
+
+    @rule(key=zarr_keys(), data=st.binary(max_size=MAX_BINARY_SIZE))
     def set(self, key: str, data: bytes) -> None:
-        super().set(key, data)
-
-    @rule(key=prefix_free_keys(), data=st.data())
-    def get_invalid_zarr_keys(self, key: str, data: st.DataObject) -> None:
-        super().get_invalid_zarr_keys(key, data)
-
-    @rule(key=prefix_free_keys())
-    def exists(self, key: str) -> None:
-        super().exists(key)
+        if can_be_set(key, self.model):
+            super().set(key, data)
+        else:
+            with pytest.raises(InvalidKeyError):
+                self.store.set(key, cpu.Buffer.from_bytes(data))
 
 
 class HierarchyMachine(ZarrHierarchyStateMachine):
-    """Zarr's machine; the rules differ from zarr's in the strategy that draws the names only."""
+    """Zarr's machine with the names that zarr draws.
 
-    @rule(name=ordinary_names, data=st.data())
+    It adds no nodes below an array, so that only a metadata name is refused, as that of a node.
+    """
+
+    @rule(name=node_names, data=st.data())
     def add_group(self, name: str, data: st.DataObject) -> None:
-        super().add_group(name, data)
+        if name in METADATA_NAMES:
+            with pytest.raises(InvalidKeyError):
+                zarr.group(store=self.store, path=name)
+        else:
+            super().add_group(name, data)
 
-    @rule(name=ordinary_names, data=st.data(), **further_array_arguments)
-    def add_array(self, **drawn: Any) -> None:
-        super().add_array(**drawn)
+    @rule(name=node_names, data=st.data(), **further_array_arguments)
+    def add_array(self, name: str, **drawn: Any) -> None:
+        if name in METADATA_NAMES:
+            with pytest.raises(InvalidKeyError):
+                zarr.create_array(self.store, name=name, shape=1, dtype="i1")
+        else:
+            super().add_array(name=name, **drawn)
 
 
 class FreezingStoreMachine(StoreMachine):

@@ -186,15 +186,21 @@ async def test_a_value_is_kept_as_it_was_when_set():
 
 
 @pytest.mark.parametrize("key", ["", "/a", "a//b", "a/../b", ".", "a\0b", "zarr.json/c"])
-async def test_a_bad_key_is_an_error_and_not_a_missing_chunk(key):
-    store = IPLDStore()
+async def test_a_key_that_cannot_be_is_not_there_and_cannot_be_set(backend, key):
+    store = IPLDStore(backend)
     with pytest.raises(InvalidKeyError):
         await store.set(key, buffer(b"chunk"))
     with pytest.raises(InvalidKeyError):
-        await store.get(key, PROTOTYPE)
+        await store.set_if_not_exists(key, buffer(b"chunk"))
     with pytest.raises(InvalidKeyError):
-        store.get_sync(key)
+        store.set_sync(key, buffer(b"chunk"))
+    assert await store.get(key, PROTOTYPE) is None
+    assert store.get_sync(key) is None
     assert not await store.exists(key)
+    with pytest.raises(FileNotFoundError):
+        await store.getsize(key)
+    with pytest.raises(ReadOnlyStoreError):
+        await store.with_read_only(True).delete(key)
 
 
 def test_views_share_what_is_written_and_frozen():

@@ -31,6 +31,7 @@ CONTENT = {
     "foobar/0": b"",
 }
 PATHS = ["", "foo", "foo/", "/foo/off", "foo/off/0.0", "fo", "foobar", "nowhere", "foo/2/x"]
+IMPOSSIBLE = [".zarray/x", "foo/.zgroup/x", "x" * 1025, "/".join("x" * 130), "a\0", "\ud800"]
 
 
 @pytest.fixture
@@ -53,31 +54,80 @@ def test_zarr_takes_it_as_a_store_of_its_own(store):
     assert zarr.open_group(store, mode="r").store is store
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, *IMPOSSIBLE], ids=ascii)
 def test_listdir(store, memory, path):
     assert listdir(store, path) == listdir(memory, path)
+    assert store.listdir(path) == memory.listdir(path)
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, *IMPOSSIBLE], ids=ascii)
 def test_getsize(store, memory, path):
     assert getsize(store, path) == getsize(memory, path)
+    assert store.getsize(path) == memory.getsize(path)
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_rmdir(store, memory, path):
+@pytest.mark.parametrize("path", [*PATHS, *IMPOSSIBLE], ids=ascii)
+@pytest.mark.parametrize("how", [rmdir, lambda store, path: store.rmdir(path)])
+def test_rmdir(store, memory, path, how):
     for each in store, memory:
-        rmdir(each, path)
+        how(each, path)
     assert dict(store) == dict(memory)
+
+
+@pytest.mark.parametrize("path", [None, "foo//off", "\\foo\\off\\"])
+def test_paths_are_written_as_zarr_writes_them(store, memory, path):
+    assert store.listdir(path) == memory.listdir(path)
+    assert store.getsize(path) == memory.getsize(path)
+    for each in store, memory:
+        each.rmdir(path)
+    assert dict(store) == dict(memory)
+
+
+@pytest.mark.parametrize("path", ["..", "foo/../foo", "foo/./off"])
+def test_a_path_that_zarr_refuses_is_that_of_nothing(store, path):
+    assert store.listdir(path) == []
+    assert store.getsize(path) == 0
+    store.rmdir(path)
+    with pytest.raises(KeyError):
+        store.rename(path, "new")
+    assert dict(store) == CONTENT
 
 
 @pytest.mark.parametrize(
     ("source", "destination"),
-    [("foo", "bar"), ("foo/off", "off"), ("foo", "deeper/foo"), ("/foo/", "fo/"), ("foobar", "z")],
+    [
+        *[("foo", "bar"), ("foo/off", "off"), ("foo", "deeper/foo"), ("/foo/", "fo/")],
+        *[("foobar", "z"), ("foo/2", "2"), ("foo/off/0.0", "foo/new/0.0"), ("foobar/0", "foo/3")],
+        *[(".zgroup", "foobar/.zgroup"), (".zgroup", "foobar/.zattrs"), (".zgroup", "plain")],
+    ],
 )
 def test_rename(store, memory, source, destination):
     for each in store, memory:
         rename(each, source, destination)
     assert dict(store) == dict(memory)
+    again = IPLDStore()
+    again.update(memory)
+    assert store.freeze() == again.freeze()
+
+
+def test_a_value_that_becomes_a_document_is_kept_as_one(store):
+    """What a metadata name holds is data in the tree, in whatever way it came there."""
+    store["json"] = b'{ "b": 1, "a": 2 }'
+    rename(store, "json", "foobar/.zattrs")
+    assert store["foobar/.zattrs"] == b'{"a":2,"b":1}'
+    again = IPLDStore()
+    again.update(store)
+    assert store.freeze() == again.freeze()
+
+
+@pytest.mark.parametrize("path", ["foo", "foo/off/0.0", "foobar/0"])
+def test_a_rename_reads_no_values(path):
+    store = IPLDStore(MappingCAStore({}))
+    store.update(CONTENT)
+    store.backend.mapping.clear()
+    rename(store, path, "new")
+    assert any(key.startswith("new") for key in store)
+    assert not any(key.startswith(path) and key[len(path) :][:1] in ("", "/") for key in store)
 
 
 def test_rename_into_itself(store):
@@ -92,6 +142,14 @@ def test_rename_into_itself(store):
     ("source", "destination", "error"),
     [
         ("nowhere", "bar", KeyError),
+        ("foo/3", "bar", KeyError),
+        (".zgroup/x", "bar", KeyError),
+        ("foo/2", "foobar/0", InvalidKeyError),
+        ("foo/2", "foo/off", InvalidKeyError),
+        ("foo/2", "foo/2", InvalidKeyError),
+        ("foo/2", "foo/2/x", InvalidKeyError),
+        ("foo/2", ".zattrs/x", InvalidKeyError),
+        ("foo", "foobar/0", InvalidKeyError),
         ("foo", "foobar", InvalidKeyError),
         ("foo/off", "foo/2/off", InvalidKeyError),
         ("foo", "", InvalidKeyError),
@@ -117,7 +175,7 @@ def test_move_of_a_group():
 
 
 def test_getitems_leaves_out_what_is_not_there(store):
-    keys = ["foo/2", "foo/3", "foo", ".zgroup"]
+    keys = ["foo/2", "foo/3", "foo", ".zgroup", *IMPOSSIBLE]
     expected = KVStore(dict(CONTENT)).getitems(keys, contexts={})
     assert (
         store.getitems(keys, contexts={})
@@ -166,6 +224,26 @@ def test_arrays_and_groups_as_on_zarrs_memory_store(separator):
     np.testing.assert_array_equal(opened["a/b"][:], groups[1]["a/b"][:])
     assert opened["a/b"].attrs["unité"] == "K"
     assert opened["scalar"][()] == 7
+
+
+def test_the_digest_of_an_array_is_that_of_what_the_store_gives():
+    digests = set()
+    for consolidated in False, True:
+        store = IPLDStore()
+        array = zarr.create((10, 10), chunks=(3, 10), dtype="i4", store=store, path="a")
+        array[:7] = 1
+        array.attrs["unit"] = "K"
+        if consolidated:
+            zarr.consolidate_metadata(store)
+        digests.add(array.hexdigest())
+        again = IPLDStore(store.backend, root=store.freeze())
+        digests.add(zarr.open_array(again, path="a").hexdigest())
+        # a store of zarr's that holds the same bytes
+        digests.add(zarr.open_array(KVStore(dict(store)), path="a").hexdigest())
+        digests.add(zarr.open_array(store, path="a").hexdigest("sha1"))
+    assert len(digests) == 1
+    array[0] = 2
+    assert array.hexdigest() not in digests
 
 
 def test_copy_all_from_another_store(memory):
