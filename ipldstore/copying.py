@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any, NamedTuple
+import os
+from contextlib import ExitStack
+from itertools import groupby
+from typing import Any
 
-from ipldstore.cid import CIDLike, Link
+from ipldstore.cid import CIDLike
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError
+from ipldstore.naming import read_name
 from ipldstore.store.expansion import measure
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.transfer import Copied, Moves, Progress, copy_root
 from ipldstore.tree.keys import METADATA_NAMES
-from ipldstore.unixfs import write_file
 from ipldstore.views.outline import look_into
+from ipldstore.zarrstores import PlainStore, open_zarr_store
 
 
 def copy(
@@ -30,17 +33,22 @@ def copy(
 
     Between block stores, blocks are copied as they are, see `copy_root`. Where a plain Zarr store
     takes part, keys and values are: what the target has already is compared and not written
-    again, so that a copy that was stopped is resumed by starting it again. Metadata comes after
-    all chunks, so that what is incomplete cannot be opened. Keys that only the target has stay.
+    again, so that a copy that was stopped is resumed by starting it again. Metadata comes before
+    the chunks, that of a group before what is below it, as some stores demand: a plain Zarr store
+    into which a copy was stopped can be opened, and lacks chunks. Keys that only the target has
+    stay.
 
     Parameters
     ----------
     source
-        An `IPLDStore`, a block store together with `root`, or any Zarr store: a
-        ``zarr.abc.store.Store`` or, as zarr-python 2 has them, a mapping of keys to bytes.
+        An `IPLDStore`, a block store together with `root`, or any Zarr store: one of zarr-python;
+        a mapping of keys to bytes; a group or array, of which what is at or below its path is
+        copied; or the path or URL of one, see `open_zarr_store`. Text may also name a root, whose
+        blocks are where ``IPLDSTORE_BLOCKS`` says, or a CAR file, see `ipldstore.open`.
     target
         An `IPLDStore`, which then has the root of what was copied; a block store; or any Zarr
-        store.
+        store. A path or URL is that of a plain Zarr store, a folder or a zip file, which is made;
+        `open_block_store` opens a block store.
     root
         What to copy from a block store.
     workers
@@ -62,6 +70,15 @@ def copy(
     ------
     TypeError
         If source or target is none of these, or the root is missing, or not wanted.
+    FileNotFoundError
+        If the source is not there.
+    FileExistsError
+        If the target is a zip file that exists.
+    InvalidKeyError
+        If the source is a path or URL that holds no Zarr metadata, or a key cannot be in an
+        `IPLDStore`.
+    ReadOnlyStoreError
+        If the target is not to be written to.
     BlockNotFoundError, CorruptBlockError
         If a block cannot be had.
     LimitExceededError
@@ -90,20 +107,32 @@ def copy(
             f"root= goes with a block store as the source, not with {type(source).__name__}; "
             "open_block_store(URL) opens one"
         )
-    if isinstance(source, HierarchyMapping) and isinstance(
-        target, HierarchyMapping | ContentAddressableStore
-    ):
-        return _copy_blocks(source, target, workers, progress)
-    if isinstance(target, ContentAddressableStore):
-        target = HierarchyMapping(target)
-    if isinstance(source, HierarchyMapping):
-        content = look_into(source, lambda top, _: measure(source.backend, top))
-        content.check(max_files, max_bytes)
-    with Moves(workers, progress) as moves:
-        _copy_values(_open_plain(source), _open_plain(target), moves)
-    if isinstance(target, HierarchyMapping):
-        target.freeze()
-    return moves.copied
+    with ExitStack() as stack:
+        if isinstance(source, str | os.PathLike) and _names_hierarchy(source):
+            from ipldstore.opening import open as open_hierarchy
+
+            source = stack.enter_context(open_hierarchy(source))
+        if isinstance(source, HierarchyMapping) and isinstance(
+            target, HierarchyMapping | ContentAddressableStore
+        ):
+            return _copy_blocks(source, target, workers, progress)
+        if isinstance(target, ContentAddressableStore):
+            target = HierarchyMapping(target)
+        if isinstance(source, HierarchyMapping):
+            content = look_into(source, lambda top, _: measure(source.backend, top))
+            content.check(max_files, max_bytes)
+        opened = stack.enter_context(open_zarr_store(source))
+        written = stack.enter_context(open_zarr_store(target, write=True))
+        moves = stack.enter_context(Moves(workers, progress))
+        _copy_values(opened, written, moves)
+        if isinstance(target, HierarchyMapping):
+            target.freeze()
+        return moves.copied
+
+
+def _names_hierarchy(what: str | os.PathLike[str]) -> bool:
+    name = read_name(what)
+    return name.root is not None or name.is_archive
 
 
 def _copy_blocks(
@@ -120,90 +149,8 @@ def _copy_blocks(
     return copied
 
 
-class _Plain(NamedTuple):
-    """A store of keys and values, told what to do without an event loop.
-
-    Attributes
-    ----------
-    iter_keys : callable
-        Iterates the keys.
-    get : callable
-        Returns the value of a key, None if there is none.
-    put : callable
-        Sets a value.
-    has_value : callable
-        Whether a key has exactly this value.
-    """
-
-    iter_keys: Callable[[], Iterable[str]]
-    get: Callable[[str], bytes | None]
-    put: Callable[[str, bytes], None]
-    has_value: Callable[[str, bytes], bool]
-
-
-def _open_plain(store: Any) -> _Plain:
-    if isinstance(store, HierarchyMapping):
-        return _plain_hierarchy(store)
-    if hasattr(store, "list_prefix") and not isinstance(store, MutableMapping):
-        return _plain_zarr3(store)
-    if isinstance(store, MutableMapping):
-        return _Plain(
-            iter_keys=lambda: list(store),
-            get=lambda key: _bytes(store.get(key)),
-            put=store.__setitem__,
-            has_value=lambda key, data: _bytes(store.get(key)) == data,
-        )
-    raise TypeError(
-        f"expected an IPLDStore, a block store, or a Zarr store, not {type(store).__name__}; "
-        "open_block_store(URL) opens a block store"
-    )
-
-
-def _bytes(value: Any) -> bytes | None:
-    return None if value is None else memoryview(value).tobytes()
-
-
-def _plain_hierarchy(store: HierarchyMapping) -> _Plain:
-    def has_value(key: str, data: bytes) -> bool:
-        entry = store._find(key)
-        if isinstance(entry, Link):
-            return entry == write_file(data, store.backend.make_cid)
-        return entry is not None and store[key] == data
-
-    return _Plain(
-        iter_keys=lambda: iter(store),
-        get=lambda key: HierarchyMapping.get(store, key),
-        put=lambda key, data: HierarchyMapping.__setitem__(store, key, data),
-        has_value=has_value,
-    )
-
-
-def _plain_zarr3(store: Any) -> _Plain:
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.core.sync import sync
-
-    prototype = default_buffer_prototype()
-
-    async def list_keys() -> list[str]:
-        return [key async for key in store.list()]
-
-    def get(key: str) -> bytes | None:
-        value: Any = sync(store.get(key, prototype))
-        return None if value is None else value.to_bytes()
-
-    def put(key: str, data: bytes) -> None:
-        sync(store.set(key, prototype.buffer.from_bytes(data)))
-
-    return _Plain(
-        iter_keys=lambda: sync(list_keys()),
-        get=get,
-        put=put,
-        has_value=lambda key, data: get(key) == data,
-    )
-
-
-def _copy_values(source: _Plain, target: _Plain, moves: Moves) -> None:
-    """Move chunks, then metadata."""
+def _copy_values(source: PlainStore, target: PlainStore, moves: Moves) -> None:
+    """Move documents, those of a group before those below it, then chunks."""
 
     def move(key: str) -> int | None:
         data = source.get(key)
@@ -214,13 +161,21 @@ def _copy_values(source: _Plain, target: _Plain, moves: Moves) -> None:
         target.put(key, data)
         return len(data)
 
-    metadata = []
-    for key in source.iter_keys():
-        if key.rpartition("/")[2] in METADATA_NAMES:
-            metadata.append(key)
-        else:
+    keys = source.list_keys()
+    documents = sorted(filter(_is_document, keys), key=_depth)
+    for _, level in groupby(documents, key=_depth):
+        for key in level:
+            moves.begin(move, key)
+        moves.finish()
+    for key in keys:
+        if not _is_document(key):
             moves.begin(move, key)
     moves.finish()
-    for key in metadata:
-        moves.begin(move, key)
-    moves.finish()
+
+
+def _is_document(key: str) -> bool:
+    return key.rpartition("/")[2] in METADATA_NAMES
+
+
+def _depth(key: str) -> int:
+    return key.count("/")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import NamedTuple, Self, TypeAlias
 
-from ipldstore.cid import CIDLike, Link, as_link
+from ipldstore.cid import CIDLike, Link
 from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.dag import iter_dag
 
@@ -83,7 +83,7 @@ def copy_root(
     for store in (source, target):
         require_block_store(store)
     with Moves(workers, progress) as moves:
-        _Copy(source, target, moves).run(as_link(root))
+        _Copy(source, target, moves).run(source.resolve(root))
         moves.finish()
         target.flush()
     return moves.copied
