@@ -15,10 +15,13 @@ from math import ceil, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import xarray as xr
 
 from ipldstore.cli.escaping import one_line
+from ipldstore.cli.reopening import check_opens
 from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.sources.unseen import check_all_seen, check_types, list_groups
 from ipldstore.errors import IPLDStoreError
 from ipldstore.tree.keys import METADATA_NAMES
 
@@ -38,6 +41,12 @@ _AS_ENCODED: dict[str, Any] = {
 }
 """Each by its own name: ``xarray.open_groups`` forgets ``decode_cf=False``."""
 
+_TEXT = "SUOT"
+"""Kinds of numpy types of characters and strings."""
+
+_STRING = np.dtype("O", metadata={"element_type": str})
+"""How xarray marks objects that are strings."""
+
 _ALLOWED_NAME = re.compile(r"[0-9A-Za-z_\u0080-\U0010ffff][^\x00-\x1f/\x7f]*(?<! )")
 """What NetCDF allows as a name of anything."""
 
@@ -54,13 +63,16 @@ def open_netcdf(path: Path) -> Iterator[Groups]:
     FileNotFoundError
         If there is no such file.
     CommandError
-        If netCDF4 is not installed, or xarray cannot do it.
+        If netCDF4 or h5py is not installed, xarray cannot do it, or something in the file would
+        be left out.
     """
     path.stat()
     _require_netcdf4()
     with ExitStack() as stack:
         with explained(f"{str(path)!r} cannot be read as NetCDF"):
-            groups = stack.enter_context(_open_groups(path, engine="netcdf4"))
+            check_types(path)
+            groups = {place: _open_group(path, place, stack) for place in list_groups(path)}
+            check_all_seen(path, groups)
         yield groups
 
 
@@ -87,6 +99,20 @@ def _require_netcdf4() -> None:
         import netCDF4  # noqa: F401
     except ImportError:
         raise CommandError("NetCDF files need netCDF4: pip install 'ipldstore[netcdf]'") from None
+
+
+def _open_group(path: Path, place: str, stack: ExitStack) -> xr.Dataset:
+    """Open a group as it is encoded, its strings as objects.
+
+    xarray would read all strings at once, to make them as long as the longest.
+    """
+    store = xr.backends.NetCDF4DataStore.open(path, group=place)  # type: ignore[no-untyped-call]
+    stack.callback(store.close)
+    variables, attributes = store.load()
+    for variable in variables.values():
+        if variable.encoding.get("dtype") is str:
+            del variable.encoding["dtype"]
+    return xr.decode_cf(xr.Dataset(variables, attrs=attributes), **_AS_ENCODED)
 
 
 @contextmanager
@@ -181,14 +207,73 @@ def write_zarr(groups: Groups, store: IPLDStore) -> None:
                 | ({"chunks": _chunks_of(variable)} if variable.ndim else {})
                 for name, variable in dataset.variables.items()
             }
-            _lazily(dataset).to_zarr(
-                store,
-                group=path.strip("/") or None,
-                mode="a",
-                encoding=encoding,
-                consolidated=False,
-            )
+            with _variable_named(path, dataset):
+                _lazily(_with_text(dataset, encoding)).to_zarr(
+                    store,
+                    group=path.strip("/") or None,
+                    mode="a",
+                    encoding=encoding,
+                    consolidated=False,
+                )
         zarr.consolidate_metadata(store)
+        check_opens(store, groups)
+
+
+@contextmanager
+def _variable_named(path: str, dataset: xr.Dataset) -> Iterator[None]:
+    """Have an error name the variable that cannot be written, if one alone cannot.
+
+    Raises
+    ------
+    CommandError
+        In place of errors that are of no kind that commands know.
+    """
+    try:
+        yield
+    except (IPLDStoreError, OSError, CommandError):
+        raise
+    except Exception:
+        for name, variable in dataset.variables.items():
+            first = variable.isel(dict.fromkeys(variable.dims, slice(1)))
+            with explained(f"variable {str(name)!r} in group {path!r} cannot be written as Zarr"):
+                _write_alone(str(name), first)
+        raise
+
+
+def _write_alone(name: str, variable: xr.Variable) -> None:
+    from ipldstore.store import IPLDStore
+
+    alone = xr.Dataset({name: variable})
+    encoding: dict[Any, dict[str, Any]] = {name: _without_default_fill(variable)}
+    with IPLDStore() as store:
+        _with_text(alone, encoding).to_zarr(store, encoding=encoding, consolidated=False)
+
+
+def _with_text(dataset: xr.Dataset, encoding: dict[Any, dict[str, Any]]) -> xr.Dataset:
+    """Return a dataset without attributes for the fill values of strings, and encode these.
+
+    xarray cannot read back what it writes as such an attribute in Zarr format 3.
+    """
+    changed = {}
+    for name, variable in dataset.variables.items():
+        if variable.dtype.kind not in _TEXT:
+            continue
+        text = variable.copy(deep=False)
+        fill = text.attrs.pop("_FillValue", None)
+        if isinstance(fill, bytes) and variable.dtype.kind != "S":
+            fill = fill.decode(errors="replace")
+        if fill is not None and _writes_format_3():
+            encoding[name]["fill_value"] = fill
+        elif fill is not None:
+            text.attrs["_FillValue"] = fill
+        changed[name] = text
+    return dataset.assign(changed)
+
+
+def _writes_format_3() -> bool:
+    import zarr
+
+    return not zarr.__version__.startswith("2.") and zarr.config.get("default_zarr_format") == 3
 
 
 def _ignore_format_warnings() -> None:
@@ -202,9 +287,14 @@ def _lazily(dataset: xr.Dataset) -> xr.Dataset:
     chunked = {
         name: variable.chunk(dict(zip(variable.dims, _chunks_of(variable), strict=True)))
         for name, variable in dataset.variables.items()
-        if variable.ndim and name not in dataset.indexes
+        if variable.ndim and name not in dataset.indexes and not _is_loose(variable)
     }
     return dataset.assign(chunked)
+
+
+def _is_loose(variable: xr.Variable) -> bool:
+    """Whether a variable holds objects that xarray has to look at, to find a type for them."""
+    return variable.dtype.kind == "O" and not (variable.dtype.metadata or {}).get("element_type")
 
 
 def _chunksizes(variable: xr.Variable) -> dict[str, Any]:
@@ -252,13 +342,31 @@ def write_netcdf(store: IPLDStore, path: Path) -> None:
                 for name, variable in dataset.variables.items()
             }
             with _names_explained(group, dataset):
-                dataset.to_netcdf(
+                _with_fill_values(dataset).to_netcdf(
                     path,
                     mode="a" if index else "w",
                     group=group.strip("/") or None,
                     engine="netcdf4",
                     encoding=encoding,
                 )
+
+
+def _with_fill_values(dataset: xr.Dataset) -> xr.Dataset:
+    """Return a dataset whose characters have their fill values as attributes, where they have one.
+
+    Strings of variable length come without: xarray does not write fill values of these. They are
+    made objects, as xarray would make them as long as the longest.
+    """
+    changed = {}
+    for name, variable in dataset.variables.items():
+        fill = variable.encoding.get("fill_value")
+        if variable.dtype.kind == "S" and fill and "_FillValue" not in variable.attrs:
+            changed[name] = variable.copy(deep=False)
+            changed[name].attrs["_FillValue"] = fill
+        elif variable.dtype.kind == "T":
+            changed[name] = variable.astype(_STRING)
+            changed[name].encoding.pop("dtype", None)
+    return dataset.assign(changed)
 
 
 @contextmanager

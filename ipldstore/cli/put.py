@@ -1,142 +1,122 @@
-"""``ipldstore put``: a NetCDF file or a Zarr folder becomes blocks."""
+"""``ipldstore put``: files and Zarr stores become blocks, under one root."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from ipldstore.cid import as_link, to_text
 from ipldstore.cli.blocks import measure_local, open_blocks, place_text
 from ipldstore.cli.interruption import KEPT, interruptible
-from ipldstore.cli.output import say
-from ipldstore.cli.progress import progress
+from ipldstore.cli.output import count_text, say
 from ipldstore.cli.reporting import CommandError
-from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.tree.keys import METADATA_NAMES
-from ipldstore.urls import show_url
+from ipldstore.cli.sources.names import Named, name_source
+from ipldstore.cli.sources.reading import Content, Opened, open_source
+from ipldstore.cli.sources.writing import check_formats, write_contents
+from ipldstore.cli.sources.zarrs import Values
+from ipldstore.tree.keys import split_key, split_path
 from ipldstore.views.words import size_text
 
-DEMO_PREFIX = "demo:"
+_SHOWN = 3
 
 
-def put_source(source: str, blocks: str) -> dict[str, Any]:
-    """Write a dataset as blocks and return what was done.
+def put_sources(
+    sources: Sequence[str], blocks: str, *, concat: str | None = None, into: str = ""
+) -> dict[str, Any]:
+    """Write datasets as blocks and return what was done.
 
     Parameters
     ----------
-    source
-        A NetCDF file, a Zarr folder, or ``demo:NAME``.
+    sources
+        What to put, as in `name_source`. Of several, each becomes a group of its name.
     blocks
         Where the blocks go, as in `open_blocks`; a folder is made if there is none.
-    """
-    path = _path_of(source)
-    with interruptible(KEPT):
-        if not path.is_dir():
-            return {"source": source, **_put_netcdf(path, blocks)}
-        _check_zarr(path)
-        with open_blocks(blocks, make=True) as backend:
-            return {"source": source, **_put_folder(path, backend)}
-
-
-def _path_of(source: str) -> Path:
-    if source == "-":
-        raise CommandError(
-            "a dataset does not come through standard input: name a NetCDF file or a Zarr "
-            "folder; archives do, with: ipldstore import -"
-        )
-    if "://" in source:
-        raise CommandError(
-            f"{show_url(source)!r} is a URL: name a NetCDF file or a Zarr folder on this machine"
-        )
-    if source.startswith(DEMO_PREFIX):
-        return demo_file(source.removeprefix(DEMO_PREFIX))
-    return Path(source)
-
-
-def demo_file(name: str) -> Path:
-    """Return the path of a NetCDF file of iris-sample-data by its name without ``.nc``.
+    concat
+        The dimension along which to join all sources to one, instead.
+    into
+        The group below which they are put; the root if empty.
 
     Raises
     ------
     CommandError
-        If the extra ``demo`` is not installed.
-    FileNotFoundError
-        If there is no such file.
-    """
-    try:
-        import iris_sample_data
-    except ImportError:
-        raise CommandError("no demo data: pip install 'ipldstore[demo]'") from None
-    folder = Path(iris_sample_data.path)
-    files = {path.stem: path for path in sorted(folder.glob("**/*.nc"))}
-    if name not in files:
-        raise FileNotFoundError(f"no demo data {name!r}, there is: {', '.join(files)}")
-    return files[name]
-
-
-def _check_zarr(folder: Path) -> None:
-    if not any((folder / name).is_file() for name in METADATA_NAMES):
-        raise CommandError(f"{str(folder)!r} is no Zarr store: it holds no Zarr metadata")
-
-
-def _put_folder(folder: Path, backend: ContentAddressableStore) -> dict[str, Any]:
-    """Write every file of a Zarr folder as the value of its key.
-
-    Raises
-    ------
+        If a source is nothing that can be put, or the sources do not fit.
     InvalidKeyError
-        If a file's path is no key.
+        If a name cannot be a group's.
     """
-    total = sum(os.stat(path).st_size for _, path in iter_files(folder))
-    mapping = HierarchyMapping(backend)
-    with progress("putting", total) as advance:
-        for key, path in iter_files(folder):
-            data = Path(path).read_bytes()
-            mapping[key] = data
-            advance(len(data))
-    return _freeze(mapping, folder, total)
+    named = [name_source(source) for source in sources]
+    groups = _groups_of(named, concat, into)
+    with ExitStack() as stack:
+        stack.enter_context(interruptible(KEPT))
+        opened = [stack.enter_context(open_source(one)) for one in named]
+        contents = [one.content for one in opened] if concat is None else [_join(opened, concat)]
+        placed = dict(zip(groups, contents, strict=True))
+        check_formats(placed)
+        backend = stack.enter_context(open_blocks(blocks, make=True))
+        what = _text(named)
+        mapping, counted = write_contents(placed, backend, what)
+        root = as_link(mapping.freeze())
+        extent = measure_local(backend, root)
+    size = counted + sum(one.size for one in opened)
+    say(f"put {size_text(size)} of {what} into {place_text(backend, extent)}")
+    count, stored = (None, None) if extent is None else extent
+    return {
+        "sources": [one.shown for one in named],
+        "root": to_text(root),
+        "source_bytes": size,
+        "blocks": count,
+        "bytes": stored,
+        "left_out": _tell("left out what systems leave behind", opened, "left_out"),
+        "followed": _tell("followed links that lead elsewhere", opened, "followed"),
+    }
 
 
-def _put_netcdf(path: Path, blocks: str) -> dict[str, Any]:
-    """Write all groups of a NetCDF file with xarray."""
-    from ipldstore.cli.netcdf import (
-        count_chunks,
-        explained,
-        open_netcdf,
-        watched_store,
-        write_zarr,
+def _groups_of(named: list[Named], concat: str | None, into: str) -> list[str]:
+    """Return the groups that sources become, of which no two are the same."""
+    top = split_path(into.strip("/"))
+    if concat is not None or len(named) == 1:
+        found = {"/".join(top): named[0]}
+    else:
+        found = {}
+        for one in named:
+            group = "/".join((*top, one.stem))
+            if group in found:
+                raise CommandError(
+                    f"{found[group].shown!r} and {one.shown!r} would both be the group "
+                    f"{group!r}: rename one, or put them one by one"
+                )
+            found[group] = one
+    for group in filter(None, found):
+        split_key(f"{group}/zarr.json")
+    return list(found)
+
+
+def _join(opened: list[Opened], dimension: str) -> Content:
+    from ipldstore.cli.netcdf import explained
+    from ipldstore.cli.sources.joining import Part, join
+
+    parts = []
+    for one in opened:
+        if isinstance(one.content, Values):
+            raise CommandError(f"{one.named.shown!r} is a Zarr store, and --concat joins files")
+        parts.append(Part(one.named.shown, one.content))
+    with explained(f"these sources cannot be joined along {dimension!r}"):
+        return join(parts, dimension)
+
+
+def _text(named: list[Named]) -> str:
+    if len(named) > 1:
+        return count_text(len(named), "source")
+    (one,) = named
+    return repr(one.shown if one.path is None else one.path.name or str(one.path))
+
+
+def _tell(what: str, opened: list[Opened], name: str) -> list[str]:
+    """Say what is worth a word, and return all of it."""
+    places = sorted(
+        f"{one.named.shown.rstrip('/')}/{key}" for one in opened for key in getattr(one.notes, name)
     )
-
-    with open_netcdf(path) as groups, open_blocks(blocks, make=True) as backend:
-        with progress("putting", count_chunks(groups), unit="chunks") as advance:
-            store = watched_store(backend, lambda: advance(1))
-            with explained(f"{str(path)!r} cannot be written as Zarr"):
-                write_zarr(groups, store)
-        return _freeze(store, path, path.stat().st_size)
-
-
-def _freeze(mapping: HierarchyMapping, source: Path, size: int) -> dict[str, Any]:
-    root = as_link(mapping.freeze())
-    extent = measure_local(mapping.backend, root)
-    name = source.name or str(source)
-    say(f"put {size_text(size)} of {name!r} into {place_text(mapping.backend, extent)}")
-    blocks, stored = (None, None) if extent is None else extent
-    return {"root": to_text(root), "source_bytes": size, "blocks": blocks, "bytes": stored}
-
-
-def iter_files(folder: Path) -> Iterator[tuple[str, str]]:
-    """Iterate the files below a folder, links followed: their keys and their paths."""
-    stack = [("", os.fspath(folder))]
-    while stack:
-        prefix, place = stack.pop()
-        with os.scandir(place) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    stack.append((f"{prefix}{entry.name}/", entry.path))
-                elif entry.is_file() or not os.path.exists(entry.path):
-                    yield prefix + entry.name, entry.path
-                else:
-                    raise CommandError(f"{entry.path!r} is neither a file nor a folder")
+    if places:
+        more = f" and {len(places) - _SHOWN:,} more" * (len(places) > _SHOWN)
+        say(f"{what}: {', '.join(map(repr, places[:_SHOWN]))}{more}")
+    return places

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,100 @@ def test_put_follows_links_and_keeps_other_files(call: Any, classic: Path) -> No
     assert read_files(Path("back.zarr"))["README"] == b"about"
 
 
+def test_put_says_which_links_lead_elsewhere(call: Any, classic: Path) -> None:
+    write_files(Path("elsewhere"), {"a/0": b"x", "b": b"y"})
+    (classic / "b").symlink_to("a", target_is_directory=True)
+    (classic / "c").symlink_to("../elsewhere/a", target_is_directory=True)
+    (classic / "d").symlink_to(Path("elsewhere/b").absolute())
+    done = call("put", "classic.zarr")
+    assert done.err.endswith(
+        "followed links that lead elsewhere: 'classic.zarr/c', 'classic.zarr/d'\n"
+    )
+    call("get", done.out.decode().strip(), "back.zarr")
+    back = read_files(Path("back.zarr"))
+    assert back["b/0"] == CLASSIC_FILES["a/0"]
+    assert (back["c/0"], back["d"]) == (b"x", b"y")
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"a/x": "."},
+        {"a/x": ".."},
+        {"a/x": "../.."},
+        {"a/x": "../b", "b/y": "../a"},
+        {"a/x": "../../elsewhere", "../elsewhere/y": "../classic.zarr/a"},
+    ],
+    ids=str,
+)
+def test_put_of_links_in_a_circle(links: dict[str, str], call: Any, classic: Path) -> None:
+    for link, target in links.items():
+        path = classic / link
+        path.parent.mkdir(exist_ok=True)
+        path.symlink_to(target, target_is_directory=True)
+    put = call("put", "classic.zarr")
+    assert (put.code, put.out) == (1, b"")
+    assert put.err.endswith("is a link to a folder that it is in\n")
+    assert not Path("blocks").exists()
+
+
+def test_put_of_a_link_to_itself(call: Any, classic: Path) -> None:
+    (classic / "a" / "1").symlink_to("1")
+    put = call("put", "classic.zarr")
+    assert (put.code, put.out) == (1, b"")
+    assert put.err.startswith("error: Too many levels of symbolic links: ")
+
+
+def test_put_of_a_folder_without_what_systems_leave(call: Any, classic: Path) -> None:
+    litter = [
+        ".DS_Store",
+        "._a",
+        "a/Thumbs.db",
+        "a/desktop.ini",
+        "a/.ipynb_checkpoints/0",
+        "__MACOSX/._0",
+    ]
+    write_files(classic, dict.fromkeys(litter, b"litter"))
+    done = call("put", "classic.zarr")
+    assert done.out.decode().strip() == CLASSIC_ROOT
+    facts = json.loads(call("put", "classic.zarr", "--json").out)
+    folders = [name.removesuffix("/0").removesuffix("/._0") for name in litter]
+    assert facts["left_out"] == sorted(f"classic.zarr/{name}" for name in folders)
+    assert facts["source_bytes"] == 189
+
+
+@pytest.mark.parametrize("name", ["out.zip", "out.zarr.zip", "OUT.ZIP"])
+def test_get_of_a_zip_file(name: str, call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    assert call("get", CLASSIC_ROOT, name).code == 0
+    with zipfile.ZipFile(name) as archive:
+        files = {key: archive.read(key) for key in archive.namelist()}
+    assert _comparable(files) == _comparable(CLASSIC_FILES)
+    store = zarr.storage.ZipStore(name, mode="r")
+    assert zarr.open_group(store, mode="r")["a"][:].tolist() == [1, 2, 3]
+    store.close()
+    first = Path(name).read_bytes()
+    Path(name).unlink()
+    call("get", CLASSIC_ROOT, name)
+    assert Path(name).read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["-", "s3://bucket/x.zarr", "https://example.org/x.nc"])
+def test_get_to_where_nothing_is_written(name: str, call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    before = sorted(os.listdir())
+    done = call("get", CLASSIC_ROOT, name)
+    assert (done.code, done.out) == (1, b"")
+    assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize("name", ["v1.2", "2026.01", "x.unknown", ".hidden"])
+def test_get_of_a_folder_whose_name_says_nothing(name: str, call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    assert call("get", CLASSIC_ROOT, name).code == 0
+    assert _comparable(read_files(Path(name))) == _comparable(CLASSIC_FILES)
+
+
 def test_put_of_what_is_not_there(call: Any) -> None:
     put = call("put", "nothing.nc")
     assert put == (3, b"", "error: No such file or directory: 'nothing.nc'\n")
@@ -111,7 +206,7 @@ def test_put_of_what_is_not_there(call: Any) -> None:
 
 
 def test_put_of_a_folder_that_is_no_zarr_store(call: Any, workplace: Path) -> None:
-    Path("plain").mkdir()
+    write_files(Path("plain"), {"README": b"about"})
     put = call("put", "plain")
     assert put == (1, b"", "error: 'plain' is no Zarr store: it holds no Zarr metadata\n")
 

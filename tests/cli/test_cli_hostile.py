@@ -283,8 +283,8 @@ SECRET = "s3cr3t-pw"
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["put", f"https://user:{SECRET}@host/x.nc"],
-        ["put", f"https://host/x.nc?X-Amz-Signature={SECRET}"],
+        ["put", f"https://user:{SECRET}@127.0.0.1:9/x.nc"],
+        ["put", f"https://127.0.0.1:9/x.nc?X-Amz-Signature={SECRET}"],
         ["put", f"https:/user:{SECRET}@host/x.nc"],
         ["import", f"https://user:{SECRET}@host/x.car"],
         ["import", f"https://host/x.car?sig={SECRET}"],

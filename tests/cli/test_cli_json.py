@@ -22,6 +22,7 @@ NEED_A_NODE = {"publish", "pin add", "pin ls", "pin rm", "pin update", "node att
 CASES = [
     ("put", ["put", "classic.zarr"]),
     ("put", ["put", "demo:vlstr_type"]),
+    ("put", ["put", "classic.zarr", "consolidated.zarr"]),
     ("get", ["get", CLASSIC_ROOT, "back.zarr"]),
     ("ls", ["ls", CLASSIC_ROOT]),
     ("ls", ["ls", "-lR", "x.car"]),
@@ -148,11 +149,13 @@ def test_errors(arguments: list[str], kind: str, code: int, call: Any, classic: 
 
 def test_values_and_facts(call: Any, classic: Path) -> None:
     assert json.loads(call("put", "classic.zarr", "--json").out) == {
-        "source": "classic.zarr",
+        "sources": ["classic.zarr"],
         "root": CLASSIC_ROOT,
         "source_bytes": 189,
         "blocks": 2,
         "bytes": 222,
+        "left_out": [],
+        "followed": [],
     }
     assert json.loads(call("cat", f"{CLASSIC_ROOT}/.zgroup", "--json").out) == {
         "key": ".zgroup",

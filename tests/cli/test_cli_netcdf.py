@@ -192,10 +192,10 @@ def test_netcdf_without_a_chunk_leaves_nothing(call: Any) -> None:
 
 
 def test_file_that_is_no_netcdf(call: Any) -> None:
-    Path("x.nc").write_bytes(b"no NetCDF")
+    Path("x.nc").write_bytes(b"\x89HDF\r\n\x1a\n and no more")
     put = call("put", "x.nc")
     assert (put.code, put.out) == (1, b"")
-    assert put.err.startswith("error: NetCDF: Unknown file format: ")
+    assert put.err.startswith("error: NetCDF: HDF error: ")
 
 
 def test_demo_data_that_is_not_there(call: Any) -> None:
@@ -208,13 +208,15 @@ def test_demo_data_that_is_not_there(call: Any) -> None:
     ("module", "source", "message"),
     [
         ("netCDF4", "x.nc", "NetCDF files need netCDF4: pip install 'ipldstore[netcdf]'"),
+        ("tifffile", "x.tif", "TIFF files need tifffile: pip install 'ipldstore[tiff]'"),
         ("iris_sample_data", "demo:x", "no demo data: pip install 'ipldstore[demo]'"),
     ],
 )
 def test_missing_extras(
     module: str, source: str, message: str, call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path("x.nc").write_bytes(b"")
+    Path("x.nc").write_bytes(b"CDF\x01")
+    Path("x.tif").write_bytes(b"II*\0")
     monkeypatch.setitem(sys.modules, module, None)
     assert call("put", source) == (1, b"", f"error: {message}\n")
     if module == "iris_sample_data":

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT
 
+from ipldstore import DirectoryCAStore, SQLiteCAStore
 from ipldstore.cli import main
+from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.version import __version__
 
 COMMANDS = [
@@ -107,13 +109,40 @@ def test_malformed_cid(command: str, text: str, call: Any) -> None:
     assert outcome.err.count("\n") == 1
 
 
-def test_file_or_folder_in_place_of_a_root(call: Any) -> None:
-    os.mkdir("blocks")
-    Path("rain.nc").write_bytes(b"")
-    folder, file = call("tree", "blocks"), call("tree", "rain.nc")
-    assert (folder.code, file.code) == (2, 2)
-    assert folder.err.startswith("error: not a CID: 'blocks' is a folder; one of blocks goes with")
-    assert file.err.startswith("error: not a CID: 'rain.nc' is a file; `ipldstore put` makes")
+def test_file_or_folder_in_place_of_a_root(call: Any, classic: Path) -> None:
+    """Each is told by what it is, and what to do with it."""
+    DirectoryCAStore("blocks")
+    SQLiteCAStore("blocks.db").put(b"x")
+    os.mkdir("empty")
+    Path("rain.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    Path("notes").write_text("hello\n")
+    HierarchyMapping().to_car("archive")
+    for place, told in {
+        "blocks": "a folder of blocks: name a root in it, and the folder as blocks=",
+        "blocks.db": "an SQLite database: one of blocks is sqlite:blocks.db",
+        "classic.zarr": "a Zarr folder: `ipldstore put` makes a root of it",
+        "rain.nc": "a NetCDF-4 or HDF5 file: `ipldstore put` makes",
+        "archive": "a CAR archive: name it car:archive",
+        "notes": "text, which begins with 'hello'",
+        "empty": "an empty folder",
+    }.items():
+        outcome = call("ls", place)
+        assert (outcome.code, outcome.out) == (2, b"")
+        assert outcome.err.startswith(f"error: not a CID: {place!r} is {told}")
+    absent = call("ls", "nothing")
+    assert "and there is no file or folder 'nothing'" in absent.err
+    url = call("ls", "sqlite:blocks.db")
+    assert "a block store is named as blocks= (of commands, --blocks), beside a root" in url.err
+
+
+def test_a_root_among_other_text(call: Any, classic: Path) -> None:
+    assert call("put", "classic.zarr").code == 0
+    listed = call("ls", f" {CLASSIC_ROOT}\n")
+    assert (listed.code, listed.out) == (0, call("ls", f"ipld://{CLASSIC_ROOT}").out)
+    for text in (f"blocks/{CLASSIC_ROOT}", f"'{CLASSIC_ROOT}'"):
+        assert f"but {CLASSIC_ROOT} is: name that" in call("ls", text).err
+    typo = CLASSIC_ROOT[:20] + "0" + CLASSIC_ROOT[21:]
+    assert "'0' at character 21" in call("ls", typo).err
 
 
 @pytest.mark.parametrize("command", ["get", "ls", "export"])

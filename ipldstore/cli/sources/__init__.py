@@ -1,0 +1,1 @@
+"""What `put` takes: one module a kind of source."""

@@ -1,0 +1,132 @@
+"""What a source is called, and where it is: a path on this machine, or a URL."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from ipldstore.cli.reporting import CommandError
+from ipldstore.registry import BlockStoreURLError, path_of_file_url
+from ipldstore.urls import is_url, show_url
+
+DEMO_PREFIX = "demo:"
+WEB = ("http", "https")
+BUCKETS = ("s3", "gs", "az")
+
+_ENDINGS = re.compile(r"(?<=.)(\.ome)?\.(zarr\.zip|[A-Za-z][0-9A-Za-z]*)\Z")
+
+
+class Named(NamedTuple):
+    """A source by what names it.
+
+    Attributes
+    ----------
+    shown : str
+        As it is shown to people, without what could be secret.
+    stem : str
+        The name of the group that it becomes where there are several.
+    path : Path or None
+        Where it is on this machine; None for a URL.
+    url : str or None
+        Where it is elsewhere.
+    """
+
+    shown: str
+    stem: str
+    path: Path | None = None
+    url: str | None = None
+
+
+def name_source(text: str) -> Named:
+    """Find out what is meant by a source.
+
+    Parameters
+    ----------
+    text
+        A path, which may begin with ``~``, a URL, or ``demo:NAME``.
+
+    Raises
+    ------
+    CommandError
+        If nothing can be read there.
+    FileNotFoundError
+        If there is no demo data of the name.
+    """
+    if text == "-":
+        raise CommandError(
+            "a dataset does not come through standard input: name a file or a Zarr folder; "
+            "archives do, with: ipldstore import -"
+        )
+    if text.startswith(DEMO_PREFIX):
+        path = demo_file(text.removeprefix(DEMO_PREFIX))
+        return Named(text, path.stem, path)
+    if is_url(text) and not _is_file_url(text):
+        return _name_url(text)
+    path = local_path(text)
+    return Named(show_url(text), stem_of(path.name or path.absolute().name), path)
+
+
+def local_path(text: str) -> Path:
+    """Return the path that text means: ``file://`` URLs are decoded, and ``~`` is the user's home.
+
+    Raises
+    ------
+    CommandError
+        If it is a ``file://`` URL that names no path here.
+    """
+    if not _is_file_url(text):
+        return Path(os.path.expanduser(text))
+    try:
+        return Path(path_of_file_url(text))
+    except BlockStoreURLError as error:
+        raise CommandError(str(error)) from None
+
+
+def _is_file_url(text: str) -> bool:
+    return text[:5].lower() == "file:" and not os.path.lexists(text)
+
+
+def _name_url(url: str) -> Named:
+    parts = urlsplit(url)
+    if parts.scheme.lower() not in (*WEB, *BUCKETS):
+        raise CommandError(
+            f"{show_url(url)!r} names no source: expected a path, file://, http://, https://, "
+            "s3://, gs:// or az://"
+        )
+    name = PurePosixPath(unquote(parts.path)).name or parts.netloc
+    return Named(show_url(url), stem_of(name), url=url)
+
+
+def stem_of(name: str) -> str:
+    """Return a name without the suffix that says what kind of file it is.
+
+    Examples
+    --------
+    >>> [stem_of(name) for name in ("a.nc", "2026.01.nc", "x.zarr.zip", "v1.2", ".nc")]
+    ['a', '2026.01', 'x', 'v1.2', '.nc']
+    """
+    return _ENDINGS.sub("", name)
+
+
+def demo_file(name: str) -> Path:
+    """Return the path of a NetCDF file of iris-sample-data by its name without ``.nc``.
+
+    Raises
+    ------
+    CommandError
+        If the extra ``demo`` is not installed.
+    FileNotFoundError
+        If there is no such file.
+    """
+    try:
+        import iris_sample_data
+    except ImportError:
+        raise CommandError("no demo data: pip install 'ipldstore[demo]'") from None
+    folder = Path(iris_sample_data.path)
+    files = {path.stem: path for path in sorted(folder.glob("**/*.nc"))}
+    if name not in files:
+        raise FileNotFoundError(f"no demo data {name!r}, there is: {', '.join(files)}")
+    return files[name]

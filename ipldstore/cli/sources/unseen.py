@@ -1,0 +1,191 @@
+"""What a NetCDF or HDF5 file holds and the NetCDF library or xarray would leave out in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ipldstore.cli.output import say
+from ipldstore.cli.reporting import CommandError
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_DIMENSION_ONLY = b"This is a netCDF dimension but not a netCDF variable"
+_OF_THE_LIBRARY = frozenset(
+    {
+        "CLASS",
+        "DIMENSION_LABELS",
+        "DIMENSION_LIST",
+        "NAME",
+        "REFERENCE_LIST",
+        "_NCProperties",
+        "_Netcdf4Coordinates",
+        "_Netcdf4Dimid",
+        "_nc3_strict",
+    }
+)
+
+
+def check_types(path: Path) -> None:
+    """Refuse types that NetCDF does not have; its library would crash on some, or leave them out.
+
+    Raises
+    ------
+    CommandError
+        If a dataset of an HDF5 file is of such a type, a group is in itself, or h5py is not
+        installed.
+    """
+    with open(path, "rb") as file:
+        if file.read(len(_HDF5)) != _HDF5:
+            return
+    try:
+        import h5py  # type: ignore[import-untyped]
+    except ImportError:
+        raise CommandError("NetCDF-4 and HDF5 need h5py: pip install 'ipldstore[netcdf]'") from None
+    try:
+        opened = h5py.File(path, "r")
+    except OSError:
+        return  # the NetCDF library says what is wrong
+    with opened as top:
+        for name, dataset in _iter_datasets(h5py, top):
+            if (fault := _fault_of(h5py, dataset)) is not None:
+                raise CommandError(
+                    f"{str(path)!r}: {name!r} is of {fault}, which has no NetCDF type"
+                )
+
+
+def _iter_datasets(h5py: Any, top: Any) -> Iterator[tuple[str, Any]]:
+    """Iterate the datasets of an HDF5 file, with their paths."""
+    stack: list[tuple[str, Any, tuple[Any, ...]]] = [("", top, (_address(h5py, top),))]
+    while stack:
+        prefix, group, above = stack.pop()
+        for name in group:
+            path = f"{prefix}/{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise CommandError(
+                    f"{path!r} is a link to another place, which NetCDF does not have"
+                )
+            found = group[name]
+            if isinstance(found, h5py.Dataset):
+                yield path, found
+            elif isinstance(found, h5py.Group):
+                address = _address(h5py, found)
+                if address in above:
+                    raise CommandError(f"group {path!r} leads back to a group that it is in")
+                stack.append((path, found, (*above, address)))
+
+
+def _address(h5py: Any, found: Any) -> Any:
+    return h5py.h5o.get_info(found.id).addr
+
+
+def _fault_of(h5py: Any, dataset: Any) -> str | None:
+    """Say of what type a dataset is, if NetCDF has none for it."""
+    kind = dataset.id.get_type()
+    names = {
+        h5py.h5t.REFERENCE: "references",
+        h5py.h5t.BITFIELD: "bit fields",
+        h5py.h5t.TIME: "the HDF5 type for times",
+        h5py.h5t.ARRAY: "arrays within an array",
+    }
+    if (name := names.get(kind.get_class())) is not None:
+        return name
+    is_number = kind.get_class() in (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
+    sizes = (4, 8) if kind.get_class() == h5py.h5t.FLOAT else (1, 2, 4, 8)
+    if is_number and kind.get_size() not in sizes:
+        return f"numbers of {kind.get_size()} bytes"
+    return None
+
+
+def list_groups(path: Path) -> list[str]:
+    """List the paths of the groups of a NetCDF file, in the order of their nesting."""
+    import netCDF4
+
+    with netCDF4.Dataset(path) as top:
+        return [place for place, _ in _iter_groups(top)]
+
+
+def check_all_seen(path: Path, groups: Mapping[str, Any]) -> None:
+    """Check that what is in a file is in what xarray opened, and name what is not.
+
+    Attributes that are not seen are said; they are of types that NetCDF does not have.
+
+    Parameters
+    ----------
+    path
+        The file.
+    groups
+        What xarray made of it, by the paths of the groups.
+
+    Raises
+    ------
+    CommandError
+        If a variable or group is not seen, or is of a type that Zarr does not have.
+    """
+    import netCDF4
+
+    with netCDF4.Dataset(path) as top:
+        for place, group in _iter_groups(top):
+            if place not in groups:
+                raise CommandError(f"{str(path)!r}: xarray does not read group {place!r}")
+            for name, variable in group.variables.items():
+                _check_variable(path, f"{place.rstrip('/')}/{name}", variable)
+                if name not in groups[place].variables:
+                    raise CommandError(
+                        f"{str(path)!r}: xarray does not read variable {name!r} in group {place!r}"
+                    )
+        if top.data_model.startswith("NETCDF4"):
+            _check_hdf5(path, top)
+
+
+def _iter_groups(top: Any) -> Iterator[tuple[str, Any]]:
+    stack = [top]
+    while stack:
+        group = stack.pop()
+        yield group.path, group
+        stack.extend(group.groups.values())
+
+
+def _check_variable(path: Path, name: str, variable: Any) -> None:
+    import netCDF4
+
+    if isinstance(variable.datatype, netCDF4.VLType) and variable.dtype is not str:
+        raise CommandError(
+            f"{str(path)!r}: {name!r} is of the variable-length type {variable.datatype.name!r}, "
+            "which Zarr does not have"
+        )
+
+
+def _check_hdf5(path: Path, top: Any) -> None:
+    import h5py
+
+    left_out = []
+    with h5py.File(path, "r") as file:
+        for name, dataset in _iter_datasets(h5py, file):
+            found = _find(top, name)
+            if found is not None:
+                left_out += [f"{name}:{one}" for one in _missing_attributes(dataset, found)]
+            elif not _is_dimension_only(dataset):
+                raise CommandError(
+                    f"{str(path)!r}: {name!r} is of type {dataset.dtype}, which the NetCDF "
+                    "library does not read"
+                )
+        for place, group in _iter_groups(top):
+            missing = _missing_attributes(file[place], group)
+            left_out += [f"{place}:{one}" for one in missing]
+    if left_out:
+        say(f"left out attributes of types that NetCDF does not have: {', '.join(left_out)}")
+
+
+def _find(top: Any, name: str) -> Any:
+    place, _, last = name.replace("/_nc4_non_coord_", "/").rpartition("/")
+    group = top[place] if place else top
+    return group.variables.get(last)
+
+
+def _missing_attributes(there: Any, seen: Any) -> list[str]:
+    return sorted(set(there.attrs.keys()) - set(seen.ncattrs()) - _OF_THE_LIBRARY)
+
+
+def _is_dimension_only(dataset: Any) -> bool:
+    return bytes(dataset.attrs.get("NAME", b"")).startswith(_DIMENSION_ONLY)

@@ -1,0 +1,131 @@
+"""What sources hold, written into one hierarchy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ipldstore.cli.progress import progress
+from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.sources.reading import Content
+from ipldstore.cli.sources.zarrs import Values
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.store.mapping import HierarchyMapping
+
+if TYPE_CHECKING:
+    from ipldstore.cli.netcdf import Groups
+
+_OPEN_FILES = 8
+"""Files that are open at once: the NetCDF library keeps some 30 MB of chunks for each."""
+
+_GROUP_DOCUMENTS: dict[int, tuple[str, dict[str, Any]]] = {
+    2: (".zgroup", {"zarr_format": 2}),
+    3: ("zarr.json", {"attributes": {}, "node_type": "group", "zarr_format": 3}),
+}
+
+
+def check_formats(contents: Mapping[str, Content]) -> None:
+    """Raise `CommandError` if contents cannot be in one hierarchy, as their Zarr formats differ."""
+    found = {
+        one.zarr_format: repr(group) for group, one in contents.items() if isinstance(one, Values)
+    }
+    if found and not all(isinstance(one, Values) for one in contents.values()):
+        found.setdefault(_own_format(), "what is no Zarr store")
+    if len(found) > 1:
+        raise CommandError(
+            f"a hierarchy has one Zarr format, and {found[2]} would be in format 2, {found[3]} in "
+            "format 3: put them apart"
+        )
+
+
+def write_contents(
+    contents: Mapping[str, Content], backend: ContentAddressableStore, what: str
+) -> tuple[HierarchyMapping, int]:
+    """Write contents, each below a group.
+
+    Parameters
+    ----------
+    contents
+        What to write by the paths of the groups, all in one Zarr format; that of the root is
+        empty.
+    backend
+        Where the blocks go.
+    what
+        What errors call all of it.
+
+    Returns
+    -------
+    HierarchyMapping, int
+        The hierarchy that holds them, and the bytes of those that are keys and values.
+
+    Raises
+    ------
+    CommandError
+        If datasets cannot be written as Zarr.
+    InvalidKeyError
+        If there is something that is no key.
+    """
+    values = {group: one for group, one in contents.items() if isinstance(one, Values)}
+    datasets = {group: one for group, one in contents.items() if not isinstance(one, Values)}
+    mapping = HierarchyMapping(backend)
+    size = _write_values(mapping, values) if values else 0
+    return (_write_datasets(mapping, datasets, what) if datasets else mapping), size
+
+
+def _write_values(mapping: HierarchyMapping, values: Mapping[str, Values]) -> int:
+    name, document = _GROUP_DOCUMENTS[next(iter(values.values())).zarr_format]
+    for group in _above(values):
+        mapping[f"{group}/{name}" if group else name] = json.dumps(document).encode()
+    sizes = [one.size for one in values.values()]
+    total = None if None in sizes else sum(filter(None, sizes))
+    written = 0
+    with progress("putting", total) as advance:
+        for group, one in values.items():
+            for key, data in one.iter_items():
+                mapping[f"{group}/{key}" if group else key] = data
+                written += len(data)
+                advance(len(data))
+    return written
+
+
+def _own_format() -> int:
+    """Return the format that xarray writes if nothing is said."""
+    import zarr
+
+    if zarr.__version__.startswith("2."):
+        return 2
+    return int(zarr.config.get("default_zarr_format", 3))
+
+
+def _above(groups: Iterable[str]) -> list[str]:
+    """Return the groups that others are in, from the root on."""
+    found: set[str] = set()
+    for group in filter(None, groups):
+        segments = group.split("/")
+        found.update("/".join(segments[:depth]) for depth in range(len(segments)))
+    return sorted(found)
+
+
+def _write_datasets(
+    mapping: HierarchyMapping, datasets: Mapping[str, Groups], what: str
+) -> HierarchyMapping:
+    import xarray as xr
+
+    from ipldstore.cli.netcdf import count_chunks, explained, watched_store, write_zarr
+
+    groups = {f"/{group}": xr.Dataset() for group in _above(datasets)}
+    for group, content in datasets.items():
+        for path, dataset in content.items():
+            groups[f"/{group}{path}".rstrip("/") or "/"] = dataset
+    options: Any = xr.set_options
+    with (
+        options(file_cache_maxsize=_OPEN_FILES),
+        progress("putting", count_chunks(groups), unit="chunks") as advance,
+    ):
+        store = watched_store(mapping.backend, lambda: advance(1))
+        if len(mapping):
+            store.set_root(mapping.freeze())
+        with explained(f"{what} cannot be written as Zarr"):
+            write_zarr(groups, store)
+    return store

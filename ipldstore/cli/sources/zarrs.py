@@ -1,0 +1,141 @@
+"""Zarr stores as sources: their keys and values, as they are."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from ipldstore.backends.objects.faults import backend_error
+from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.sources.folders import Notes, is_left_by_a_system, iter_files
+from ipldstore.cli.sources.scratch import scratch_folder
+from ipldstore.errors import BackendError, IPLDStoreError, raise_alone
+from ipldstore.tree.keys import METADATA_NAMES
+from ipldstore.urls import secrets_in
+from ipldstore.zarrstores import open_zarr_store
+
+
+class Values(NamedTuple):
+    """Keys and values of a Zarr store.
+
+    Attributes
+    ----------
+    iter_items : callable
+        Iterates keys and values.
+    size : int or None
+        Bytes of all values; None where that is not known before.
+    zarr_format : int
+        2 or 3.
+    """
+
+    iter_items: Callable[[], Iterator[tuple[str, bytes]]]
+    size: int | None
+    zarr_format: int
+
+
+def open_folder(folder: Path, notes: Notes) -> Values:
+    """Open a Zarr folder; see `iter_files` for errors."""
+    size = sum(Path(path).stat().st_size for _, path in iter_files(folder, notes))
+    noted = Notes([], [])
+    return Values(
+        lambda: ((key, Path(path).read_bytes()) for key, path in iter_files(folder, noted)),
+        size,
+        3 if (folder / "zarr.json").is_file() else 2,
+    )
+
+
+@contextmanager
+def open_zip(path: Path, shown: str, notes: Notes) -> Iterator[Values]:
+    """Open a zip file of a Zarr store, which may be in a folder within it.
+
+    Raises
+    ------
+    CommandError
+        If there are several stores side by side; while iterating, if a member cannot be read.
+    """
+    with scratch_folder() as folder:
+        # zarr goes by the suffix, and here the content has told
+        link = folder / "source.zip"
+        link.symlink_to(path.absolute())
+        with open_zarr_store(link) as plain:
+            keys = _without_left(plain.list_keys(), notes)
+            top = _top_of(keys, shown)
+            notes.left_out.extend(key for key in keys if not key.startswith(top))
+            keys = [key.removeprefix(top) for key in keys if key.startswith(top)]
+            yield _values_of(plain.below(top.rstrip("/")).get, keys, shown)
+
+
+@contextmanager
+def open_url(url: str, shown: str, notes: Notes) -> Iterator[Values]:
+    """Open a Zarr store at a URL.
+
+    Raises
+    ------
+    FileNotFoundError, InvalidKeyError
+        If there is none.
+    BackendError
+        If it cannot be reached, or cannot be listed.
+    """
+    with ExitStack() as stack:
+        with _server_errors(url, shown):
+            plain = stack.enter_context(open_zarr_store(url))
+            keys = _without_left(plain.list_keys(), notes)
+
+        def get(key: str) -> bytes | None:
+            with _server_errors(url, shown):
+                return plain.get(key)
+
+        yield _values_of(get, keys, shown)
+
+
+@contextmanager
+def _server_errors(url: str, shown: str) -> Iterator[None]:
+    """Have what obstore and others raise about servers be a `BackendError` without secrets."""
+    try:
+        yield
+    except (IPLDStoreError, OSError):
+        raise
+    except Exception as error:
+        raise_alone(backend_error(f"cannot read {shown!r}", error, secrets_in(url)))
+
+
+def _without_left(keys: Iterable[str], notes: Notes) -> list[str]:
+    found = []
+    for key in keys:
+        if any(map(is_left_by_a_system, key.split("/"))):
+            notes.left_out.append(key)
+        elif not key.endswith("/"):  # as folders in zip files do
+            found.append(key)
+    return found
+
+
+def _values_of(get: Callable[[str], bytes | None], keys: list[str], shown: str) -> Values:
+    def iter_items() -> Iterator[tuple[str, bytes]]:
+        for key in keys:
+            try:
+                data = get(key)
+            except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+                raise CommandError(f"{shown!r}: {key!r} cannot be read: {error}") from None
+            if data is None:
+                raise BackendError(f"{shown!r}: {key!r} disappeared meanwhile", retryable=True)
+            yield key, data
+
+    return Values(iter_items, None, 3 if "zarr.json" in keys else 2)
+
+
+def _top_of(names: Iterable[str], shown: str) -> str:
+    """Return the folder within a zip file that the store is in, with a slash at its end."""
+    folders = {
+        name[: -len(last)] for name in names if (last := name.rpartition("/")[2]) in METADATA_NAMES
+    }
+    top = min(sorted(folders), key=len, default="")
+    if others := sorted(folder for folder in folders if not folder.startswith(top)):
+        raise CommandError(
+            f"{shown!r} holds several Zarr stores, {top!r} and {others[0]!r}: unpack it, and put "
+            "the folders"
+        )
+    return top
