@@ -15,8 +15,10 @@ from ipldstore import dagcbor
 from ipldstore.cid import Link, canonical, encode_varint, parse_link, read_link, verify_block
 from ipldstore.errors import CarFormatError, CodecError, CorruptBlockError, InvalidCIDError
 from ipldstore.limits import MAX_CAR_HEADER_BYTES, MAX_CAR_SECTION_BYTES, MAX_VARINT_BYTES
+from ipldstore.magic import CAR, kind_of
 
 _PIECE_BYTES = 1 << 20
+_HEAD_BYTES = 512
 _USUAL_LINK_BYTES = 36
 _V2_HEADER = struct.Struct("<16xQQQ")
 _V2_PRAGMA_BYTES = 11
@@ -80,6 +82,8 @@ class CarReader:
         The archive; it need not be seekable.
     max_section_bytes
         How long a block and its CID may be together.
+    allow_padding
+        Whether zeros may follow the last section, and nothing after them.
 
     Attributes
     ----------
@@ -100,11 +104,27 @@ class CarReader:
         hash to its CID.
     """
 
-    def __init__(self, stream: BinaryIO, *, max_section_bytes: int = MAX_CAR_SECTION_BYTES) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        max_section_bytes: int = MAX_CAR_SECTION_BYTES,
+        allow_padding: bool = False,
+    ) -> None:
         self._input = _Input(stream)
         self._max_section_bytes = max_section_bytes
+        self._allow_padding = allow_padding
         self.payload_start = self.index_start = 0
-        self.version, self.roots = self._read_header(allow_v2=True)
+        try:
+            self.version, self.roots = self._read_header(allow_v2=True)
+        except CarFormatError as error:
+            kind = kind_of(self._input.finish_head())
+            if kind in (None, CAR):
+                raise
+            raise CarFormatError(
+                f"no CAR archive: it looks like {kind}", offset=error.offset
+            ) from error
+        self._input.finish_head()
 
     @property
     def offset(self) -> int:
@@ -118,6 +138,9 @@ class CarReader:
     def __iter__(self) -> Iterator[tuple[Link, bytes]]:
         while (size := self._read_length(self._max_section_bytes, "section")) is not None:
             start = self._input.offset
+            if not size:
+                self._skip_padding(start - 1)
+                return
             head = self._input.read(min(size, _USUAL_LINK_BYTES))
             data = self._input.read(size - len(head))
             try:
@@ -130,7 +153,7 @@ class CarReader:
     def _read_header(self, *, allow_v2: bool) -> tuple[int, list[Link]]:
         size = self._read_length(MAX_CAR_HEADER_BYTES, "header")
         if size is None:
-            raise CarFormatError("empty, expected a CAR archive", offset=self._input.offset)
+            raise CarFormatError("an empty file, expected a CAR archive", offset=self._input.offset)
         start = self._input.offset
         data = self._input.read(size)
         try:
@@ -181,13 +204,37 @@ class CarReader:
             return None
         if not byte:
             raise CarFormatError(f"archive ends within the length at byte {start}", offset=start)
-        if byte == b"\0":
+        if byte == b"\0" and (shift > 7 or what == "header"):
             raise CarFormatError(f"length at byte {start} is zero or not minimal", offset=start)
         if number > limit:
             raise CarFormatError(
                 f"{what} of {number} bytes at byte {start}, at most {limit}", offset=start
             )
         return number
+
+    def _skip_padding(self, start: int) -> None:
+        if not self._allow_padding:
+            raise CarFormatError(zeros_text(start), offset=start)
+        while piece := self._input.read_some(_PIECE_BYTES):
+            if rest := piece.lstrip(b"\0"):
+                at = self._input.offset - len(rest)
+                raise CarFormatError(after_padding_text(start, at), offset=at)
+        if self._input.end not in (None, self._input.offset):
+            at = self._input.offset
+            raise CarFormatError(f"archive ends at byte {at} of its payload", offset=at)
+
+
+def zeros_text(start: int) -> str:
+    """Say that zeros begin where a section should, and how an archive is read that ends so."""
+    return (
+        f"zeros at byte {start}, expected a section or the end: an archive that is padded with "
+        "zeros is read with --allow-padding, in Python with allow_padding=True"
+    )
+
+
+def after_padding_text(start: int, at: int) -> str:
+    """Say that not all is zero that should be padding."""
+    return f"byte {at} is not zero, after zeros from byte {start} on: only zeros are padding"
 
 
 def _split_section(head: bytes, rest: bytes) -> tuple[Link, bytes]:
@@ -213,6 +260,12 @@ class _Input:
         self._stream = stream
         self.offset = 0
         self.end: int | None = None
+        self._head: bytearray | None = bytearray()
+
+    def finish_head(self) -> bytes:
+        """Return what was read first, and note no more of it."""
+        head, self._head = bytes(self._head or b""), None
+        return head
 
     def read_some(self, size: int) -> bytes:
         if self.end is not None:
@@ -221,6 +274,8 @@ class _Input:
         if data is None:
             raise BlockingIOError("cannot read an archive from a stream in non-blocking mode")
         self.offset += len(data)
+        if self._head is not None:
+            self._head += data[:_HEAD_BYTES]
         return data
 
     def read(self, size: int) -> bytes:

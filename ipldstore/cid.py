@@ -227,7 +227,10 @@ def parse_text(text: str) -> Link:
                 raise InvalidCIDError("a CIDv0 has no multibase prefix")
         return canonical(parse_link(data))
     except InvalidCIDError as error:
-        raise InvalidCIDError(f"not a CID: {show_url(text)!r}: {error}") from None
+        from ipldstore.cidtext import fault_of
+
+        fault = fault_of(text, str(error))
+        raise InvalidCIDError(f"not a CID: {show_url(text)!r}: {fault}") from None
 
 
 def _decode_base32(text: str) -> bytes:

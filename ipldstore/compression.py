@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import count, islice
 from typing import Any, Literal, NamedTuple
@@ -14,12 +14,14 @@ from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import ReentrantCallError
 from ipldstore.limits import MAX_TRIED_BYTES
 from ipldstore.locks import Guard
+from ipldstore.naming import find_root
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.values import read_value, value_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory
-from ipldstore.views.chunks import iter_values
-from ipldstore.views.metadata import Metadata, Shape, codecs_of, read_cell
+from ipldstore.views.cells import CellShape, Shape, read_cell, shape_at
+from ipldstore.views.chunks import Value, iter_values
+from ipldstore.views.metadata import Metadata, codecs_of
 from ipldstore.views.outline import Outline, iter_arrays, look_into
 
 THREADS = 4
@@ -115,10 +117,9 @@ def check_compression(
     """
     if isinstance(root_or_store, HierarchyMapping):
         store = root_or_store
-    elif backend is None:
-        raise TypeError("a root needs the backend that holds its blocks")
     else:
-        store = HierarchyMapping(backend, root=root_or_store)
+        root, backend = find_root(root_or_store, backend)
+        store = HierarchyMapping(backend, root=root)
     load = store.backend.get_block
 
     def check(top: Directory, _root: Link | None) -> list[CompressionCheck]:
@@ -126,9 +127,7 @@ def check_compression(
         numbers = count(1)
         for found, directory, metadata in iter_arrays(Outline("", ""), top, load, numbers):
             values = iter_values(directory, metadata, load, numbers)
-            parts = (
-                _part_of(store.backend, value.entry) for value in values if value.place is not None
-            )
+            parts = _iter_parts(store.backend, metadata.stored_shape or (), values)
             checks.append(_check(found.path, metadata, parts, chunks))
         return checks
 
@@ -139,16 +138,26 @@ class _UntriedError(Exception):
     """A chunk cannot be tried; the message says why."""
 
 
-def _check(path: str, metadata: Metadata, parts: Iterator[_Part], chunks: int) -> CompressionCheck:
+def _iter_parts(
+    backend: ContentAddressableStore, cells: CellShape, values: Iterable[Value]
+) -> Iterator[tuple[_Part, Shape]]:
+    """Iterate the stored chunks, or shards, of an array, each with its shape."""
+    for value in values:
+        if value.place is not None:
+            yield _part_of(backend, value.entry), shape_at(cells, value.place)
+
+
+def _check(
+    path: str, metadata: Metadata, parts: Iterator[tuple[_Part, Shape]], chunks: int
+) -> CompressionCheck:
     codecs = _codecs(metadata.document or {}, metadata.zarr_format)
     text = _say(codecs)
     if "blosc" not in text:
         return CompressionCheck(path, text, "deterministic", 0, "no codec that depends on threads")
-    shape = metadata.shard_shape or metadata.chunk_shape
     trials: list[_Trial] = []
     message = "no chunk is stored"
     try:
-        for part in islice(parts, chunks):
+        for part, shape in islice(parts, chunks):
             trials += [_try(*frame) for frame in islice(_iter_frames(part, codecs, shape), 1)]
     except _UntriedError as error:
         message = str(error)

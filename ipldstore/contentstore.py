@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ipldstore.cid import (
@@ -17,11 +17,13 @@ from ipldstore.cid import (
     hash_function,
     identity_data,
     make_link,
+    parse_text,
     to_cid,
     to_text,
     using_multiformats,
     verify_block,
 )
+from ipldstore.cidtext import looks_like_cid
 from ipldstore.errors import BackendError, BlockNotFoundError, CodecError, InvalidCIDError
 from ipldstore.limits import MAX_CBOR_BYTES
 from ipldstore.urls import show_url
@@ -184,23 +186,30 @@ class ContentAddressableStore(ABC):
         Parameters
         ----------
         name
-            A CID in any form, also as ``ipfs://CID`` or ``/ipfs/CID``. Stores that know more
-            names than these say so.
+            A CID in any form, also as ``ipld://CID``, ``ipfs://CID`` or ``/ipfs/CID``, white
+            space around it left out. Stores that know more names than these say so.
 
         Raises
         ------
         InvalidCIDError
             If it is none of these.
         """
-        if isinstance(name, str):
-            for prefix in ("ipfs://", "/ipfs/"):
-                if name.startswith(prefix):
-                    name = name.removeprefix(prefix).removesuffix("/")
-            if name.startswith(("ipns://", "/ipns/")):
-                raise InvalidCIDError(
-                    f"{show_url(name)!r}: names need blocks in an IPFS node, such as ipfs:"
-                )
-        return as_link(name)
+        if not isinstance(name, str):
+            return as_link(name)
+        text = name.strip()
+        if text.startswith(("ipns://", "/ipns/")):
+            raise InvalidCIDError(
+                f"{show_url(text)!r}: names need blocks in an IPFS node, such as ipfs:"
+            )
+        prefix = next(filter(text.startswith, ("ipld://", "ipfs://", "/ipfs/")), "")
+        root, _, path = text.removeprefix(prefix).removesuffix("/").partition("/")
+        link = parse_text(root)
+        if path:
+            raise InvalidCIDError(
+                f"{show_url(text)[:200]!r} names a part of a hierarchy, expected its root: "
+                "ipldstore.open opens parts"
+            )
+        return link
 
     def make_cid(self, data: bytes, codec: str) -> Link:
         """Return the CID that a block has in this store, without keeping it."""
@@ -405,7 +414,22 @@ class ContentAddressableStore(ABC):
 def require_block_store(store: object) -> None:
     """Raise `TypeError` for what is no block store, such as the URL of one."""
     if not isinstance(store, ContentAddressableStore):
-        raise TypeError(
-            f"expected a ContentAddressableStore, not {type(store).__name__}; "
-            "open_block_store(URL) opens one, MappingCAStore(mapping) makes one"
+        hint = place_hint(store) or (
+            "open_block_store(URL) opens one, and ipldstore.open(ROOT, URL) a root in one"
         )
+        raise TypeError(f"expected a ContentAddressableStore, not {type(store).__name__}; {hint}")
+
+
+def place_hint(store: object) -> str | None:
+    """Say how to come from what was given in place of a block store to a block store."""
+    if isinstance(store, type):
+        return f"{store.__name__}(...) makes an object of that class"
+    if isinstance(getattr(store, "backend", None), ContentAddressableStore):
+        return "that of a hierarchy is its attribute backend"
+    if isinstance(store, Mapping):
+        return "MappingCAStore(mapping) makes one"
+    if isinstance(store, bytes) or type(store).__name__ == "CID":
+        return "ipldstore.open(ROOT, BLOCKS) opens a root"
+    if isinstance(store, str) and looks_like_cid(store):
+        return f"{store!r} is a root, which ipldstore.open(ROOT, BLOCKS) opens"
+    return None

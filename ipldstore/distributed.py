@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Hashable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, overload
 
 import numpy as np
 import xarray as xr
@@ -13,12 +13,15 @@ import zarr
 from xarray.backends import ZarrStore
 
 from ipldstore.store.forks import Changes, changes_of, join_changes, merge_changes
+from ipldstore.store.mapping import HierarchyMapping
 
 if TYPE_CHECKING:
     from ipldstore.store import IPLDStore
 
 _ON_ZARR_2 = zarr.__version__.startswith("2.")
 _JOINED_AT_ONCE = 16
+_MODES = ("w", "w-", "a", "a-", "r+")
+_OPTIONS = frozenset({"align_chunks", "safe_chunks", "zarr_format"})
 
 
 class _Write(NamedTuple):
@@ -61,10 +64,52 @@ class _Writer:
         self.writes.append(_Write(source, target.path, tuple(start)))
 
 
+class DelayedWrite:
+    """The dask arrays of a dataset whose metadata stands in a store already.
+
+    `to_zarr` returns it with ``compute=False``. It is no collection of dask's, whose schedulers
+    could compute it in another process: what the tasks changed is merged where the store is.
+    """
+
+    def __init__(
+        self, store: IPLDStore, writes: list[_Write], write_empty_chunks: bool | None
+    ) -> None:
+        self._store = store
+        self._writes = writes
+        self._write_empty_chunks = write_empty_chunks
+
+    def compute(self, **options: Any) -> None:
+        """Write the chunks and merge what that changed into the store, in this process.
+
+        Parameters
+        ----------
+        options
+            As for `dask.compute`, such as ``scheduler``.
+
+        Raises
+        ------
+        MergeConflictError, ReadOnlyStoreError
+            As in `to_zarr`.
+        """
+        if self._writes:
+            fork = self._store.fork()
+            changes = _compute(self._writes, fork, self._write_empty_chunks, options)
+            merge_changes(self._store._state, [changes])
+
+    def __dask_graph__(self) -> NoReturn:
+        """Refuse what dask takes for a collection and would leave uncomputed."""
+        raise TypeError(
+            "chunks that are to be written are no dask collection, as the store has to learn of "
+            "them in its own process: call their compute(), which takes dask's options"
+        )
+
+
+@overload
 def to_zarr(
     dataset: xr.Dataset,
     store: IPLDStore,
     *,
+    compute: Literal[True] = True,
     mode: Literal["w", "w-", "a", "a-", "r+"] | None = None,
     group: str | None = None,
     encoding: Mapping[Hashable, Any] | None = None,
@@ -73,7 +118,36 @@ def to_zarr(
     region: Mapping[str, slice | Literal["auto"]] | Literal["auto"] | None = None,
     write_empty_chunks: bool | None = None,
     **options: Any,
-) -> None:
+) -> None: ...
+@overload
+def to_zarr(
+    dataset: xr.Dataset,
+    store: IPLDStore,
+    *,
+    compute: Literal[False],
+    mode: Literal["w", "w-", "a", "a-", "r+"] | None = None,
+    group: str | None = None,
+    encoding: Mapping[Hashable, Any] | None = None,
+    consolidated: bool | None = None,
+    append_dim: Hashable | None = None,
+    region: Mapping[str, slice | Literal["auto"]] | Literal["auto"] | None = None,
+    write_empty_chunks: bool | None = None,
+    **options: Any,
+) -> DelayedWrite: ...
+def to_zarr(
+    dataset: xr.Dataset,
+    store: IPLDStore,
+    *,
+    compute: bool = True,
+    mode: Literal["w", "w-", "a", "a-", "r+"] | None = None,
+    group: str | None = None,
+    encoding: Mapping[Hashable, Any] | None = None,
+    consolidated: bool | None = None,
+    append_dim: Hashable | None = None,
+    region: Mapping[str, slice | Literal["auto"]] | Literal["auto"] | None = None,
+    write_empty_chunks: bool | None = None,
+    **options: Any,
+) -> DelayedWrite | None:
     """Write a dataset into a store, its dask arrays by whatever scheduler dask is set to.
 
     As ``dataset.to_zarr(store, ...)``, but the tasks that write may run in other processes and on
@@ -87,13 +161,24 @@ def to_zarr(
         The dataset.
     store
         Where it goes.
+    compute
+        Whether to write the dask arrays now. If not, only metadata and what is in memory is
+        written, and the rest by ``compute()`` of what is returned. A root that is frozen before
+        that names arrays without chunks.
     mode, group, encoding, consolidated, append_dim, region, write_empty_chunks
         As for `xarray.Dataset.to_zarr`.
     options
         Those of ``safe_chunks``, ``align_chunks`` and ``zarr_format`` that xarray knows.
 
+    Returns
+    -------
+    DelayedWrite or None
+        What remains to be written, if `compute` is False.
+
     Raises
     ------
+    TypeError
+        If it is no dataset or no store, or an option is not known.
     ValueError
         As xarray raises it.
     MergeConflictError
@@ -113,6 +198,18 @@ def to_zarr(
     """
     if not isinstance(dataset, xr.Dataset):
         raise TypeError(f"expected an xarray.Dataset, not {type(dataset).__name__}")
+    if not isinstance(store, HierarchyMapping):
+        raise TypeError(
+            f"expected an IPLDStore, not {type(store).__name__}: "
+            "ipldstore.open(BLOCKS, read_only=False) begins one"
+        )
+    if mode not in (None, *_MODES):
+        raise ValueError(f"mode {mode!r} is not one of {', '.join(_MODES)}")
+    if unknown := sorted(options.keys() - _OPTIONS):
+        raise TypeError(
+            f"distributed.to_zarr() takes no {', '.join(unknown)}: of the options of xarray's "
+            f"to_zarr() that it does not name itself it takes {', '.join(sorted(_OPTIONS))}"
+        )
     mode = mode or _default_mode(append_dim, region)
     target = ZarrStore.open_group(
         store,
@@ -129,9 +226,11 @@ def to_zarr(
     dataset = target._validate_and_autodetect_region(_without_empty(dataset))
     target._validate_encoding(encoding or {})
     dataset.dump_to_store(target, writer=writer, encoding=encoding)
-    if writer.writes:
-        changes = _compute(writer.writes, store.fork(), write_empty_chunks)
-        merge_changes(store._state, [changes])
+    delayed = DelayedWrite(store, writer.writes, write_empty_chunks)
+    if not compute:
+        return delayed
+    delayed.compute()
+    return None
 
 
 def _default_mode(append_dim: Any, region: Any) -> Literal["a", "r+", "w-"]:
@@ -149,7 +248,12 @@ def _without_empty(dataset: xr.Dataset) -> xr.Dataset:
     return dataset
 
 
-def _compute(writes: list[_Write], fork: IPLDStore, write_empty_chunks: bool | None) -> Changes:
+def _compute(
+    writes: list[_Write],
+    fork: IPLDStore,
+    write_empty_chunks: bool | None,
+    options: Mapping[str, Any],
+) -> Changes:
     """Write all blocks of dask arrays, and return what that changed."""
     dask: Any = import_module("dask")
     tasks = [
@@ -173,7 +277,7 @@ def _compute(writes: list[_Write], fork: IPLDStore, write_empty_chunks: bool | N
     while len(parts) > 1:
         batches = [parts[i : i + _JOINED_AT_ONCE] for i in range(0, len(parts), _JOINED_AT_ONCE)]
         parts = [dask.delayed(join_changes, pure=False)(batch) for batch in batches]
-    (changes,) = dask.compute(*parts)
+    (changes,) = dask.compute(*parts, **options)
     return changes  # type: ignore[no-any-return]
 
 

@@ -8,21 +8,26 @@ from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from fsspec.asyn import AsyncFileSystem  # type: ignore[import-untyped]
-from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
-from fsspec.config import apply_config  # type: ignore[import-untyped]
-from fsspec.spec import AbstractBufferedFile  # type: ignore[import-untyped]
-from fsspec.utils import isfilelike  # type: ignore[import-untyped]
+try:
+    from fsspec.asyn import AsyncFileSystem  # type: ignore[import-untyped]
+    from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
+    from fsspec.config import apply_config  # type: ignore[import-untyped]
+    from fsspec.spec import AbstractBufferedFile  # type: ignore[import-untyped]
+    from fsspec.utils import isfilelike  # type: ignore[import-untyped]
+except ModuleNotFoundError:
+    raise ModuleNotFoundError(
+        "ipld:// for fsspec needs that package: pip install 'ipldstore[fsspec]'", name="fsspec"
+    ) from None
 
-from ipldstore.cid import DAG_PB, RAW, Link, codec_of, parse_text, to_text
+from ipldstore.cid import RAW, Link, codec_of, parse_text, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError, IPLDStoreError, LimitExceededError, ReadOnlyStoreError
 from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.locks import Guard
 from ipldstore.registry import BLOCKS_VARIABLE, absolute, find_blocks
-from ipldstore.store.async_values import read_value_async
+from ipldstore.store.async_values import read_on_loop
 from ipldstore.store.expansion import check_held
-from ipldstore.store.values import Cut, read_value, value_size
+from ipldstore.store.values import Cut, value_size
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import split_path
@@ -158,7 +163,7 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         entry = await self._find_value(path)
         cut = None if start is None and end is None else _cut(start, end)
         try:
-            return bytes(await self._read(entry, cut))
+            return bytes(await read_on_loop(self.backend, entry, cut))
         except IPLDStoreError as error:
             error.add_note(f"while reading {path!r}")
             raise
@@ -176,17 +181,6 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         if entry is None:
             raise FileNotFoundError(path)
         return entry
-
-    async def _read(self, entry: Link | Document, cut: Cut | None) -> bytes | memoryview:
-        limit = self.backend.inline_limit
-        if not limit:
-            return await read_value_async(self.backend, entry, cut)
-        if isinstance(entry, Document):
-            return read_value(self.backend, entry, cut)
-        size = None if codec_of(entry) == DAG_PB else self.backend.size_of(entry)
-        if size is not None and size <= limit:
-            return read_value(self.backend, entry, cut)
-        return await asyncio.to_thread(read_value, self.backend, entry, cut)
 
     async def _cat(
         self,
@@ -332,7 +326,10 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
     ) -> IPLDFile:
         if mode != "rb":
             raise ReadOnlyStoreError(f"{_READ_ONLY}: {path!r} cannot be opened in mode {mode!r}")
-        return IPLDFile(self, path, mode, block_size or "default", **options)
+        file = IPLDFile(self, path, mode, block_size or "default", **options)
+        if file.details["type"] == "directory":
+            raise IsADirectoryError(path)
+        return file
 
     async def _refuse(self, *arguments: Any, **options: Any) -> NoReturn:
         raise ReadOnlyStoreError(f"{_READ_ONLY}: write through an IPLDStore")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ipldstore.cid import RAW, CIDLike, Link, as_link, codec_of, identity_data, to_text
-from ipldstore.contentstore import ContentAddressableStore, require_block_store
+from ipldstore.cid import RAW, CIDLike, Link, codec_of, identity_data, to_text
+from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag, links_of
+from ipldstore.naming import find_root
 from ipldstore.store.expansion import check_held
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.values import remembering, value_size
@@ -28,10 +29,14 @@ class ArrayInfo:
     stored_bytes : int
         The sizes of all values under it but metadata as they are stored, such as compressed;
         equal ones count each.
+    chunks_possible : int or None
+        How many chunks, or shards, there can be. None where the metadata does not tell. Fewer may
+        be stored, as chunks of fill values need not be.
     """
 
     chunks: int = 0
     stored_bytes: int = 0
+    chunks_possible: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,19 +95,13 @@ def info(
     --------
     >>> from ipldstore import IPLDStore, info
     >>> store = IPLDStore()
-    >>> store["a/.zarray"] = b"{}"
+    >>> store["a/.zarray"] = b'{"zarr_format": 2, "shape": [6], "chunks": [2]}'
     >>> store["a/0"] = store["a/1"] = b"chunk"
     >>> found = info(store)
     >>> found.blocks, found.bytes, found.shared_bytes, found.arrays
-    (2, 104, 5, {'a': ArrayInfo(chunks=2, stored_bytes=10)})
+    (2, 104, 5, {'a': ArrayInfo(chunks=2, stored_bytes=10, chunks_possible=3)})
     """
-    if isinstance(root_or_store, HierarchyMapping):
-        root, backend = as_link(root_or_store.freeze()), root_or_store.backend
-    elif backend is None:
-        raise TypeError("a root needs the backend that holds its blocks")
-    else:
-        require_block_store(backend)
-        root = as_link(root_or_store)
+    root, backend = find_root(root_or_store, backend)
     check_held(root, backend.get_block)
     sizes: dict[Link, int] = {}
     nodes: list[int] = []
@@ -154,5 +153,6 @@ def _arrays(
     outline = make_outline(top, [], backend.get_block, remembering(size_of))
     arrays = sorted((node.path, node) for node in outline.walk() if node.kind == "array")
     return {
-        path: ArrayInfo(node.chunks_present or 0, node.stored_bytes or 0) for path, node in arrays
+        path: ArrayInfo(node.chunks_present or 0, node.stored_bytes or 0, node.chunks_possible)
+        for path, node in arrays
     }

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from ipldstore.cid import CIDLike, Link, as_link, parse_text, to_text
+from ipldstore.cid import CIDLike, Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidCIDError, InvalidKeyError
+from ipldstore.naming import Name, fault_of, is_root, read_name, root_within
 from ipldstore.registry import BlockStoreURLError, find_blocks, open_block_store
 from ipldstore.urls import show_url
 
 if TYPE_CHECKING:
     from ipldstore.store import IPLDStore
 
-_ROOTS = ("ipld://", "ipfs://", "/ipfs/")
-_NAMES = ("ipns://", "/ipns/")
+_MEANT = {"readonly": "read_only", "mode": "read_only", "group": "path"}
 
 
 def open(  # noqa: A001
@@ -33,7 +33,7 @@ def open(  # noqa: A001
     what
         * A root: a CID, ``ipld://CID``, ``ipfs://CID`` or, where a node knows names,
           ``ipns://NAME``; the path of a group may follow.
-        * A CAR file, whose root is opened.
+        * A CAR file, whose root is opened; the path of a group may follow: ``x.car/group``.
         * With ``read_only=False``, also another block store, in which an empty hierarchy begins.
     blocks
         Where the blocks of a root are: a block store, or what `open_block_store` takes. If None,
@@ -75,19 +75,23 @@ def open(  # noqa: A001
     b'chunk'
     b'chunk'
     """
-    root, inner = split_root(what)
-    path = "/".join(filter(None, (inner.strip("/"), path.strip("/"))))
+    for given, meant in _MEANT.items():
+        if given in options:
+            raise TypeError(f"open() takes no option {given!r}: did you mean {meant}?")
+    name = read_name(what)
+    path = "/".join(filter(None, (name.path.strip("/"), path.strip("/"))))
     if path and not read_only:
         raise ValueError(f"path {path!r}: a part of a hierarchy is opened with read_only=True only")
-    if root is not None:
+    if name.root is not None:
         backend = find_blocks(blocks, **options)
-    elif blocks is None:
-        backend = open_block_store(what, create=not read_only, **options)  # type: ignore[arg-type]
+    elif blocks is not None:
+        _refuse_with_blocks(what, name, blocks)  # type: ignore[arg-type]
     else:
-        raise TypeError(f"blocks= goes with a root; {show_url(os.fspath(what))!r} is none")  # type: ignore[arg-type]
+        backend = _open_place(what, name.place, create=not read_only, **options)  # type: ignore[arg-type]
     try:
+        root = name.root
         if root is None and read_only:
-            root = _noted_root(backend, what)
+            root = noted_root(backend, what)  # type: ignore[arg-type]
         return _make_store(backend, root, path, read_only)
     except BaseException:
         if backend is not blocks:
@@ -95,36 +99,56 @@ def open(  # noqa: A001
         raise
 
 
-def split_root(what: CIDLike | os.PathLike[str]) -> tuple[CIDLike | None, str]:
-    """Return the root and the path that are named; no root if it is a place."""
-    if isinstance(what, os.PathLike):
-        return None, ""
-    if not isinstance(what, str):
-        return as_link(what), ""
-    for prefix in _ROOTS:
-        if what.startswith(prefix):
-            cid, _, path = what.removeprefix(prefix).partition("/")
-            return parse_text(cid), path
-    for prefix in _NAMES:
-        if what.startswith(prefix):
-            name, _, path = what.removeprefix(prefix).partition("/")
-            return prefix + name, path
-    try:
-        cid, _, path = what.partition("/")
-        return parse_text(cid), path
-    except InvalidCIDError:
-        return None, ""
+def _open_place(
+    what: str | os.PathLike[str], place: str, **options: Any
+) -> ContentAddressableStore:
+    """Open the block store that is named in the place of a root."""
+    text = os.fspath(what)
+    may_be_made = options["create"] and not text.startswith(("http://", "https://"))
+    is_meant = is_root(text.partition("/")[0]) or (not may_be_made and root_within(text))
+    if is_meant and not os.path.exists(text):
+        raise InvalidCIDError(fault_of(text))
+    return open_block_store(place, **options)
 
 
-def _noted_root(backend: ContentAddressableStore, what: Any) -> Link:
-    """Return the root that a block store notes by itself, as a CAR file does."""
-    root = backend.noted_root
-    if root is None:
-        raise BlockStoreURLError(
-            f"{show_url(os.fspath(what))!r} is a block store that notes no root: name one, "
-            "open(CID, blocks=...), or begin an empty hierarchy in it with read_only=False"
+def _refuse_with_blocks(what: str | os.PathLike[str], name: Name, blocks: object) -> NoReturn:
+    """Say why what was named is no root that blocks= could go with."""
+    shown = show_url(os.fspath(what))
+    if is_root(blocks):
+        raise TypeError(f"expected open(ROOT, BLOCKS), not open({shown!r}, {str(blocks)!r})")
+    if name.is_archive:
+        raise TypeError(
+            f"blocks= goes with a root; {shown!r} is a CAR file, which holds its own: open it "
+            "without blocks=, or name the root"
         )
-    return root
+    raise InvalidCIDError(fault_of(what))
+
+
+def noted_root(backend: ContentAddressableStore, what: str | os.PathLike[str]) -> Link:
+    """Return the root that a block store notes by itself, as a CAR file does.
+
+    Raises
+    ------
+    BlockStoreURLError
+        If there is none, or several.
+    CarFormatError
+        If it is an empty file, or an archive that was only begun.
+    """
+    root = backend.noted_root
+    if root is not None:
+        return root
+    shown = show_url(os.fspath(what))
+    roots = getattr(backend, "read_roots", lambda: None)()
+    if roots is not None:
+        found = "no root" if not roots else f"{len(roots)} roots, the first of them {roots[0]}"
+        raise BlockStoreURLError(
+            f"{shown!r} is an archive with {found}, expected one: name a root that is in it, and "
+            "the file as blocks= (of commands, --blocks)"
+        )
+    raise BlockStoreURLError(
+        f"{shown!r} is a block store that notes no root: name one, open(ROOT, {shown!r}), "
+        "or begin an empty hierarchy in it with read_only=False"
+    )
 
 
 def _make_store(

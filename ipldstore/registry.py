@@ -10,9 +10,11 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.cidtext import looks_like_cid
+from ipldstore.contentstore import ContentAddressableStore, place_hint
 from ipldstore.errors import BackendError, IPLDStoreError, raise_alone
 from ipldstore.urls import has_user, show_url
 
@@ -25,6 +27,7 @@ BLOCKS_VARIABLE = "IPLDSTORE_BLOCKS"
 # as in ipldstore.urls
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+|(?i:[a-z][a-z0-9+.-]+)(?=://)):(.*)", re.DOTALL)
 _PARAMETERS = {"?": "parameters (after '?')", "#": "a fragment (after '#')"}
+_MULTIADDR = re.compile("/(ip4|ip6|dns[46]?)/[^/]+/(tcp|udp)/")
 _PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*:[^/?#]*@", re.IGNORECASE)
 
 
@@ -86,6 +89,7 @@ def open_block_store(
     >>> open_block_store("gateway+https://user:secret@example.org", timeout=5)
     GatewayCAStore(['https://example.org'])
     """
+    _check_place(url)
     scheme, rest = _split(os.fspath(url))
     kind = _KINDS.get(scheme) or _KINDS.get(scheme.partition("+")[0])
     if kind is None or not kind.takes_passwords:
@@ -110,6 +114,28 @@ def open_block_store(
         raise
 
 
+def _check_place(url: object) -> None:
+    """Refuse what is meant as something else than a place, before it becomes a folder."""
+    is_open = isinstance(url, ContentAddressableStore)
+    if is_open or not isinstance(url, str | os.PathLike):
+        hint = "which is open" if is_open else place_hint(url)
+        raise TypeError(
+            f"expected the URL or path of a block store, not {type(url).__name__}"
+            + (f"; {hint}" if hint else "")
+        )
+    text = os.fspath(url)
+    if isinstance(text, bytes):
+        raise TypeError("expected the URL or path of a block store as str, not bytes")
+    if looks_like_cid(text) and not os.path.exists(text):
+        raise BlockStoreURLError(
+            f"{text!r} is a root, expected what has its blocks: ipldstore.open(ROOT, BLOCKS)"
+        )
+    if _MULTIADDR.match(text) and not os.path.exists(text):
+        raise BlockStoreURLError(
+            f"{show_url(text)!r} is the address of a node, which is written ipfs:{show_url(text)}"
+        )
+
+
 def refuse_password(url: str) -> None:
     """Raise `BlockStoreURLError`, which does not show it, if there is a password in a URL."""
     if _PASSWORD.match(url):
@@ -129,13 +155,24 @@ def absolute(url: str) -> str:
     return path if scheme == "path" else f"{scheme}:{path}"
 
 
+def is_archive(url: str) -> bool:
+    """Whether a URL or path names a CAR file."""
+    return _split(url)[0] == "car"
+
+
+def local_place(url: str) -> tuple[str, str] | None:
+    """Return the path of a folder or CAR file, after "path" or "car"; None for other URLs."""
+    scheme, rest = _split(url)
+    return (scheme, _read_path(scheme, rest)[0]) if scheme in ("path", "car") else None
+
+
 def _split(url: str) -> tuple[str, str]:
     """Return scheme and rest; a path is a folder, or a CAR file by its name."""
     found = _SCHEME.fullmatch(url)
     scheme = "path" if found is None else found[1].lower()
     if found is not None and scheme != "file":
         return scheme, found[2]
-    path = url if found is None else _path_of_file_url(found[2])
+    path = url if found is None else path_of_file_url(url)
     if not path:
         raise BlockStoreURLError("an empty text names no block store")
     is_archive = path.lower().endswith(".car") and not os.path.isdir(path)
@@ -168,8 +205,16 @@ def _read_path(scheme: str, rest: str) -> tuple[str]:
     return (path,)
 
 
-def _path_of_file_url(rest: str) -> str:
-    (path,) = _read_path("file", rest.replace("//localhost/", "///", 1))
+def path_of_file_url(url: str) -> str:
+    """Return the path that a ``file:`` URL names.
+
+    Raises
+    ------
+    BlockStoreURLError
+        If it names none on this machine.
+    """
+    rest = url.partition(":")[2].replace("//localhost/", "///", 1)
+    (path,) = _read_path("file", rest)
     if not path.startswith("/"):
         raise BlockStoreURLError(f"'file:{path}' is no absolute path: expected file:///PATH")
     return url2pathname(path)
@@ -288,6 +333,10 @@ def _unknown_scheme(scheme: str, url: str, plugged: list[str]) -> BlockStoreURLE
     guess = f"did you mean '{near[0]}:'? " if near else ""
     if scheme in ("http", "https"):
         guess = f"did you mean 'gateway+{scheme}:' or 'ipfs+{scheme}:'? "
+        if urlsplit(url).path.lower().endswith(".car"):
+            guess = "a CAR file elsewhere has to be fetched first. "
+    elif re.fullmatch(r"[^:/]+:\d{1,5}", url):
+        guess = f"did you mean 'ipfs+http://{url}'? "
     return BlockStoreURLError(
         f"{show_url(url)!r} names no block store: {guess}There are a folder, "
         f"{', '.join(f'{name}:' for name in known)}; {', '.join(need)} need "

@@ -15,7 +15,7 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipldstore.backends.paths import local_path
+from ipldstore.backends.paths import SHARDING_NAME, describe, local_path
 from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
@@ -25,7 +25,6 @@ from ipldstore.locks import Process
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-SHARDING_NAME = "SHARDING"
 SHARDING = b"/repo/flatfs/shard/v1/next-to-last/2\n"
 
 _WRITERS = 2
@@ -79,6 +78,10 @@ class DirectoryCAStore(ContentAddressableStore):
         self.fsync = fsync
         self._prefix = f"{self.path}{os.sep}"
         self._synced_shards: set[str] = set()
+        if os.path.isfile(self.path):
+            raise BackendError(
+                f"{str(self.path)!r} is {describe(self.path)}; expected a folder of blocks, or none"
+            )
         try:
             self._claim()
         except OSError as error:
@@ -215,8 +218,8 @@ class DirectoryCAStore(ContentAddressableStore):
         except FileNotFoundError:
             if any(not name.startswith(".") for name in names):
                 raise BackendError(
-                    f"{str(self.path)!r} is not empty and holds no {SHARDING_NAME} file: "
-                    "expected a folder of blocks, or none"
+                    f"{str(self.path)!r} is not empty and holds no {SHARDING_NAME} file: expected "
+                    f"a folder of blocks, or none; it is {describe(self.path)}"
                 ) from None
             self._write(str(marker), SHARDING, sync=True)
             _sync(str(self.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import UserDict
 from collections.abc import Iterator, MutableMapping
 
@@ -37,6 +38,11 @@ class MappingCAStore(ContentAddressableStore):
         default_hash: str = "sha2-256",
     ) -> None:
         super().__init__(default_hash=default_hash)
+        if isinstance(mapping, str | bytes | os.PathLike) or hasattr(mapping, "append"):
+            raise TypeError(
+                f"expected a mapping of CIDs to bytes, not {type(mapping).__name__}; "
+                "open_block_store(URL) opens what a URL or path names"
+            )
         self.mapping: MutableMapping[str, bytes] = {} if mapping is None else mapping
         if isinstance(self.mapping, dict):
             self.inline_limit = 64 << 10
@@ -56,7 +62,8 @@ class MappingCAStore(ContentAddressableStore):
         try:
             return self.mapping[to_text(cid)]
         except KeyError:
-            raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}") from None
+            empty = ", which is empty" if self.in_memory and not self.mapping else ""
+            raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}{empty}") from None
 
     def put_raw(self, data: bytes, codec: str) -> Link:
         cid = self.make_cid(data, codec)

@@ -6,7 +6,16 @@ import os
 from pathlib import Path
 
 from ipldstore.errors import BackendError
+from ipldstore.magic import CAR, SQLITE, kind_of
+from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.urls import is_url, show_url
+
+SHARDING_NAME = "SHARDING"
+"""The file that tells a folder of blocks."""
+
+BLOCKS_OPTION = "blocks= (of commands, --blocks)"
+
+_HEAD_BYTES = 512
 
 
 def local_path(path: str | os.PathLike[str]) -> Path:
@@ -24,3 +33,41 @@ def local_path(path: str | os.PathLike[str]) -> Path:
             "ipldstore.open_block_store takes URLs"
         )
     return Path(path).absolute()
+
+
+def describe(path: str | os.PathLike[str]) -> str | None:
+    """Say what is at a path, and what to do with it in place of what was done; None for nothing."""
+    try:
+        if os.path.isdir(path):
+            return _describe_folder(set(os.listdir(path)))
+        if os.path.isfile(path):
+            return _describe_file(path)
+        return "neither a file nor a folder" if os.path.lexists(path) else None
+    except (OSError, ValueError) as error:
+        return f"there, and cannot be looked into ({error})"
+
+
+def _describe_folder(names: set[str]) -> str:
+    if not names:
+        return "an empty folder"
+    if SHARDING_NAME in names:
+        return f"a folder of blocks: name a root in it, and the folder as {BLOCKS_OPTION}"
+    if METADATA_NAMES & names:
+        return "a Zarr folder: `ipldstore put` makes a root of it"
+    return "a folder, neither of blocks nor with Zarr in it"
+
+
+def _describe_file(path: str | os.PathLike[str]) -> str:
+    with open(path, "rb") as file:
+        head = file.read(_HEAD_BYTES)
+    kind = kind_of(head)
+    if not head:
+        return "an empty file"
+    if kind == CAR:
+        return f"a CAR archive: name it car:{show_url(os.fspath(path))}"
+    if kind == SQLITE:
+        place = f"sqlite:{show_url(os.fspath(path))}"
+        return f"an SQLite database: one of blocks is {place}, which goes as {BLOCKS_OPTION}"
+    if kind is None:
+        return "a file, and no CAR archive"
+    return f"{kind.text}: {kind.advice}" if kind.advice else kind.text

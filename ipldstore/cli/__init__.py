@@ -16,9 +16,10 @@ def main() -> None:
     SystemExit
         Always, with one of the exit codes that ``ipldstore --help`` explains.
     """
-    from ipldstore.cli.escaping import escaped_output
+    from ipldstore.cli.escaping import escaped_output, hold_closed_streams
     from ipldstore.cli.interruption import INTERRUPTED, end_soon_if_interrupted, leave
 
+    hold_closed_streams()
     end_soon_if_interrupted()
     # a command that fails says so itself
     warnings.simplefilter("ignore", UnfrozenChangesWarning)

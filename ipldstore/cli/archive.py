@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,19 +14,24 @@ from ipldstore.cli.blocks import Extent, measure_local, open_blocks
 from ipldstore.cli.destination import appearing
 from ipldstore.cli.interruption import KEPT, interruptible
 from ipldstore.cli.output import count_text, say
+from ipldstore.cli.padding import is_padding_allowed
 from ipldstore.cli.progress import Advance, progress
 from ipldstore.cli.reading import watched_reading
 from ipldstore.cli.reporting import CommandError
 from ipldstore.cli.roots import opened
 from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import CarFormatError
+from ipldstore.store.archive import check_place, open_stream
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.urls import show_url
+from ipldstore.urls import is_url, show_url
 from ipldstore.views.words import size_text
 
 STANDARD_STREAM = "-"
 
 
-def export_archive(what: str, file: str, blocks: str, since: str | None = None) -> dict[str, Any]:
+def export_archive(
+    what: str, file: str, blocks: str, since: str | None = None, *, overwrite: bool = False
+) -> dict[str, Any]:
     """Write a hierarchy as a CAR archive, and return what was done.
 
     Parameters
@@ -33,14 +39,16 @@ def export_archive(what: str, file: str, blocks: str, since: str | None = None) 
     what, blocks
         The hierarchy, as in `opened`.
     file
-        A path where nothing is yet, or ``-`` for standard output.
+        A path, also that of a pipe or a device, or ``-`` for standard output.
     since
         The root of what the other side has, whose blocks are left out.
+    overwrite
+        Whether a file that is there is written over.
     """
     with opened(what, blocks) as (backend, root):
         known = None if since is None else backend.resolve(since)
         extent = measure_local(backend, root) if known is None else None
-        with _output(file) as stream:
+        with _output(file, overwrite=overwrite) as stream:
             size = _write(stream, backend, root, extent, known)
     source = f"from {backend!r}" if extent is None else f"{count_text(extent.blocks, 'block')} as"
     say(f"exported {source} an archive of {size_text(size)}")
@@ -88,7 +96,11 @@ def import_archive(file: str, blocks: str) -> dict[str, Any]:
     ):
         with progress("importing", size) as advance:
             counted = _Counted(stream, advance)
-            root = as_link(HierarchyMapping(backend).import_car(cast("BinaryIO", counted)))
+            root = as_link(
+                HierarchyMapping(backend).import_car(
+                    cast("BinaryIO", counted), allow_padding=is_padding_allowed()
+                )
+            )
         extent = measure_local(backend, root)
     say(f"imported into {backend!r}" if extent is None else f"imported a hierarchy of {extent}")
     count, total = (None, None) if extent is None else extent
@@ -114,11 +126,22 @@ class _Counted:
 
 
 @contextmanager
-def _output(file: str) -> Iterator[BinaryIO]:
+def _output(file: str, *, overwrite: bool) -> Iterator[BinaryIO]:
     if file == STANDARD_STREAM:
         yield sys.stdout.buffer
         return
-    with appearing(Path(file)) as temporary, open(temporary, "xb") as stream:
+    if (stream := open_stream(file)) is not None:
+        with stream:
+            yield stream
+        return
+    if is_url(file):
+        raise CommandError(
+            f"{show_url(file)!r} is a URL: name a FILE on this machine, or pipe the archive on; "
+            "`ipldstore copy` copies to other block stores"
+        )
+    path = Path(file).resolve() if os.path.islink(file) else Path(file)
+    check_place(path, overwrite=overwrite)
+    with appearing(path, overwrite=overwrite) as temporary, open(temporary, "xb") as stream:
         yield stream
 
 
@@ -129,10 +152,14 @@ def _input(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
             raise CommandError("standard input is closed: name an archive, or pipe it")
         yield sys.stdin.buffer, None
         return
-    if "://" in file:
+    if is_url(file):
         raise CommandError(
             f"{show_url(file)!r} is a URL: name an archive on this machine, or pipe it to "
             "ipldstore import -"
         )
     with open(file, "rb") as stream:
-        yield stream, Path(file).stat().st_size or None
+        try:
+            yield stream, Path(file).stat().st_size or None
+        except CarFormatError as error:
+            error.add_note(f"in {file!r}")
+            raise

@@ -9,10 +9,16 @@ import typer
 
 from ipldstore.cid import Link
 from ipldstore.cli.output import count_text
+from ipldstore.cli.padding import is_padding_allowed
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag
 from ipldstore.errors import BackendError
-from ipldstore.registry import BlockStoreNotFoundError, BlockStoreURLError, open_block_store
+from ipldstore.registry import (
+    BlockStoreNotFoundError,
+    BlockStoreURLError,
+    is_archive,
+    open_block_store,
+)
 from ipldstore.store.expansion import is_local
 from ipldstore.views.words import size_text
 
@@ -62,11 +68,15 @@ def open_blocks(
     if place.lower().startswith("memory:"):
         raise typer.BadParameter("'memory:' would end with the command", param_hint="--blocks")
     try:
-        return open_block_store(place, create=make)
+        return open_block_store(place, create=make, **_options_of(place))
     except BlockStoreURLError as error:
         raise typer.BadParameter(f"{error}; {_EXPECTED}", param_hint="--blocks") from None
     except BlockStoreNotFoundError as error:
         raise FileNotFoundError(f"{error}{named_by}") from None
+
+
+def _options_of(place: str) -> dict[str, bool]:
+    return {"allow_padding": True} if is_padding_allowed() and is_archive(place) else {}
 
 
 def open_node(address: str | None) -> IPFSStore:

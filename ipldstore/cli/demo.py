@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipldstore.cid import Link, as_link, to_text
 from ipldstore.cli.blocks import Extent, iter_sizes, measure, open_blocks
-from ipldstore.cli.put import demo_file
 from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.sources.names import demo_file
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.views.words import size_text
 

@@ -16,17 +16,20 @@ from ipldstore.cli.interruption import (
     interruptible,
     note_finished,
 )
+from ipldstore.store.archive import check_place
 from ipldstore.urls import show_url
 
 
 @contextmanager
-def appearing(destination: Path) -> Iterator[Path]:
+def appearing(destination: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary path beside a destination, to be renamed to it at the end.
 
     Parameters
     ----------
     destination
         The file or folder to make.
+    overwrite
+        Whether a file that is there is written over, once the new one is complete.
 
     Yields
     ------
@@ -36,21 +39,21 @@ def appearing(destination: Path) -> Iterator[Path]:
     Raises
     ------
     FileExistsError
-        If the destination exists.
+        If the destination exists, and is not to be written over.
+    IsADirectoryError
+        If it is a folder, which is never written over.
     FileNotFoundError
         If the folder that it goes into does not.
     """
-    check_free(destination)
-    if not destination.absolute().parent.is_dir():
-        raise FileNotFoundError(f"no folder to put {show_url(str(destination))!r} in")
+    _check_place(destination, overwrite=overwrite)
     temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.partial")
     attempt = _Attempt(destination, temporary)
     with interruptible(attempt.outcome):
         try:
             yield temporary
-            check_free(destination)
+            _check_place(destination, overwrite=overwrite)
             attempt.is_at_its_end = True
-            os.rename(temporary, destination)
+            (os.replace if overwrite else os.rename)(temporary, destination)
             note_finished(attempt.outcome())
         except BaseException:
             with cleaning_up():
@@ -75,6 +78,15 @@ class _Attempt:
         if self.is_at_its_end and os.path.lexists(self.destination):
             return f"{str(self.destination)!r} was made, and is complete"
         return f"{str(self.destination)!r} was not made; {BEGUN_ANEW}"
+
+
+def _check_place(destination: Path, *, overwrite: bool) -> None:
+    if overwrite:
+        check_place(destination, overwrite=True)
+        return
+    check_free(destination)
+    if not destination.absolute().parent.is_dir():
+        raise FileNotFoundError(f"no folder to put {show_url(str(destination))!r} in")
 
 
 def check_free(destination: Path) -> None:

@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NoReturn, TextIO, cast
 
 from ipldstore.cli.output import say
@@ -48,6 +48,60 @@ class EscapedStream:
         """Write several pieces of text."""
         for line in lines:
             self.write(line)
+
+
+class Output(EscapedStream):
+    """Standard output, of which errors say that it is what could not be written to."""
+
+    def write(self, text: str) -> int:
+        """Write text; new lines and tabs stay."""
+        with _named_output():
+            return super().write(text)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        with _named_output():
+            self.unescaped.flush()
+
+
+@contextmanager
+def _named_output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(f"cannot write to standard output: {error.strerror}") from error
+
+
+class Notes(EscapedStream):
+    """Standard error, on which nothing depends: what does not go there is lost.
+
+    What was done counts as done, and what came out is printed all the same.
+    """
+
+    def write(self, text: str) -> int:
+        """Write text, if that can be."""
+        try:
+            return super().write(text)
+        except OSError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back, if that can be."""
+        try:
+            self.unescaped.flush()
+        except OSError:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Send what is held back nowhere: at its end the interpreter would try again."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.unescaped.fileno())
+            os.close(nowhere)
+            self.unescaped.flush()
 
 
 class ClosedOutput(EscapedStream):
@@ -97,15 +151,28 @@ def unescaped(stream: TextIO) -> TextIO:
     return stream.unescaped if isinstance(stream, EscapedStream) else stream
 
 
+def hold_closed_streams() -> None:
+    """Keep files that are opened later from the numbers of streams that were closed.
+
+    Libraries write to these by number, such as what went wrong, and that would be into a file.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number that is free
+
+
 @contextmanager
 def escaped_output() -> Iterator[None]:
     """Have all that is written meanwhile escaped, and what libraries say in a line each."""
     with ExitStack() as stack:
         for name in ("stdout", "stderr"):
-            stream, kind = getattr(sys, name), EscapedStream
+            stream = getattr(sys, name)
+            kind: type[EscapedStream] = Notes if name == "stderr" else Output
             if stream is None:  # closed by who called the program
                 stream = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-                kind = ClosedOutput if name == "stdout" else EscapedStream
+                kind = Notes if name == "stderr" else ClosedOutput
             stream.reconfigure(errors="backslashreplace")
             escaped = cast("TextIO", kind(stream))
             stack.enter_context(_replaced(sys, name, escaped))

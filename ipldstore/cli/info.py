@@ -8,7 +8,7 @@ from typing import Any
 from ipldstore.cli.blocks import Extent
 from ipldstore.cli.roots import opened
 from ipldstore.inventory import Info, info
-from ipldstore.views.words import printable, size_text
+from ipldstore.views.words import filled_text, printable, size_text
 
 
 def measure_hierarchy(what: str, blocks: str) -> tuple[dict[str, Any], list[str]]:
@@ -35,9 +35,12 @@ def _lines(found: Info, store: str) -> list[str]:
         f"values  {values}",
         f"shared  {size_text(found.shared_bytes)} that equal blocks save",
     ]
+    if found.blocks == found.bytes == 1:
+        lines.append("empty   no groups, arrays or values")
     if found.arrays:
         lines.append(f"{'chunks':>12} {'stored':>12} array")
     for path, array in found.arrays.items():
         size = size_text(array.stored_bytes)
-        lines.append(f"{array.chunks:12,} {size:>12} {printable(path) or '.'}")
+        chunks = filled_text(array.chunks, array.chunks_possible)
+        lines.append(f"{chunks:>12} {size:>12} {printable(path) or '.'}")
     return lines

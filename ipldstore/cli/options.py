@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ipldstore.cli.output import choose_json
+from ipldstore.cli.padding import choose_padding
 from ipldstore.limits import MAX_EXPANSION, MAX_WRITTEN_BYTES, MAX_WRITTEN_FILES
 
 _STORES = (
@@ -87,6 +88,21 @@ MaxBytes = Annotated[
 def _choose(value: bool) -> bool:
     choose_json(value)
     return value
+
+
+def _allow(value: bool) -> bool:
+    choose_padding(value)
+    return value
+
+
+AllowPadding = Annotated[
+    bool,
+    typer.Option(
+        "--allow-padding",
+        callback=_allow,
+        help="Read a CAR archive also if it is padded with zeros after its last section.",
+    ),
+]
 
 
 Json = Annotated[

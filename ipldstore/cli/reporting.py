@@ -13,6 +13,7 @@ import typer
 from ipldstore.cli.escaping import check_written
 from ipldstore.cli.interruption import report_interruption
 from ipldstore.cli.output import choose_json, is_json, say_error
+from ipldstore.cli.padding import choose_padding
 from ipldstore.errors import (
     BackendError,
     BlockNotFoundError,
@@ -65,6 +66,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(report(error)) from None
         finally:
             choose_json(False)
+            choose_padding(False)
 
     return run
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-from ipldstore.cid import Link, as_link, parse_text, to_text
+from ipldstore.cid import Link, to_text
 from ipldstore.cli.blocks import open_blocks
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidCIDError
-from ipldstore.opening import find_group, split_root
+from ipldstore.naming import fault_of, read_name
+from ipldstore.opening import find_group, noted_root
+from ipldstore.registry import BlockStoreURLError
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.tree import Tree
 from ipldstore.urls import show_url
-
-_NAMES = ("ipns://", "/ipns/")
-_END_OF_FILE = re.compile(r"\.car(?=/|\Z)", re.IGNORECASE)
 
 
 class Place(NamedTuple):
@@ -50,15 +47,15 @@ def located(what: str, blocks: str) -> Iterator[Place]:
     FileNotFoundError
         If there is no such file or block store.
     """
-    named, path = split_root(what)
-    if named is None:
-        file, path = _split_file(what)
-        with open_blocks(f"car:{file}", named_by="") as backend:
-            yield Place(backend, _root_of(backend), path)
-        return
-    root = named if isinstance(named, str) and named.startswith(_NAMES) else as_link(named)
-    with open_blocks(blocks) as backend:
-        yield Place(backend, backend.resolve(root), path)
+    name = read_name(what)
+    if name.root is not None:
+        with open_blocks(blocks) as backend:
+            yield Place(backend, backend.resolve(name.root), name.path)
+    elif name.is_archive:
+        with open_blocks(name.place, named_by="") as backend:
+            yield Place(backend, _root_of(backend, name.place), name.path)
+    else:
+        raise _not_a_root(what)
 
 
 @contextmanager
@@ -92,8 +89,7 @@ def opened_mapping(what: str, blocks: str) -> Iterator[HierarchyMapping]:
 
 def name_root(what: str) -> str:
     """Return what names a root for a node: that of a CAR file in place of the file."""
-    named, _ = split_root(what)
-    if named is not None:
+    if read_name(what).root is not None:
         return what
     with located(what, "") as (_, root, path):
         if path:
@@ -101,44 +97,16 @@ def name_root(what: str) -> str:
         return to_text(root)
 
 
-def _split_file(what: str) -> tuple[str, str]:
-    """Split the name of a CAR file and the path in it."""
-    text = what.removeprefix("car:")
-    ends = [found.end() for found in _END_OF_FILE.finditer(text)]
-    if what != text and not ends:
-        return text, ""
-    if not ends:
-        _refuse(what)
-    end = next((end for end in ends if Path(text[:end]).is_file()), ends[0])
-    return text[:end], text[end + 1 :]
-
-
-def _refuse(what: str) -> NoReturn:
-    if os.path.isdir(what):
-        raise InvalidCIDError(
-            f"not a CID: {what!r} is a folder; one of blocks goes with --blocks, beside a root; "
-            "`ipldstore put` makes a root of one with Zarr in it"
-        )
-    if os.path.isfile(what):
-        raise InvalidCIDError(
-            f"not a CID: {what!r} is a file; `ipldstore put` makes a root of a NetCDF file, and "
-            f"a CAR file of another name is {'car:' + what!r}"
-        )
-    if "://" in what:
-        raise InvalidCIDError(
-            f"not a CID: {show_url(what)!r}; of a URL at a gateway, give the CID alone, and the "
-            "gateway as --blocks gateway+https://HOST"
-        )
-    try:
-        parse_text(what.partition("/")[0])
-    except InvalidCIDError as error:
+def _not_a_root(what: str) -> InvalidCIDError:
+    fault = fault_of(what)
+    error = InvalidCIDError(fault if fault.startswith("not a CID") else f"not a CID: {fault}")
+    if not os.path.lexists(what):
         error.add_note("expected CID[/PATH], ipfs://CID, ipns://NAME or FILE.car[/PATH]")
-        raise
-    raise AssertionError(what)
+    return error
 
 
-def _root_of(backend: ContentAddressableStore) -> Link:
-    root = backend.noted_root
-    if root is None:
-        raise InvalidCIDError(f"{backend!r} has several roots or none, expected one")
-    return root
+def _root_of(backend: ContentAddressableStore, place: str) -> Link:
+    try:
+        return noted_root(backend, place)
+    except BlockStoreURLError as error:
+        raise InvalidCIDError(str(error)) from None

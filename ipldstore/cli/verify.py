@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import typer
@@ -17,8 +18,10 @@ from ipldstore.cli.reporting import CORRUPT, NOT_FOUND, UNREACHABLE
 from ipldstore.cli.roots import located, opened
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import IPLDStoreError
-from ipldstore.verifying import Problem, VerifyReport, verify
-from ipldstore.views.words import printable
+from ipldstore.verifying import ChunkCount, Problem, VerifyReport, verify
+from ipldstore.views.words import filled_text, printable
+
+_NAMED_ARRAYS = 10
 
 
 def verify_hierarchy(
@@ -59,7 +62,7 @@ def verify_hierarchy(
         end = backend.breaks_off_at if isinstance(backend, CARStore) else None
     _tell(report)
     if end is not None:
-        say(f"from byte {end:,} on, the archive is cut short or no CAR")
+        say(f"from byte {end:,} on, the archive is cut short, padded (--allow-padding) or no CAR")
     return report
 
 
@@ -83,10 +86,38 @@ def _total(backend: ContentAddressableStore, root: Link) -> int | None:
 def _tell(report: VerifyReport) -> None:
     checked = Extent(report.blocks, report.bytes)
     say(f"verified {checked}" + f"; {report.skipped:,} before" * bool(report.skipped))
+    for line in _chunk_lines(report.arrays or {}):
+        say(line)
     if report.repaired:
         say(f"repaired {count_text(len(report.repaired), 'block')}")
     if report.problems:
         say(f"found {count_text(len(report.problems), 'problem')}")
+
+
+def _chunk_lines(arrays: dict[str, ChunkCount]) -> list[str]:
+    """Return a line for all arrays together, and one for each of some that lack chunks."""
+    if not arrays:
+        return []
+    present = [array.chunks for array in arrays.values() if array.chunks is not None]
+    possible = [array.chunks_possible for array in arrays.values()]
+    known = [number for number in possible if number is not None]
+    total = filled_text(
+        sum(present) if len(present) == len(arrays) else None,
+        sum(known) if len(known) == len(arrays) else None,
+    )
+    lines = [f"chunks {total} in {count_text(len(arrays), 'array')}"]
+    lacking = {
+        path: array for path, array in arrays.items() if array.chunks != array.chunks_possible
+    }
+    for path, array in islice(lacking.items(), _NAMED_ARRAYS):
+        lines.append(
+            f"  {filled_text(array.chunks, array.chunks_possible)} in {printable(path) or '.'}"
+        )
+    if len(lacking) > _NAMED_ARRAYS:
+        lines.append(
+            f"  and not all, or an unknown number, in {len(lacking) - _NAMED_ARRAYS:,} more"
+        )
+    return lines
 
 
 def problem_lines(report: VerifyReport) -> list[str]:

@@ -100,7 +100,8 @@ class Hierarchy:
         """Put the blocks of all that changed and return the root CID of the hierarchy.
 
         Directories that the block store has lost since this store loaded or put them are put
-        again.
+        again. A store without keys gives the root of the empty hierarchy, the same for all; `info`
+        tells what is under a root.
 
         Raises
         ------

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 
 _MISSING: Final = object()
+_HINTS: dict[type, str] = {
+    str: "text.encode() gives bytes",
+    type(None): "`del store[key]` removes a key",
+    dict: "json.dumps(document).encode() gives bytes",
+}
 
 
 class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
@@ -147,13 +152,18 @@ class HierarchyMapping(Hierarchy, MutableMapping[str, bytes]):
         try:
             return self._copy_buffer(value)
         except (TypeError, ValueError, BufferError):
+            hint = next((hint for kind, hint in _HINTS.items() if isinstance(value, kind)), None)
             raise TypeError(
-                f"expected bytes for key {key!r}, or a buffer of them, not {type(value).__name__}"
+                f"expected bytes for key {key!r}, or a buffer of them, not {type(value).__name__}; "
+                f"{hint or 'zarr and xarray write arrays and numbers'}"
             ) from None
 
     @staticmethod
     def _copy_buffer(value: Any) -> bytes:
-        return memoryview(value).tobytes()
+        view = memoryview(value)
+        if "O" in view.format:
+            raise TypeError("pointers to Python objects")
+        return view.tobytes()
 
     def _find(self, key: object) -> Link | Document | None:
         segments = split_if_key(key)

@@ -262,7 +262,10 @@ class IPLDStore(HierarchyMapping, Store):
     def _prepare(self, key: str, value: Buffer) -> tuple[list[str], bytes]:
         self._check_writable()
         if not isinstance(value, Buffer):
-            raise TypeError(f"expected a zarr Buffer for key {key!r}, not {type(value).__name__}")
+            raise TypeError(
+                f"expected a zarr Buffer for key {key!r}, not {type(value).__name__}; store[key] = "
+                "data takes bytes, and zarr and xarray write arrays"
+            )
         return split_key(key), value.as_buffer_like()  # type: ignore[return-value]
 
     async def _insert_async(

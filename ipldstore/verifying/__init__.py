@@ -6,19 +6,21 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from ipldstore.cid import DAG_CBOR, CIDLike, Link, as_link, codec_of, to_text
+from ipldstore.cid import DAG_CBOR, CIDLike, Link, codec_of, to_text
 from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.errors import InvalidNodeError
+from ipldstore.naming import find_root
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.transfer import Progress
 from ipldstore.tree.decode import codec_fault
 from ipldstore.verifying.blocks import Blocks
+from ipldstore.verifying.counts import count_chunks
 from ipldstore.verifying.journal import Journal, JournalError
 from ipldstore.verifying.places import find_problems
-from ipldstore.verifying.report import Problem, VerifyReport
+from ipldstore.verifying.report import ChunkCount, Problem, VerifyReport
 from ipldstore.verifying.walk import Walk
 
-__all__ = ["JournalError", "Problem", "VerifyReport", "verify"]
+__all__ = ["ChunkCount", "JournalError", "Problem", "VerifyReport", "verify"]
 
 
 def verify(
@@ -38,8 +40,9 @@ def verify(
     that they announce. What is wrong is reported, with the keys that it concerns, and the rest is
     looked at all the same.
 
-    Each block is read once; a page that stands in several directories between other pages may be
-    read for each. Several are read at once. In memory stay about 150 bytes for a block, and about
+    Each block is read once, and directories once more to count the chunks of arrays; a page that
+    stands in several directories between other pages may be read for each. Several are read at
+    once. In memory stay about 150 bytes for a block, and about
     1,000 for one that is missing.
 
     Parameters
@@ -118,18 +121,14 @@ def verify(
         problems=tuple(problems),
         repaired=tuple(sorted(map(to_text, set(blocks.repaired)))),
         extra=others,
+        arrays=count_chunks(root, backend, {problem.cid for problem in problems}),
     )
 
 
 def _root_of(
     root_or_store: CIDLike | HierarchyMapping, backend: ContentAddressableStore | None
 ) -> tuple[Link, ContentAddressableStore]:
-    if isinstance(root_or_store, HierarchyMapping):
-        return as_link(root_or_store.freeze()), root_or_store.backend
-    if backend is None:
-        raise TypeError("a root needs the backend that holds its blocks")
-    require_block_store(backend)
-    root = backend.resolve(root_or_store)
+    root, backend = find_root(root_or_store, backend)
     if codec_of(root) != DAG_CBOR:
         raise InvalidNodeError(
             f"{to_text(root)} is not the root of a hierarchy: {codec_fault(root)}"

@@ -36,6 +36,24 @@ class Problem:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChunkCount:
+    """How many chunks of an array the hierarchy names.
+
+    Attributes
+    ----------
+    chunks : int or None
+        Its chunks, or shards, that were written, whether their blocks are there or not. None if a
+        directory of them could not be read.
+    chunks_possible : int or None
+        How many there can be. None where the metadata does not tell. Chunks of fill values need not
+        be written.
+    """
+
+    chunks: int | None
+    chunks_possible: int | None
+
+
 @dataclass(frozen=True)
 class VerifyReport:
     """What a verification found.
@@ -55,6 +73,9 @@ class VerifyReport:
     extra : tuple of str or None
         CIDs of blocks in the store that are not under the root. None if that was not asked for,
         or cannot be told because a directory could not be read.
+    arrays : dict of str to ChunkCount, or None
+        By the paths of the arrays whose metadata could be read. None if the root could not be read,
+        there are more than ten million keys, or they stand for far more than their blocks hold.
     """
 
     root: str
@@ -64,6 +85,7 @@ class VerifyReport:
     problems: tuple[Problem, ...]
     repaired: tuple[str, ...]
     extra: tuple[str, ...] | None
+    arrays: dict[str, ChunkCount] | None = None
 
     @property
     def ok(self) -> bool:
@@ -76,8 +98,8 @@ class VerifyReport:
         Returns
         -------
         dict
-            The attributes by their names, tuples as lists, and ``ok``. Each of the problems is a
-            dict of its own attributes.
+            The attributes by their names, tuples as lists, and ``ok``. Each of the problems, and
+            each count of chunks, is a dict of its own attributes.
         """
         problems = [{**asdict(problem), "keys": list(problem.keys)} for problem in self.problems]
         return {
@@ -89,4 +111,5 @@ class VerifyReport:
             "problems": problems,
             "repaired": list(self.repaired),
             "extra": None if self.extra is None else list(self.extra),
+            "arrays": self.arrays and {path: asdict(array) for path, array in self.arrays.items()},
         }

@@ -159,7 +159,10 @@ def test_to_a_path(tmp_path, kind):
 def test_to_a_path_that_exists(tmp_path):
     path = tmp_path / "a.car"
     path.write_bytes(b"older" * 1000)
-    small_store().to_car(path)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        small_store().to_car(path)
+    assert path.read_bytes() == b"older" * 1000
+    small_store().to_car(path, overwrite=True)
     assert path.read_bytes() == GOLDEN
 
 
@@ -240,7 +243,7 @@ def test_path_appears_only_when_complete(tmp_path, damage, error, exists):
     if damage is not None:
         blocks[key] = damage
     with pytest.raises(error, match=key):
-        store.to_car(path)
+        store.to_car(path, overwrite=exists)
     assert os.listdir(tmp_path) == ["a.car"] * exists
     if exists:
         assert path.read_bytes() == b"older"

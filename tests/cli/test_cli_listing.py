@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from zarr_folders import CLASSIC_ROOT, CONSOLIDATED_ROOT, write_files
 
+from ipldstore import DirectoryCAStore, IPLDStore
+
 # as the `multiformats` package names the 24 bytes of the chunk
 CHUNK_CID = "bafkreihc4ibtvz7btvualgou5mfbgwncwshmlovmoudgyml7x6crlhcu54"
 
@@ -120,3 +122,32 @@ def _lines(outcome: Any) -> list[str]:
     assert outcome.code == 0
     lines: list[str] = outcome.out.decode().splitlines()
     return lines
+
+
+def test_how_many_chunks_there_are(call: Any, workplace: Path) -> None:
+    store = IPLDStore(DirectoryCAStore("blocks"))
+    document = b'{"zarr_format": 2, "shape": [16], "chunks": [2]}'
+    store["full/.zarray"] = b'{"zarr_format": 2, "shape": [2], "chunks": [2]}'
+    store["full/0"] = b"chunk"
+    store["odd/.zarray"] = b"{}"
+    for number in range(12):
+        store[f"lost/{number:02}/.zarray"] = document
+    root = str(store.freeze())
+    lines = call("info", root).out.decode().splitlines()
+    assert "      1 of 1      5 bytes full" in lines
+    assert "      0 of 8      0 bytes lost/00" in lines
+    assert "      0 of ?      0 bytes odd" in lines
+    verified = call("verify", root)
+    assert (verified.code, verified.out) == (0, b"")
+    assert verified.err.splitlines()[1:] == [
+        "chunks 1 of ? in 14 arrays",
+        *(f"  0 of 8 in lost/{number:02}" for number in range(10)),
+        "  and not all, or an unknown number, in 3 more",
+    ]
+
+
+def test_an_empty_hierarchy_is_called_so(call: Any, workplace: Path) -> None:
+    root = str(IPLDStore(DirectoryCAStore("blocks")).freeze())
+    lines = call("info", root).out.decode().splitlines()
+    assert lines[-1] == "empty   no groups, arrays or values"
+    assert len(call("verify", root).err.splitlines()) == 1

@@ -48,6 +48,34 @@ def test_an_error_that_cannot_be_said_keeps_its_exit_code(root):
     assert shell(f"ls {root} >/dev/full").returncode == 1
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_output_that_cannot_be_written_is_not_taken_for_the_blocks(archive):
+    Path("a.car").write_bytes(archive)
+    done = shell("import a.car --blocks other >/dev/full")
+    assert done.returncode == 1
+    assert done.stderr.endswith("cannot write to standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("streams", ["<&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_no_file_takes_the_number_of_a_stream_that_was_closed(streams):
+    """Else what a library in C writes to its standard error would go into the file."""
+    Path("program.py").write_text(
+        "import os\n"
+        "import ipldstore.cli.app\n"
+        "def work(**_):\n"
+        "    file = open('opened', 'w')\n"
+        "    os.write(2, b'panic')\n"
+        "    return file.fileno()\n"
+        "ipldstore.cli.app.app = work\n"
+        "ipldstore.cli.main()\n"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" program.py {streams}'], check=False, capture_output=True
+    )
+    assert done.returncode > 2, "the exit code is the number that the file got"
+    assert Path("opened").read_bytes() == b""
+
+
 def test_through_pipes_with_names(archive, root, call):
     os.mkfifo("out")
     os.mkfifo("in")
@@ -75,6 +103,22 @@ def test_export_writes_over_when_told(archive, root, call):
     assert Path("a.car").read_bytes() == archive
     Path("folder").mkdir()
     assert "is a folder" in call("export", root, "folder", "--overwrite").err
+    Path("link.car").symlink_to("a.car")
+    assert call("export", root, "link.car").code != 0
+    assert call("export", root, "link.car", "--overwrite").code == 0
+    assert Path("link.car").is_symlink()
+    assert "is a URL: name a FILE" in call("export", root, "s3://bucket/a.car").err
+
+
+def test_what_is_no_archive_is_named(call):
+    Path("page.car").write_bytes(b"<html></html>")
+    for command in ("import", "ls"):
+        outcome = call(command, "page.car")
+        assert (outcome.code, outcome.out) == (4, b"")
+        assert "no CAR archive: it looks like HTML" in outcome.err
+        assert "page.car" in outcome.err
+    Path("empty.car").touch()
+    assert "an empty file, expected a CAR archive" in call("ls", "empty.car").err
 
 
 def test_to_car_writes_over_when_told(archive, root):

@@ -15,6 +15,7 @@ from ipldstore import (  # noqa: E402
     MappingCAStore,
     MergeConflictError,
     ReadOnlyStoreError,
+    info,
 )
 from ipldstore.distributed import to_zarr  # noqa: E402
 
@@ -205,3 +206,69 @@ def test_a_task_that_fails_leaves_no_chunks(store):
 def test_only_datasets_are_written(store):
     with pytest.raises(TypeError, match=r"xarray\.Dataset"):
         to_zarr(made()["t"], store)
+
+
+def test_chunks_may_be_written_later(store, on_cluster):
+    expected = alone(made(), zarr_format=FORMATS[-1]).freeze()
+    delayed = to_zarr(made(), store, zarr_format=FORMATS[-1], compute=False)
+    counts = info(store).arrays
+    assert (counts["t"].chunks, counts["t"].chunks_possible) == (0, 8)
+    assert counts["eager"].chunks == 1, "what is in memory is written at once, as by xarray"
+    delayed.compute()
+    assert info(store).arrays["t"].chunks == 8
+    assert store.freeze() == expected
+    delayed.compute()
+    assert store.freeze() == expected
+
+
+def test_each_part_may_be_written_later(store):
+    """A template first, then its regions, as many pipelines do."""
+    whole = made()[["raw"]]
+    to_zarr(whole, store, compute=False)
+    parts = [
+        to_zarr(
+            whole.isel(time=part).drop_vars("time"), store, compute=False, region={"time": part}
+        )
+        for part in (slice(0, 4), slice(4, 8))
+    ]
+    store.freeze()
+    for part in parts:
+        part.compute(scheduler="processes", num_workers=2)
+    assert store.freeze() == alone(whole).freeze()
+
+
+def test_chunks_that_are_written_later_are_no_collection(store):
+    delayed = to_zarr(made(), store, compute=False)
+    with pytest.raises(TypeError, match=r"call their compute\(\)"):
+        dask.compute(delayed)
+
+
+def test_nothing_may_be_left_for_later(store):
+    to_zarr(made().compute(), store, compute=False).compute()
+    assert store.freeze() == alone(made().compute()).freeze()
+
+
+@pytest.mark.parametrize("name", ["chunkmanager_store_kwargs", "zarr_version", "mod"])
+def test_unknown_options_are_refused_before_anything_is_written(store, name):
+    with pytest.raises(TypeError, match=rf"takes no {name}: .*align_chunks, safe_chunks"):
+        to_zarr(made(), store, **{name: None})
+    assert list(store) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "told"),
+    [
+        (lambda store: to_zarr(made().raw, store), TypeError, "xarray.Dataset, not DataArray"),
+        (lambda store: to_zarr(made(), "folder"), TypeError, "expected an IPLDStore, not str"),
+        (lambda store: to_zarr(made(), store.backend), TypeError, "expected an IPLDStore, not Dir"),
+        (lambda store: to_zarr(made(), store, mode="x"), ValueError, "mode 'x' is not one of w,"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_written(
+    store, tmp_path, monkeypatch, wrong, error, told
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=told):
+        wrong(store)
+    assert list(store) == []
+    assert not (tmp_path / "folder").exists()

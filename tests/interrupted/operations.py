@@ -21,6 +21,11 @@ def set_again(store):
     store["a/7"] = b"changed"
 
 
+def set_if_absent(store):
+    store.setdefault("a/40", b"appended")
+    store.setdefault("a/40", b"late")
+
+
 def set_deep(store):
     store["new/group/array/0"] = b"new"
 
@@ -67,6 +72,7 @@ def clear(store):
 CHANGES = [
     set_new,
     set_again,
+    set_if_absent,
     set_deep,
     set_document,
     set_large,

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pickle
+import socket
 import subprocess
 import sys
 import traceback
@@ -18,6 +19,7 @@ from ipldstore import (
     DirectoryCAStore,
     IPLDStore,
 )
+from ipldstore.backends.objects.faults import backend_error
 from ipldstore.backends.objects.store import ObjectCAStore
 from ipldstore.cid import make_link
 
@@ -325,3 +327,54 @@ def test_blocks_are_named_by_their_multihash_under_a_prefix(s3):
     store = ObjectCAStore(s3.make_bucket(), prefix="p", **s3.make_options())
     store.put(b"hello")
     assert name_of(store) == f"p/{NAME}"
+
+
+ENDPOINT = {
+    "s3": ("aws_endpoint", {"access_key_id": "a", "secret_access_key": "b", "region": "eu"}),
+    "az": ("endpoint", {"account_name": "a", "account_key": "YQ=="}),
+}
+
+
+@pytest.fixture
+def unheard_port():
+    """A port that is bound, and on which nothing listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+def fault_at(endpoint, scheme="s3", **client):
+    name, config = ENDPOINT[scheme]
+    config = config | {name: endpoint}
+    store = ObjectCAStore(f"{scheme}://bucket", config=config, client_options=client, **NO_RETRY)
+    with pytest.raises(BackendError) as caught:
+        store.get_block(LINK)
+    return caught.value
+
+
+@pytest.mark.parametrize(("scheme", "name"), [("s3", "AWS"), ("az", "AZURE")])
+def test_an_endpoint_of_http_has_to_be_allowed(monkeypatch, unheard_port, scheme, name):
+    monkeypatch.delenv(f"{name}_ALLOW_HTTP", raising=False)
+    fault = fault_at(f"http://127.0.0.1:{unheard_port}", scheme)
+    advice = f"set {name}_ALLOW_HTTP=true, or give client_options={{'allow_http': True}}"
+    assert advice in str(fault)
+    assert not fault.retryable
+    allowed = fault_at(f"http://127.0.0.1:{unheard_port}", scheme, allow_http=True)
+    assert "nothing listens there" in str(allowed)
+    assert allowed.retryable
+
+
+def test_a_server_that_does_not_speak_tls():
+    with FaultyStore(0) as front:
+        fault = fault_at(front.endpoint.replace("http:", "https:"))
+    assert "does not speak TLS: if it is meant, give the endpoint as http://" in str(fault)
+    assert not fault.retryable
+
+
+def test_a_host_that_is_not_known():
+    """The text is what obstore 0.12 gives; to ask for a name would leave this machine."""
+    text = "Generic S3 error: Error performing GET http://x.invalid/ in 1ms - HTTP error: error "
+    text += 'sending request\n\nDebug source:\nkind: Connect ConnectError("dns error", ...)'
+    fault = backend_error("cannot read", OSError(text))
+    assert str(fault).endswith("no host of this name is known: check the endpoint, and the network")
+    assert fault.retryable

@@ -340,7 +340,7 @@ def test_opening_what_is_not_there(mixed):
         open_hierarchy("ipns://example.org", mixed.blocks)
     with pytest.raises(BlockNotFoundError):
         open_hierarchy(mixed.root, "memory:")
-    with pytest.raises(TypeError, match="blocks= goes with a root; 'blocks' is none"):
+    with pytest.raises(InvalidCIDError, match="not a CID: 'blocks': expected text such as bafy"):
         open_hierarchy("blocks", "memory:")
     with pytest.raises(TypeError, match="takes no option"):
         open_hierarchy(mixed.root, mixed.blocks, timeuot=1)

@@ -1,12 +1,14 @@
 """Figures of a root: blocks, bytes, what is shared, and what each array holds."""
 
+import json
+
 import dag_cbor
 import numpy as np
 import pytest
 import zarr
 from multiformats import CID, multihash
 
-from ipldstore import BlockNotFoundError, InvalidNodeError, IPLDStore, MappingCAStore, info
+from ipldstore import BlockNotFoundError, InvalidNodeError, IPLDStore, MappingCAStore, info, verify
 from ipldstore.inventory import ArrayInfo
 
 FILE = bytes(range(256)) * 4096 * 3
@@ -152,6 +154,37 @@ def test_metadata_that_is_no_ipld_data():
     store["a/zarr.json"] = b'{"node_type": "array", "fill_value": NaN}'
     store["a/c/0"] = b"1"
     assert info(store).arrays == {"a": ArrayInfo(1, 1)}
+
+
+def test_how_many_chunks_there_can_be():
+    """Sides of 5 and 3 in chunks of 2 make 3 times 2; of a shard of 4 and 4, 2 times 1."""
+    store = IPLDStore()
+    grid = {"name": "regular", "configuration": {"chunk_shape": [2, 2]}}
+    base = {"zarr_format": 3, "node_type": "array", "shape": [5, 3], "chunk_grid": grid}
+    sharded = {"name": "regular", "configuration": {"chunk_shape": [4, 4]}}
+    codecs = [{"name": "sharding_indexed", "configuration": {"chunk_shape": [2, 2]}}]
+    uneven = {"kind": "inline", "chunk_shapes": [[1, 1, 3], [3]]}
+    documents = {
+        "plain": base,
+        "sharded": base | {"chunk_grid": sharded, "codecs": codecs},
+        "uneven": base | {"chunk_grid": {"name": "rectilinear", "configuration": uneven}},
+        "scalar": base | {"shape": [], "chunk_grid": grid | {"configuration": {"chunk_shape": []}}},
+        "vast": base | {"shape": [10**12, 10**12]},
+        "none": base | {"shape": [0, 3]},
+        "malformed": base | {"shape": [5, -3]},
+        "other": base | {"chunk_grid": {"name": "spiral"}},
+    }
+    for name, document in documents.items():
+        store[f"{name}/zarr.json"] = json.dumps(document).encode()
+    store["plain/c/0/0"] = b"chunk"
+    expected = {"plain": 6, "sharded": 2, "uneven": 3, "scalar": 1, "none": 0}
+    expected |= {"vast": 25 * 10**22, "malformed": None, "other": None}
+    found = info(store).arrays
+    assert {path: array.chunks_possible for path, array in found.items()} == expected
+    assert {path for path, array in found.items() if array.chunks} == {"plain"}
+    counts = verify(store).arrays
+    assert {path: array.chunks_possible for path, array in counts.items()} == expected
+    assert {path for path, array in counts.items() if array.chunks} == {"plain"}
 
 
 def test_missing_blocks():

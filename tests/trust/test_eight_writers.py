@@ -53,7 +53,7 @@ def test_second_freeze_into_an_archive_is_refused_until_the_first_is_done(tmp_pa
         first, second = IPLDStore(one), IPLDStore(other)
         first.update(FIRST)
         root = first.freeze()
-        with pytest.raises(BackendError, match="another store or process is writing") as caught:
+        with pytest.raises(BackendError, match="another store is writing") as caught:
             second.update(SECOND)
         assert caught.value.retryable
         assert dict(IPLDStore.from_car(one.path)) == FIRST

@@ -7,7 +7,13 @@ from contained import run_contained
 from multiformats import varint
 
 import ipldstore
-from ipldstore import DirectoryCAStore, InvalidCIDError, IPLDStore, MappingCAStore
+from ipldstore import (
+    BlockNotFoundError,
+    DirectoryCAStore,
+    InvalidCIDError,
+    IPLDStore,
+    MappingCAStore,
+)
 from ipldstore.cid import as_link, make_link, to_text
 
 DIGEST = make_link(b"hello")[4:]
@@ -52,7 +58,7 @@ TEXTS = {
     "absolute": "/etc/passwd",
     "backslashes": "..\\..\\" + HELLO,
     "NUL": HELLO + "\0",
-    "new line": HELLO + "\n",
+    "new line": HELLO[:20] + "\n" + HELLO[20:],
     "upper case in part": HELLO[:9] + HELLO[9:].upper(),
     "padding": HELLO + "======",
     "other digits": HELLO.replace("2", "٢"),
@@ -91,6 +97,18 @@ def test_malformed_text_is_refused(way, name):
         WAYS[way](BAD[name])
     assert len(str(caught.value)) < 2000
     assert (BAD[name] in MappingCAStore()) is False
+
+
+@pytest.mark.parametrize("way", ["get", "get_block", "get_block_async", "get_many", "has", "diff"])
+def test_white_space_around_is_refused_where_programs_pass_cids(way):
+    with pytest.raises(InvalidCIDError, match="white space around"):
+        WAYS[way](HELLO + "\n")
+
+
+@pytest.mark.parametrize("way", ["store", "set_root", "ipfs://", "/ipfs/", "info", "copy_root"])
+def test_white_space_around_is_left_out_where_people_name_roots(way):
+    with pytest.raises(BlockNotFoundError, match=HELLO):
+        WAYS[way](HELLO + "\n")
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if "/" not in way])

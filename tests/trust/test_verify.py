@@ -17,6 +17,7 @@ from ipldstore import (
     verify,
 )
 from ipldstore.testing import IDENTITY_HELLO, Fail, FaultyStore, Stall, at
+from ipldstore.verifying import ChunkCount
 
 pytestmark = pytest.mark.once
 
@@ -37,13 +38,15 @@ def only(report):
     return problem
 
 
-def test_all_blocks_are_read_once(store):
+def test_all_values_are_read_once_and_directories_twice(store):
     store.backend.reads.clear()
     told = []
     report = verify(store.root_cid, store.backend, progress=lambda *so_far: told.append(so_far))
     assert report.ok
     assert set(store.backend.reads) == set(store.backend.mapping)
-    assert set(store.backend.reads.values()) == {1}
+    is_value = {cid: not cid.startswith("bafyrei") for cid in store.backend.reads}
+    assert {store.backend.reads[cid] for cid in is_value if is_value[cid]} == {1}
+    assert {store.backend.reads[cid] for cid in is_value if not is_value[cid]} == {2}
     assert report.blocks == len(store.backend.mapping) == info(store).blocks
     assert report.bytes == sum(map(len, store.backend.mapping.values()))
     assert told == sorted(told)
@@ -154,7 +157,7 @@ def test_41_blocks_that_stand_for_2_to_the_40_keys_are_41_blocks():
     for _ in range(40):
         below = made.cbor({"a": below, "b": below})
     report = verify(below, made)
-    assert (report.ok, report.blocks) == (True, 41)
+    assert (report.ok, report.blocks, report.arrays) == (True, 41, None)
     del made.mapping[CHUNK]
     assert only(verify(below, made)).key_count == 2**40
 
@@ -297,6 +300,7 @@ def test_the_report_is_json_data(store):
         ],
         "repaired": [],
         "extra": [str(store.backend.make_cid(b"extra", "raw"))],
+        "arrays": {"paged": {"chunks": 6000, "chunks_possible": None}},
     }
     assert isinstance(report, VerifyReport)
     assert verify(store).as_dict()["extra"] is None
@@ -324,3 +328,65 @@ def test_a_stalled_block_holds_up_no_other(store):
     stall.go.set()
     thread.join(DEADLINE)
     assert reports[0].ok
+
+
+ARRAY = b'{"zarr_format": 2, "shape": [16], "chunks": [2]}'
+
+
+def counted(store):
+    """Two arrays of eight chunks: one without any, one whose chunks are in several blocks."""
+    store["lost/.zarray"] = store["there/.zarray"] = ARRAY
+    store["notes"] = b"#" * 9000
+    for number in range(8):
+        store[f"there/{number}"] = b"chunk %d" % number
+    return store.freeze()
+
+
+def test_chunks_are_counted_without_reading_them():
+    store = IPLDStore(CountingStore())
+    root = counted(store)
+    report = verify(root, store.backend)
+    assert report.ok
+    assert report.arrays == {"lost": ChunkCount(0, 8), "there": ChunkCount(8, 8)}
+    del store.backend.mapping[str(store.backend.make_cid(b"chunk 3", "raw"))]
+    report = verify(root, store.backend)
+    assert only(report).keys == ("there/3",)
+    assert report.arrays["there"] == ChunkCount(8, 8), "its key is there"
+
+
+@pytest.mark.parametrize("fault", ["missing", "corrupt", "malformed"])
+def test_what_cannot_be_read_is_not_counted(fault):
+    made = Made()
+    document = {"zarr_format": 2, "shape": [16], "chunks": [2], "dimension_separator": "/"}
+    chunks = made.cbor({"0": made.raw(b"chunk")})
+    array = made.cbor({".zarray": document, "0": chunks})
+    other = made.cbor({".zarray": document})
+    group = made.cbor({"in": other})
+    root = made.cbor({"a": array, "b": other, "g": group})
+    assert verify(root, made).arrays["a"] == ChunkCount(0, 8), "0/0 is no chunk of one dimension"
+    if fault == "malformed":
+        chunks = group = made.cbor([1])
+        array = made.cbor({".zarray": document, "0": chunks})
+        root = made.cbor({"a": array, "b": other, "g": group})
+    for cid in () if fault == "malformed" else (chunks, group):
+        made.mapping[str(cid)] = b"other"
+        if fault == "missing":
+            del made.mapping[str(cid)]
+    report = verify(root, made)
+    assert {problem.kind for problem in report.problems} == {fault}
+    assert report.arrays == {"a": ChunkCount(None, 8), "b": ChunkCount(0, 8)}
+    del made.mapping[str(root)]
+    assert verify(root, made).arrays is None
+
+
+def test_counting_takes_no_longer_where_few_directories_stand_for_many():
+    blocks = CountingStore()
+    made = Made()
+    document = {"zarr_format": 2, "shape": [16], "chunks": [2], "long": "x" * 5000}
+    node = made.cbor({".zarray": document, "0": made.raw(b"chunk")})
+    for _ in range(3):
+        node = made.cbor({f"{number:03}": node for number in range(200)})
+    blocks.mapping.update(made.mapping)
+    report = verify(node, blocks)
+    assert (report.ok, report.blocks, report.arrays) == (True, 5, None)
+    assert sum(blocks.reads.values()) < 2000

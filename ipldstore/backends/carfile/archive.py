@@ -17,13 +17,13 @@ from ipldstore.backends.carfile.indexes import iter_index
 from ipldstore.backends.carfile.offsets import Offsets
 from ipldstore.backends.carfile.sections import (
     Section,
+    find_nonzero,
     is_lost,
-    is_zero,
     iter_sections,
     read_layout,
     read_section,
 )
-from ipldstore.car import encode_header, encode_section_head
+from ipldstore.car import after_padding_text, encode_header, encode_section_head, zeros_text
 from ipldstore.cid import Link, multihash_of, split
 from ipldstore.errors import BackendError, CarFormatError, ReadOnlyStoreError
 from ipldstore.limits import MAX_CAR_TAIL_BYTES
@@ -39,6 +39,8 @@ class Archive:
     ----------
     path
         The file.
+    allow_padding
+        Whether zeros may follow the last section, and nothing after them.
 
     Attributes
     ----------
@@ -48,6 +50,8 @@ class Archive:
         Where the last section that was looked at ends.
     is_cut_short : bool
         Whether the file ended within a section when it was looked through.
+    is_padded : bool
+        Whether there were zeros after the last section then, and they are allowed.
     is_locked : bool
         Whether it may be written to.
     is_closed : bool
@@ -61,8 +65,9 @@ class Archive:
         If it holds no archive.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, allow_padding: bool = False) -> None:
         self.path = path
+        self._allow_padding = allow_padding
         # as it is read, and as it is written to, once it is locked
         self._readers: list[FileIO] = []
         self._writers: list[FileIO] = []
@@ -104,7 +109,7 @@ class Archive:
     def _start_over(self) -> None:
         offsets = Offsets()
         # no interrupt can arrive between these
-        self._is_scanned = self.is_cut_short = False
+        self._is_scanned = self.is_cut_short = self.is_padded = False
         self.end = self.layout.sections
         self._offsets = offsets
 
@@ -136,11 +141,23 @@ class Archive:
         for section in iter_sections(self._descriptor, self.end, end):
             self._note(section)
         self._is_scanned = True
-        self.is_cut_short = self.end < end
+        self.is_padded = self._allow_padding and self._check_padding(end)
+        self.is_cut_short = self.end < end and not self.is_padded
         if self.is_cut_short and self.layout.end is not None:
+            has_zeros = os.pread(self._descriptor, 1, self.end) == b"\0"
             raise CarFormatError(
-                f"CARv2 payload ends within the section at byte {self.end}", offset=self.end
+                zeros_text(self.end)
+                if has_zeros
+                else f"CARv2 payload ends within the section at byte {self.end}",
+                offset=self.end,
             )
+
+    def _check_padding(self, end: int) -> bool:
+        """Whether zeros follow the last section; raise `CarFormatError` if more follows them."""
+        found = find_nonzero(self._descriptor, self.end, end)
+        if found is None or found == self.end:
+            return self.end < end and found is None
+        raise CarFormatError(after_padding_text(self.end, found), offset=found)
 
     def iter_sections(self) -> Iterator[Section]:
         """Read the heads of all sections, from the first on.
@@ -262,7 +279,7 @@ class Archive:
         self.layout = read_layout(self._descriptor)
         self._check_header(placeholder)
         self.scan()
-        if self.is_cut_short:
+        if self.is_cut_short or self.is_padded:
             self._cut_tail(self._writer)
         if mending.rename_damaged(self, self._writer, placeholder):
             self._start_over()
@@ -298,14 +315,14 @@ class Archive:
                     f"the {size} bytes that are left, too many to be cut off",
                     offset=self.end,
                 )
-        elif not is_zero(descriptor, self.end, end) and not mending.is_complete(self):
+        elif find_nonzero(descriptor, self.end, end) is not None and not mending.is_complete(self):
             raise CarFormatError(
                 f"{str(self.path)!r} is damaged: the section at byte {self.end} is lost, and blocks"
                 " under the root are not before it: copy what can be read into a new archive",
                 offset=self.end,
             )
         os.ftruncate(descriptor, self.end)
-        self.is_cut_short = False
+        self.is_cut_short = self.is_padded = False
 
     def append(self, cid: Link, data: bytes) -> None:
         """Write a block behind the last one, or nothing.
@@ -377,7 +394,7 @@ class Archive:
         write_all(self._writer, data, offset)
 
 
-def open_archive(path: Path, beginning: bytes) -> Archive | None:
+def open_archive(path: Path, beginning: bytes, *, allow_padding: bool = False) -> Archive | None:
     """Open an archive; None if there is no file, or only a part of the beginning of a new one."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -386,7 +403,7 @@ def open_archive(path: Path, beginning: bytes) -> Archive | None:
             start = file.read(len(beginning) + 1)
     except FileNotFoundError:
         return None
-    return None if _is_part(start, beginning) else Archive(path)
+    return None if _is_part(start, beginning) else Archive(path, allow_padding=allow_padding)
 
 
 def make_archive(path: Path, beginning: bytes) -> Archive:
@@ -445,7 +462,8 @@ def lock_file(descriptor: int, path: Path) -> None:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise
         raise BackendError(
-            f"another store or process is writing to {str(path)!r}: try again when it is closed",
+            f"another store is writing to {str(path)!r}, in this process or in another one: "
+            "close() one that you had opened before, or try again later",
             retryable=True,
         ) from error
 

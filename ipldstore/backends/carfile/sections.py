@@ -12,6 +12,7 @@ from ipldstore.errors import CarFormatError, InvalidCIDError
 from ipldstore.limits import MAX_CAR_HEAD_BYTES, MAX_CAR_SECTION_BYTES, MAX_VARINT_BYTES
 
 _WINDOW_BYTES = 16 << 10
+_PIECE_BYTES = 1 << 20
 _SECTOR_BYTES = 512
 
 
@@ -140,13 +141,13 @@ def is_lost(descriptor: int, offset: int, end: int) -> bool:
     return not own.strip(b"\0") or not (is_within or next_sector.strip(b"\0"))
 
 
-def is_zero(descriptor: int, offset: int, end: int) -> bool:
-    """Whether there is nothing but zeros from an offset on."""
-    while piece := os.pread(descriptor, min(_WINDOW_BYTES, end - offset), offset):
-        if piece.strip(b"\0"):
-            return False
+def find_nonzero(descriptor: int, offset: int, end: int) -> int | None:
+    """Return where the first byte is from an offset on that is not zero; None if there is none."""
+    while piece := os.pread(descriptor, min(_PIECE_BYTES, end - offset), offset):
+        if rest := piece.lstrip(b"\0"):
+            return offset + len(piece) - len(rest)
         offset += len(piece)
-    return True
+    return None
 
 
 def parse_section(window: bytes, at: int, offset: int, end: int) -> Section | None:

@@ -48,6 +48,9 @@ class CARStore(ContentAddressableStore):
         Whether what is flushed is forced to the disk, blocks before the root. Without, when the
         machine (not the process) goes down, blocks of the last seconds may be lost, and the root
         may be there without its blocks; roots whose blocks are there are opened by their CIDs.
+    allow_padding
+        Whether zeros may follow the last section, as in archives that are padded for Filecoin. What
+        follows them is an error then. Writing cuts them off.
 
     Raises
     ------
@@ -78,11 +81,13 @@ class CARStore(ContentAddressableStore):
         default_hash: str = "sha2-256",
         read_only: bool = False,
         fsync: bool = False,
+        allow_padding: bool = False,
     ) -> None:
         super().__init__(default_hash=default_hash)
         self.path = local_path(path)
         self.read_only = read_only
         self.fsync = fsync
+        self.allow_padding = allow_padding
         root = self.make_cid(_EMPTY_HIERARCHY, "dag-cbor")
         head = encode_section_head(root, len(_EMPTY_HIERARCHY))
         self._placeholder = root
@@ -103,13 +108,45 @@ class CARStore(ContentAddressableStore):
         return hash((CARStore, self.path))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.path, self.default_hash, self.read_only, self.fsync)
+        options = {
+            name: getattr(self, name)
+            for name in ("default_hash", "read_only", "fsync", "allow_padding")
+        }
+        return _reopen, (self.path, options)
 
     @property
     def noted_root(self) -> Link | None:
         """The archive's root; None if it has none or several, or is not there yet."""
         with self._failing("cannot read"):
             return _root_of(self._reading())
+
+    def read_roots(self) -> list[Link]:
+        """Return all roots that the archive names.
+
+        Raises
+        ------
+        CarFormatError
+            If it is an empty file, or was only begun.
+        BackendError
+            If there is no file.
+        """
+        with self._failing("cannot read"):
+            archive = self._reading()
+            if archive is None:
+                raise self._unbegun()
+            return archive.layout.roots
+
+    def _unbegun(self) -> BackendError | CarFormatError:
+        """Make the error for a file that is not there, or holds no whole header yet."""
+        if not self.path.exists():
+            return BackendError(f"no CAR archive {str(self.path)!r}")
+        size = self.path.stat().st_size
+        return CarFormatError(
+            f"only the first {size} bytes of a CAR archive, whose making was stopped"
+            if size
+            else "an empty file, expected a CAR archive",
+            offset=size,
+        )
 
     @property
     def breaks_off_at(self) -> int | None:
@@ -263,9 +300,11 @@ class CARStore(ContentAddressableStore):
             # an interrupt came in the middle of that
             self._drop()
         if self._archive is None:
-            self._archive = open_archive(self.path, self._beginning)
+            self._archive = open_archive(
+                self.path, self._beginning, allow_padding=self.allow_padding
+            )
         if self._archive is None and self.read_only:
-            raise BackendError(f"no CAR archive {str(self.path)!r}")
+            raise self._unbegun()
         return self._archive
 
     def _writing(self) -> Archive:
@@ -334,5 +373,5 @@ def _torn(archive: Archive | None) -> str:
     return f", which is cut short or damaged within the section at byte {archive.end}"
 
 
-def _reopen(path: Path, default_hash: str, read_only: bool, fsync: bool) -> CARStore:
-    return CARStore(path, default_hash=default_hash, read_only=read_only, fsync=fsync)
+def _reopen(path: Path, options: dict[str, Any]) -> CARStore:
+    return CARStore(path, **options)

@@ -50,6 +50,10 @@ def find_address(address: str | None = None) -> Address:
     BackendError
         If the address is malformed.
     """
+    if not isinstance(address, str | None):
+        raise TypeError(
+            f"expected the URL or multiaddr of an IPFS node, not {type(address).__name__}"
+        )
     return parse_address(address or os.environ.get("IPFS_API") or _read_api_file() or DEFAULT_URL)
 
 

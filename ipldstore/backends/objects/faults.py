@@ -35,6 +35,20 @@ _BY_STATUS = {
     429: "the server is busy: try again later, with fewer connections",
     503: "the server is busy: try again later, with fewer connections",
 }
+_WITHOUT_ANSWER = {
+    "BadScheme": "the endpoint is one of http://, which has to be allowed: set {allow_http}=true, "
+    "or give client_options={{'allow_http': True}}",
+    "InvalidContentType": "the server does not speak TLS: if it is meant, give the endpoint as "
+    "http:// and set {allow_http}=true",
+    "InvalidCertificate": "the server's certificate is not trusted: give the one that signed it as "
+    "client_options={{'root_certificate': ...}}",
+    "dns error": "no host of this name is known: check the endpoint, and the network",
+    "ConnectionRefused": "nothing listens there: check the endpoint, and whether the server runs",
+}
+"""What to do by signs in the debug text that obstore adds where there was no answer."""
+
+_LASTING = ("BadScheme", "InvalidContentType", "InvalidCertificate")
+_STORES = {"S3": "AWS", "GCS": "GOOGLE", "MicrosoftAzure": "AZURE"}
 _BUSY_CODES = ("SlowDown", "RequestTimeout", "InternalError", "ServerBusy", "OperationTimedOut")
 _LONGEST = 300
 
@@ -68,9 +82,19 @@ def backend_error(what: str, error: BaseException, secrets: Iterable[str] = ()) 
     code, status = code_in(error), status_in(error)
     is_busy = status is not None and (status >= 500 or status in (408, 409, 425, 429))
     unanswered = status is None and _has_no_answer(error)
-    advice = _ADVICE.get(code or "") or _BY_STATUS.get(status or 0)
+    sign = next((sign for sign in _WITHOUT_ANSWER if unanswered and sign in str(error)), None)
+    advice = _ADVICE.get(code or "") or _BY_STATUS.get(status or 0) or _advice_on(sign, error)
     parts = [what, _describe(error, code, status, secrets), *([advice] if advice else [])]
-    return BackendError(": ".join(parts), retryable=is_busy or unanswered or code in _BUSY_CODES)
+    may_pass = is_busy or (unanswered and sign not in _LASTING) or code in _BUSY_CODES
+    return BackendError(": ".join(parts), retryable=may_pass)
+
+
+def _advice_on(sign: str | None, error: BaseException) -> str | None:
+    if sign is None:
+        return None
+    found = re.search(r"Generic (\w+) error", str(error))
+    store = _STORES.get(found[1], "AWS") if found else "AWS"
+    return _WITHOUT_ANSWER[sign].format(allow_http=f"{store}_ALLOW_HTTP")
 
 
 def _has_no_answer(error: BaseException) -> bool:

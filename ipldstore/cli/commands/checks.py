@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.options import BLOCKS, Blocks, Json, Root
+from ipldstore.cli.options import BLOCKS, AllowPadding, Blocks, Json, Root
 
 
 def verify(
@@ -32,6 +32,7 @@ def verify(
             "--journal", metavar="FILE", help="Note here what is sound, to go on if interrupted."
         ),
     ] = None,
+    allow_padding: AllowPadding = False,
     blocks: Blocks = BLOCKS,
     json: Json = False,
 ) -> None:

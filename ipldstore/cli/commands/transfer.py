@@ -7,10 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.options import BLOCKS, Blocks, Json, Root, Store
+from ipldstore.cli.options import BLOCKS, AllowPadding, Blocks, Json, Root, Store
 
 
-def copy(root: Root, target: Store, blocks: Blocks = BLOCKS, json: Json = False) -> None:
+def copy(
+    root: Root,
+    target: Store,
+    allow_padding: AllowPadding = False,
+    blocks: Blocks = BLOCKS,
+    json: Json = False,
+) -> None:
     """Copy the blocks that another block store lacks."""
     from ipldstore.cli.copy import copy_hierarchy
     from ipldstore.cli.output import show
@@ -32,6 +38,10 @@ def export(
             help="Leave out the blocks of this root, such as an old version.",
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over a file that is there.")
+    ] = False,
+    allow_padding: AllowPadding = False,
     blocks: Blocks = BLOCKS,
     json: Json = False,
 ) -> None:
@@ -43,13 +53,14 @@ def export(
         raise typer.BadParameter("--json needs a FILE: the archive is on standard output")
     if file == STANDARD_STREAM and sys.stdout.isatty():
         raise typer.BadParameter("an archive does not go to a terminal: name a FILE, or pipe it")
-    show(export_archive(root, file, blocks, since))
+    show(export_archive(root, file, blocks, since, overwrite=overwrite))
 
 
 def import_(
     file: Annotated[
         str, typer.Argument(metavar="FILE|-", help="The archive; - for standard input.")
     ] = "-",
+    allow_padding: AllowPadding = False,
     blocks: Blocks = BLOCKS,
     json: Json = False,
 ) -> None:

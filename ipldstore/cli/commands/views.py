@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.options import BLOCKS, Blocks, Json, Root
+from ipldstore.cli.options import BLOCKS, AllowPadding, Blocks, Json, Root
 
 
 def list_(
@@ -16,6 +16,7 @@ def list_(
         bool, typer.Option("--long", "-l", help="Show sizes of directories, and CIDs.")
     ] = False,
     recursive: Annotated[bool, typer.Option("--recursive", "-R", help="List all below.")] = False,
+    allow_padding: AllowPadding = False,
     blocks: Blocks = BLOCKS,
     json: Json = False,
 ) -> None:
@@ -34,6 +35,7 @@ def tree(
             "--depth", metavar="N", min=0, help="Show so many levels below the root; else all."
         ),
     ] = None,
+    allow_padding: AllowPadding = False,
     blocks: Blocks = BLOCKS,
     json: Json = False,
 ) -> None:
@@ -45,7 +47,9 @@ def tree(
     show(facts, *lines)
 
 
-def info(root: Root, blocks: Blocks = BLOCKS, json: Json = False) -> None:
+def info(
+    root: Root, allow_padding: AllowPadding = False, blocks: Blocks = BLOCKS, json: Json = False
+) -> None:
     """Say how much a hierarchy holds and where it is."""
     from ipldstore.cli.info import measure_hierarchy
     from ipldstore.cli.output import show
@@ -61,6 +65,7 @@ def cat(
             metavar="ROOT/KEY", help="The hierarchy, as in ls, and the key of a value in it."
         ),
     ],
+    allow_padding: AllowPadding = False,
     blocks: Blocks = BLOCKS,
     json: Json = False,
 ) -> None:
@@ -89,6 +94,7 @@ def diff(
             help="Draw which chunks changed instead: FILE.png or FILE.svg.",
         ),
     ] = None,
+    allow_padding: AllowPadding = False,
     blocks: Blocks = BLOCKS,
     json: Json = False,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,14 @@ def _iter_levels(file: TiffFile) -> Iterator[tuple[str, TiffPageSeries]]:
 
 def _decode(level: TiffPageSeries, to: Path, shown: str) -> xr.Dataset:
     check_room(level.size * level.dtype.itemsize, to.parent, shown)
-    array = level.asarray(out=str(to))
+    try:
+        array = level.asarray(out=str(to))
+    except ValueError as error:
+        if find_spec("imagecodecs") is not None:
+            raise
+        raise CommandError(
+            f"{shown!r} needs imagecodecs: pip install 'ipldstore[tiff]' ({error})"
+        ) from None
     assert isinstance(array, np.memmap)
     page = level.keyframe
     attributes = _attributes(page, array.dtype)

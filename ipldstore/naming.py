@@ -1,0 +1,195 @@
+"""What names a hierarchy, and what is named in its place by mistake."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ipldstore.backends.paths import BLOCKS_OPTION, describe
+from ipldstore.cid import CIDLike, Link, as_link, parse_text
+from ipldstore.cidtext import looks_like_cid
+from ipldstore.contentstore import ContentAddressableStore, require_block_store
+from ipldstore.errors import InvalidCIDError
+from ipldstore.registry import is_archive, local_place
+from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.urls import show_url
+
+_ROOTS = ("ipld://", "ipfs://", "/ipfs/")
+_NAMES = ("ipns://", "/ipns/")
+_SHOWN = 200
+_END_OF_FILE = re.compile(r"\.car(?=/|\Z)", re.IGNORECASE)
+
+
+class Name(NamedTuple):
+    """What text names.
+
+    Attributes
+    ----------
+    root : CIDLike or None
+        A root, or a name for one.
+    place : str
+        The URL or path of a block store, if it is no root.
+    path : str
+        The group, array or key below.
+    """
+
+    root: CIDLike | None
+    place: str = ""
+    path: str = ""
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is a CAR file, by its name."""
+        return bool(self.place) and is_archive(self.place)
+
+
+def read_name(what: CIDLike | os.PathLike[str]) -> Name:
+    """Read what names a hierarchy.
+
+    White space around a root is left out; in the name of a file it counts.
+
+    Parameters
+    ----------
+    what
+        A root in any form, ``ipld://CID``, ``ipfs://CID``, ``/ipfs/CID``, ``ipns://NAME``, or
+        ``FILE.car``, each also with a path after a slash; or the URL or path of a block store.
+
+    Raises
+    ------
+    InvalidCIDError
+        If a root is malformed.
+    TypeError
+        If it is of no type that names anything.
+    """
+    if isinstance(what, os.PathLike):
+        return _read_place(os.fspath(what))
+    if not isinstance(what, str):
+        _check_type(what)
+        return Name(as_link(what))
+    text = what.strip()
+    for prefix in _ROOTS:
+        if text.lower().startswith(prefix):
+            cid, _, path = text[len(prefix) :].partition("/")
+            return Name(parse_text(cid), path=path)
+    for prefix in _NAMES:
+        if text.lower().startswith(prefix):
+            name, _, path = text[len(prefix) :].partition("/")
+            return Name(prefix + name, path=path)
+    _check_slashes(text)
+    try:
+        cid, _, path = text.partition("/")
+        return Name(parse_text(cid), path=path)
+    except InvalidCIDError:
+        return _read_place(what)
+
+
+def _check_type(what: object) -> None:
+    if isinstance(what, HierarchyMapping):
+        raise TypeError(f"expected a root, not {what!r}, which is open already")
+    if isinstance(what, ContentAddressableStore):
+        raise TypeError(
+            f"expected a root, not {what!r}: open(ROOT, BLOCKS) opens one that is in there, "
+            "IPLDStore(BLOCKS) begins an empty hierarchy"
+        )
+
+
+def _check_slashes(text: str) -> None:
+    scheme, colon, rest = text.partition(":")
+    if scheme.lower() in ("ipld", "ipfs") and colon and looks_like_cid(rest.partition("/")[0]):
+        raise InvalidCIDError(f"{text!r} lacks two slashes, expected {scheme.lower()}://{rest}")
+
+
+def _read_place(text: str) -> Name:
+    """Split the name of a CAR file and the path in it."""
+    found = local_place(text) if text else None
+    if found is None:
+        return Name(None, text)
+    _, path = found
+    ends = [match.end() for match in _END_OF_FILE.finditer(path)]
+    files = [end for end in ends if os.path.isfile(path[:end])]
+    end = next(iter(files or [end for end in ends if not os.path.isdir(path[:end])]), len(path))
+    inner = path[end + 1 :]
+    return Name(None, f"car:{path[:end]}" if inner else text, inner)
+
+
+def fault_of(what: str | os.PathLike[str]) -> str:
+    """Say what something is that was named where a root is expected, and what to do with it."""
+    text = os.fspath(what)
+    shown = repr(show_url(text)[:_SHOWN])
+    first = text.strip().partition("/")[0]
+    if looks_like_cid(first):
+        return _cid_fault(first)
+    if (found := describe(text)) is not None:
+        return f"{shown} is {found}"
+    if (root := root_within(text)) is not None:
+        where = _gateway_of(text) or "what has its blocks"
+        return f"{shown} is no root, but {root} is: name that, and {where} as {BLOCKS_OPTION}"
+    if ":" in first:
+        return f"{shown} is no root: a block store is named as {BLOCKS_OPTION}, beside a root in it"
+    return f"{_cid_fault(first)}, and there is no file or folder {shown}"
+
+
+def _cid_fault(text: str) -> str:
+    try:
+        parse_text(text)
+    except InvalidCIDError as error:
+        return str(error)
+    raise AssertionError(text)
+
+
+def root_within(text: str) -> str | None:
+    """Return the first root that is a part of a path, or of a gateway's URL."""
+    parts = r"[/.]" if _gateway_of(text) else r"/"
+    for part in re.split(rf"{parts}|[\s'\"`<>()\[\]{{}},;]", text):
+        if looks_like_cid(part):
+            try:
+                parse_text(part)
+            except InvalidCIDError:
+                continue
+            return part
+    return None
+
+
+def _gateway_of(text: str) -> str | None:
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not host:
+        return None
+    return f"gateway+{parts.scheme}://{host.partition('.ipfs.')[2] or host}"
+
+
+def is_root(what: object) -> bool:
+    """Whether something can hardly be meant as anything but a root."""
+    if isinstance(what, str):
+        return looks_like_cid(what.strip())
+    return isinstance(what, bytes) or type(what).__name__ == "CID"
+
+
+def find_root(
+    root_or_store: CIDLike | HierarchyMapping, backend: ContentAddressableStore | None
+) -> tuple[Link, ContentAddressableStore]:
+    """Return the root that is meant, and its block store; a store is frozen for that.
+
+    Raises
+    ------
+    InvalidCIDError
+        If the root is malformed.
+    TypeError
+        If a root comes without a block store, or something else than these.
+    """
+    if isinstance(root_or_store, HierarchyMapping):
+        return as_link(root_or_store.freeze()), root_or_store.backend
+    if isinstance(root_or_store, ContentAddressableStore):
+        raise TypeError(f"expected ROOT, BLOCKS, and not {root_or_store!r} first")
+    if backend is None:
+        raise TypeError(
+            "a root needs the backend that holds its blocks: expected ROOT, BLOCKS, or a store, "
+            "such as ipldstore.open gives"
+        )
+    require_block_store(backend)
+    return backend.resolve(root_or_store), backend
