@@ -14,7 +14,7 @@ from ipldstore.naming import read_name
 from ipldstore.store.expansion import measure
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.transfer import Copied, Moves, Progress, copy_root
-from ipldstore.tree.keys import METADATA_NAMES
+from ipldstore.tree.keys import METADATA_NAMES, split_key
 from ipldstore.views.outline import look_into
 from ipldstore.zarrstores import PlainStore, open_zarr_store
 
@@ -75,8 +75,8 @@ def copy(
     FileExistsError
         If the target is a zip file that exists.
     InvalidKeyError
-        If the source is a path or URL that holds no Zarr metadata, or a key cannot be in an
-        `IPLDStore`.
+        If the source is a path or URL that holds no Zarr metadata, or a key is none that an
+        `IPLDStore` could hold; nothing is written then.
     ReadOnlyStoreError
         If the target is not to be written to.
     BlockNotFoundError, CorruptBlockError
@@ -162,6 +162,8 @@ def _copy_values(source: PlainStore, target: PlainStore, moves: Moves) -> None:
         return len(data)
 
     keys = source.list_keys()
+    for key in keys:
+        split_key(key)  # one such as ../x would lead out of a folder
     documents = sorted(filter(_is_document, keys), key=_depth)
     for _, level in groupby(documents, key=_depth):
         for key in level:

@@ -84,7 +84,7 @@ class DelayedWrite:
         Parameters
         ----------
         options
-            As for `dask.compute`, such as ``scheduler``.
+            As for ``dask.compute``, such as ``scheduler``.
 
         Raises
         ------

@@ -57,7 +57,7 @@ def open_place(place: Place, *, write: bool) -> Iterator[PlainStore]:
             keys = list_consolidated(store, place.shown)
             yield _plain(store, lambda: keys)
         else:
-            yield _plain(store, cache(lambda: sync(_list(store, ""))))
+            yield _plain(store, cache(lambda: _without_folders(sync(_list(store, "")))))
 
 
 def _make_store(place: Place, write: bool) -> Store:
@@ -105,6 +105,11 @@ def _plain(store: Store, list_keys: Callable[[], Iterable[str]]) -> PlainStore:
         sync(store.set(key, prototype.buffer.from_bytes(data)))
 
     return PlainStore(list_keys=list_keys, get=get, put=put)
+
+
+def _without_folders(keys: list[str]) -> list[str]:
+    """Leave out what a zip file lists of its folders."""
+    return [key for key in keys if not key.endswith("/")]
 
 
 async def _open(store: Store) -> None:

@@ -267,6 +267,44 @@ def test_hdf5_that_netcdf_does_not_read_is_refused_by_name(fill: Any, run: Any) 
     assert not os.listdir("blocks") if Path("blocks").exists() else True
 
 
+def _external(file: Any) -> None:
+    Path("secret").write_bytes(b"secret")
+    file.create_dataset("v", shape=(6,), dtype="u1", external=[("secret", 0, 6)])
+
+
+def _virtual(file: Any) -> None:
+    with h5py.File("secret.h5", "w") as other:
+        other["v"] = np.arange(3)
+    layout = h5py.VirtualLayout((3,), "i8")
+    layout[:] = h5py.VirtualSource("secret.h5", "v", shape=(3,))
+    file.create_virtual_dataset("v", layout)
+
+
+@pytest.mark.parametrize("fill", [_external, _virtual])
+def test_data_in_other_files_is_not_given_away(fill: Any, call: Any) -> None:
+    make_hdf5(fill)
+    assert "the data of '/v' is in other files" in refused(call)
+
+
+def test_a_file_that_begins_with_other_bytes_is_looked_through(run: Any) -> None:
+    with h5py.File("x.h5", "w", userblock_size=512) as file:
+        file["v"] = np.zeros(3, "f2")
+    done = run("put", "x.h5")
+    assert done.code == 1
+    assert "'/v' is of numbers of 2 bytes" in done.err
+
+
+def test_an_array_beyond_its_dimension_is_refused(call: Any) -> None:
+    def fill(file: Any) -> None:
+        file["edges"] = np.arange(6.0)
+        file["edges"].make_scale("edges")
+        file["v"] = np.arange(10)
+        file["v"].dims[0].attach_scale(file["edges"])
+
+    make_hdf5(fill)
+    assert "'/v' has the shape (10,)" in refused(call)
+
+
 def test_attributes_that_netcdf_does_not_read_are_said(call: Any) -> None:
     def fill(file: Any) -> None:
         file["ok"].attrs["half"] = np.float16(1)

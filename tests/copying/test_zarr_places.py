@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+import zipfile
 from importlib.metadata import version
 
 import numpy as np
@@ -136,6 +137,34 @@ def test_block_stores_are_opened_first(tmp_path, monkeypatch, name):
     with pytest.raises(TypeError, match="open_block_store"):
         ipldstore.copy(IPLDStore(), name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["../../out", "/out", "a/../../out", "a//b", "..", 1])
+def test_a_key_that_leads_out_is_refused_before_anything_is_written(folder, tmp_path, key):
+    source = {".zgroup": b'{"zarr_format":2}', key: b"x"}
+    target = tmp_path / "deep" / "target"
+    with pytest.raises(InvalidKeyError):
+        ipldstore.copy(source, target)
+    assert not [path for path in tmp_path.rglob("*") if path.name in ("out", ".zgroup")]
+
+
+def test_a_zip_file_that_leads_out(tmp_path):
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as file:
+        file.writestr(".zgroup", b'{"zarr_format":2}')
+        file.writestr("../../out", b"x")
+    with pytest.raises(InvalidKeyError):
+        ipldstore.copy(tmp_path / "evil.zip", tmp_path / "deep" / "target")
+    assert not list(tmp_path.rglob("out"))
+
+
+def test_folders_in_a_zip_file_are_no_keys(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("a/", b"")
+        file.writestr("a/.zarray", b"{}")
+        file.writestr(".zgroup", b'{"zarr_format":2}')
+    store = IPLDStore()
+    ipldstore.copy(tmp_path / "a.zip", store)
+    assert sorted(store) == [".zgroup", "a/.zarray"]
 
 
 def test_an_empty_store_copies_nothing():

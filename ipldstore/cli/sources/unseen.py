@@ -9,7 +9,7 @@ from typing import Any
 from ipldstore.cli.output import say
 from ipldstore.cli.reporting import CommandError
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
+_NETCDF_3 = b"CDF"
 _DIMENSION_ONLY = b"This is a netCDF dimension but not a netCDF variable"
 _OF_THE_LIBRARY = frozenset(
     {
@@ -27,27 +27,33 @@ _OF_THE_LIBRARY = frozenset(
 
 
 def check_types(path: Path) -> None:
-    """Refuse types that NetCDF does not have; its library would crash on some, or leave them out.
+    """Refuse types that NetCDF does not have, and data that is in other files.
+
+    Its library would crash on some types, or leave them out; and who puts a file that came from
+    elsewhere must not give away what is in other files here.
 
     Raises
     ------
     CommandError
-        If a dataset of an HDF5 file is of such a type, a group is in itself, or h5py is not
-        installed.
+        If a dataset of an HDF5 file is such, a group is in itself, or h5py is not installed.
     """
     with open(path, "rb") as file:
-        if file.read(len(_HDF5)) != _HDF5:
+        if file.read(len(_NETCDF_3)) == _NETCDF_3:
             return
     try:
         import h5py  # type: ignore[import-untyped]
     except ImportError:
         raise CommandError("NetCDF-4 and HDF5 need h5py: pip install 'ipldstore[netcdf]'") from None
+    if not h5py.is_hdf5(path):
+        return
     try:
         opened = h5py.File(path, "r")
     except OSError:
         return  # the NetCDF library says what is wrong
     with opened as top:
         for name, dataset in _iter_datasets(h5py, top):
+            if dataset.is_virtual or dataset.external:
+                raise CommandError(f"{str(path)!r}: the data of {name!r} is in other files")
             if (fault := _fault_of(h5py, dataset)) is not None:
                 raise CommandError(
                     f"{str(path)!r}: {name!r} is of {fault}, which has no NetCDF type"
@@ -164,6 +170,7 @@ def _check_hdf5(path: Path, top: Any) -> None:
         for name, dataset in _iter_datasets(h5py, file):
             found = _find(top, name)
             if found is not None:
+                _check_shape(path, name, dataset.shape, found.shape)
                 left_out += [f"{name}:{one}" for one in _missing_attributes(dataset, found)]
             elif not _is_dimension_only(dataset):
                 raise CommandError(
@@ -175,6 +182,15 @@ def _check_hdf5(path: Path, top: Any) -> None:
             left_out += [f"{place}:{one}" for one in missing]
     if left_out:
         say(f"left out attributes of types that NetCDF does not have: {', '.join(left_out)}")
+
+
+def _check_shape(path: Path, name: str, there: tuple[int, ...], seen: tuple[int, ...]) -> None:
+    """Refuse an array that is longer than the dimension that it is attached to."""
+    if any(size > part for size, part in zip(there or (), seen, strict=False)):
+        raise CommandError(
+            f"{str(path)!r}: {name!r} has the shape {there}, of which the NetCDF library reads "
+            f"only {seen}: one of its dimensions is shorter"
+        )
 
 
 def _find(top: Any, name: str) -> Any:
