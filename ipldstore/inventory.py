@@ -99,7 +99,7 @@ def info(
     >>> store["a/0"] = store["a/1"] = b"chunk"
     >>> found = info(store)
     >>> found.blocks, found.bytes, found.shared_bytes, found.arrays
-    (2, 104, 5, {'a': ArrayInfo(chunks=2, stored_bytes=10, chunks_possible=3)})
+    (2, 134, 5, {'a': ArrayInfo(chunks=2, stored_bytes=10, chunks_possible=3)})
     """
     root, backend = find_root(root_or_store, backend)
     check_held(root, backend.get_block)

@@ -5,6 +5,7 @@ import io
 import json
 import sqlite3
 import zipfile
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -37,9 +38,9 @@ def zipped():
 
 
 def database():
-    connection = sqlite3.connect(":memory:")
-    connection.execute("create table a (b)")
-    return connection.serialize()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("create table a (b)")
+        return connection.serialize()
 
 
 OTHERS = {
