@@ -56,7 +56,8 @@ def _open_url(place: Place, write: bool) -> FSStore:
 
 def _plain(store: Any) -> PlainStore:
     return PlainStore(
-        list_keys=cache(lambda: list(store)),
+        # a zip file lists its folders, too
+        list_keys=cache(lambda: [key for key in store if not str(key).endswith("/")]),
         get=lambda key: as_bytes(store.get(key)),
         put=store.__setitem__,
     )

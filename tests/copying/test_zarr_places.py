@@ -140,7 +140,7 @@ def test_block_stores_are_opened_first(tmp_path, monkeypatch, name):
 
 
 @pytest.mark.parametrize("key", ["../../out", "/out", "a/../../out", "a//b", "..", 1])
-def test_a_key_that_leads_out_is_refused_before_anything_is_written(folder, tmp_path, key):
+def test_a_key_that_leads_out_is_refused_before_anything_is_written(tmp_path, key):
     source = {".zgroup": b'{"zarr_format":2}', key: b"x"}
     target = tmp_path / "deep" / "target"
     with pytest.raises(InvalidKeyError):
