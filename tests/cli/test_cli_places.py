@@ -106,7 +106,8 @@ def test_what_follows_the_last_block_is_told(call: Any) -> None:
     with open("x.car", "ab") as file:
         file.write(b"<html></html>")
     verified = call("verify", "x.car")
-    assert (verified.code, verified.err) == (0, f"verified 2 blocks, 222 bytes\n{told}")
+    counted = "verified 2 blocks, 222 bytes\nchunks 1 of 1 in 1 array\n"
+    assert (verified.code, verified.err) == (0, counted + told)
 
 
 def test_a_url_or_a_name_without_a_node_is_no_root(call: Any) -> None:
@@ -156,7 +157,11 @@ def test_a_broken_store_is_repaired(call: Any) -> None:
     assert call("verify", CLASSIC_ROOT, "--blocks", "store").code == 4
     repaired = call("verify", CLASSIC_ROOT, "--blocks", "store", "--repair-from", "x.car")
     assert (repaired.code, repaired.out) == (0, b"")
-    assert repaired.err.splitlines() == ["verified 2 blocks, 222 bytes", "repaired 1 block"]
+    assert repaired.err.splitlines() == [
+        "verified 2 blocks, 222 bytes",
+        "chunks 1 of 1 in 1 array",
+        "repaired 1 block",
+    ]
     assert chunk.read_bytes() == CLASSIC_FILES["a/0"]
 
 
@@ -207,7 +212,7 @@ def test_how_much_there_is(call: Any) -> None:
         "values  1 block, 24 bytes",
         "shared  0 bytes that equal blocks save",
         "      chunks       stored array",
-        "           1     24 bytes a",
+        "      1 of 1     24 bytes a",
     ]
 
 
