@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from typing import Any
 
-from ipldstore.cid import CIDLike
+from ipldstore.cid import CIDLike, as_link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError
+from ipldstore.jsontext import load_json
 from ipldstore.naming import read_name
+from ipldstore.opening import find_group
+from ipldstore.opening import open as open_hierarchy
 from ipldstore.store.expansion import measure
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.transfer import Copied, Moves, Progress, copy_root
+from ipldstore.transfer import ABSENT, Copied, Moves, Progress, copy_root
 from ipldstore.tree.keys import METADATA_NAMES, split_key
 from ipldstore.views.outline import look_into
-from ipldstore.zarrstores import PlainStore, open_zarr_store
+from ipldstore.zarrstores import PlainStore, find_store, open_zarr_store
 
 
 def copy(
@@ -33,18 +37,22 @@ def copy(
 
     Between block stores, blocks are copied as they are, see `copy_root`. Where a plain Zarr store
     takes part, keys and values are: what the target has already is compared and not written
-    again, so that a copy that was stopped is resumed by starting it again. Metadata comes before
-    the chunks, that of a group before what is below it, as some stores demand: a plain Zarr store
-    into which a copy was stopped can be opened, and lacks chunks. Keys that only the target has
-    stay.
+    again, so that a copy that was stopped is resumed by starting it again. Keys that only the
+    target has stay.
+
+    A hierarchy gets all that is copied into it, or nothing. In a plain Zarr store, documents come
+    before the chunks, as some demand, but those of the group at the top last, so that what is
+    incomplete cannot be opened there. An array of format 3 at the top is the exception.
 
     Parameters
     ----------
     source
         An `IPLDStore`, a block store together with `root`, or any Zarr store: one of zarr-python;
-        a mapping of keys to bytes; a group or array, of which what is at or below its path is
-        copied; or the path or URL of one, see `open_zarr_store`. Text may also name a root, whose
-        blocks are where ``IPLDSTORE_BLOCKS`` says, or a CAR file, see `ipldstore.open`.
+        a mapping of keys to bytes; a ``StorePath``, group or array, of which what is at or below
+        its path is copied; or the path or URL of one: a folder, a zip file, ``s3://``,
+        ``https://`` where the metadata is consolidated, and what fsspec knows. Text may also
+        name a root, whose blocks are where ``IPLDSTORE_BLOCKS`` says, or a CAR file, see
+        `ipldstore.open`.
     target
         An `IPLDStore`, which then has the root of what was copied; a block store; or any Zarr
         store. A path or URL is that of a plain Zarr store, a folder or a zip file, which is made;
@@ -71,20 +79,24 @@ def copy(
     TypeError
         If source or target is none of these, or the root is missing, or not wanted.
     FileNotFoundError
-        If the source is not there.
+        If the source is not there, or the folder that a zip file goes into.
     FileExistsError
-        If the target is a zip file that exists.
+        If there is a file where the target is to be made.
     InvalidKeyError
         If the source is a path or URL that holds no Zarr metadata, or a key is none that an
         `IPLDStore` could hold; nothing is written then.
     ReadOnlyStoreError
         If the target is not to be written to.
+    UnfrozenChangesError
+        If the target would lose changes.
+    MergeConflictError
+        If somebody changed the same keys of the target meanwhile.
     BlockNotFoundError, CorruptBlockError
         If a block cannot be had.
     LimitExceededError
         If there is more than `max_files` or `max_bytes`; nothing is written then.
     BackendError
-        If a store cannot do its work, or a value disappears meanwhile.
+        If a store cannot do its work, cannot be listed, or a value disappears meanwhile.
 
     Examples
     --------
@@ -98,41 +110,55 @@ def copy(
     >>> ipldstore.copy(store, ipldstore.MappingCAStore())
     Copied(blocks=2, bytes=74, skipped=0)
     """
+    with ExitStack() as stack:
+        source = _find_source(source, root, stack)
+        if isinstance(target, str) and read_name(target).root is not None:
+            raise TypeError(f"{target!r} is a root, which never changes: expected a store")
+        if isinstance(source, HierarchyMapping):
+            if (goal := _block_target(target)) is not None:
+                return _copy_blocks(source, goal, workers, progress)
+            content = look_into(source, lambda top, _: measure(source.backend, top))
+            content.check(max_files, max_bytes)
+        opened = stack.enter_context(open_zarr_store(source))
+        written = stack.enter_context(_written(target))
+        moves = stack.enter_context(Moves(workers, progress))
+        _copy_values(opened, written, moves)
+    return moves.copied
+
+
+def _find_source(source: Any, root: CIDLike | None, stack: ExitStack) -> Any:
+    """Return the hierarchy that is meant, or what else it is."""
     if isinstance(source, ContentAddressableStore):
         if root is None:
             raise TypeError("expected root=, the CID of what to copy from a block store")
-        source = HierarchyMapping(source, root=root, read_only=True)
-    elif root is not None:
+        return HierarchyMapping(source, root=root, read_only=True)
+    if root is not None:
         raise TypeError(
             f"root= goes with a block store as the source, not with {type(source).__name__}; "
             "open_block_store(URL) opens one"
         )
-    with ExitStack() as stack:
-        if isinstance(source, str | os.PathLike) and _names_hierarchy(source):
-            from ipldstore.opening import open as open_hierarchy
-
-            source = stack.enter_context(open_hierarchy(source))
-        if isinstance(source, HierarchyMapping) and isinstance(
-            target, HierarchyMapping | ContentAddressableStore
-        ):
-            return _copy_blocks(source, target, workers, progress)
-        if isinstance(target, ContentAddressableStore):
-            target = HierarchyMapping(target)
-        if isinstance(source, HierarchyMapping):
-            content = look_into(source, lambda top, _: measure(source.backend, top))
-            content.check(max_files, max_bytes)
-        opened = stack.enter_context(open_zarr_store(source))
-        written = stack.enter_context(open_zarr_store(target, write=True))
-        moves = stack.enter_context(Moves(workers, progress))
-        _copy_values(opened, written, moves)
-        if isinstance(target, HierarchyMapping):
-            target.freeze()
-        return moves.copied
+    if isinstance(source, str | os.PathLike):
+        name = read_name(source)
+        if name.root is None and not name.is_archive:
+            return source
+        return stack.enter_context(open_hierarchy(source))
+    store, path = find_store(source)
+    if not isinstance(store, HierarchyMapping):
+        return source
+    if not path:
+        return store
+    top, backend = find_group(store.backend, as_link(store.freeze()), path)
+    return HierarchyMapping(backend, root=top, read_only=True)
 
 
-def _names_hierarchy(what: str | os.PathLike[str]) -> bool:
-    name = read_name(what)
-    return name.root is not None or name.is_archive
+def _block_target(target: Any) -> HierarchyMapping | ContentAddressableStore | None:
+    """Return a target that takes blocks as they are, None if it takes values."""
+    if isinstance(target, ContentAddressableStore):
+        return target
+    if isinstance(target, str | os.PathLike):
+        return None
+    store, path = find_store(target)
+    return store if isinstance(store, HierarchyMapping) and not path else None
 
 
 def _copy_blocks(
@@ -141,38 +167,78 @@ def _copy_blocks(
     workers: int,
     progress: Progress | None,
 ) -> Copied:
-    root = source.freeze()
-    backend = target.backend if isinstance(target, HierarchyMapping) else target
-    copied = copy_root(root, source.backend, backend, workers=workers, progress=progress)
-    if isinstance(target, HierarchyMapping):
-        target.set_root(root)
+    root = as_link(source.freeze())
+    if isinstance(target, ContentAddressableStore):
+        copied = copy_root(root, source.backend, target, workers=workers, progress=progress)
+        target.note_root(root)
+        return copied
+    target._check_writable()
+    target._state.check_frozen()
+    copied = copy_root(root, source.backend, target.backend, workers=workers, progress=progress)
+    target.set_root(root)
     return copied
 
 
+@contextmanager
+def _written(target: Any) -> Iterator[PlainStore]:
+    """Open a target; a hierarchy gets all that is written, or nothing if there is an error."""
+    if isinstance(target, str | os.PathLike):
+        store, path = None, ""
+    elif isinstance(target, ContentAddressableStore):
+        store, path = HierarchyMapping(target), ""
+    else:
+        store, path = find_store(target)
+    if not isinstance(store, HierarchyMapping):
+        with open_zarr_store(target, write=True) as plain:
+            yield plain
+        return
+    store._check_writable()
+    fork = store.fork()
+    try:
+        with open_zarr_store(fork, write=True) as plain:
+            yield plain.below(path)
+        store.merge(fork)
+        store.freeze()
+    finally:
+        fork._state.unfrozen.clear()
+
+
 def _copy_values(source: PlainStore, target: PlainStore, moves: Moves) -> None:
-    """Move documents, those of a group before those below it, then chunks."""
+    """Move values, in stages each of which is complete before the next one begins."""
 
     def move(key: str) -> int | None:
         data = source.get(key)
         if data is None:
+            if not source.is_exact:
+                return ABSENT
             raise BackendError(f"value {key!r} disappeared while it was copied", retryable=True)
         if target.has_value(key, data):
             return None
         target.put(key, data)
         return len(data)
 
+    for stage in _stages(source):
+        for key in stage:
+            moves.begin(move, key)
+        moves.finish()
+
+
+def _stages(source: PlainStore) -> Iterator[Iterable[str]]:
+    """Give the keys in the order in which they are copied.
+
+    The documents of a group come before those below it, and those of an array before its chunks,
+    as some stores demand. What makes a group or array of the top comes last, so that what is
+    incomplete cannot be opened there.
+    """
     keys = source.list_keys()
     for key in keys:
         split_key(key)  # one such as ../x would lead out of a folder
     documents = sorted(filter(_is_document, keys), key=_depth)
-    for _, level in groupby(documents, key=_depth):
-        for key in level:
-            moves.begin(move, key)
-        moves.finish()
-    for key in keys:
-        if not _is_document(key):
-            moves.begin(move, key)
-    moves.finish()
+    last = _find_last(documents, source)
+    for _, level in groupby((key for key in documents if key not in last), key=_depth):
+        yield level
+    yield (key for key in keys if not _is_document(key))
+    yield from ([key] for key in sorted(last, key=_by_what_it_opens))
 
 
 def _is_document(key: str) -> bool:
@@ -181,3 +247,33 @@ def _is_document(key: str) -> bool:
 
 def _depth(key: str) -> int:
     return key.count("/")
+
+
+def _find_last(documents: Iterable[str], source: PlainStore) -> set[str]:
+    """Find the documents of groups and arrays that are in no other group.
+
+    That of an array in format 3 is none of them: such a store may refuse chunks before it.
+    """
+    tops: set[str] = set()
+    last: set[str] = set()
+    for key in documents:
+        folder, _, name = key.rpartition("/")
+        above = [folder[:end] for end, sign in enumerate(folder) if sign == "/"]
+        if not any(place in tops for place in ("", *above) if place != folder):
+            tops.add(folder)
+            if name != "zarr.json" or not _is_array(source.get(key)):
+                last.add(key)
+    return last
+
+
+def _is_array(document: bytes | None) -> bool:
+    try:
+        found = load_json(document or b"")
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.get("node_type") == "array"
+
+
+def _by_what_it_opens(key: str) -> tuple[bool, str]:
+    """Sort attributes before what makes a group or array, and consolidated metadata after it."""
+    return not key.endswith(".zattrs"), key

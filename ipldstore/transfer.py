@@ -13,6 +13,9 @@ from ipldstore.dag import iter_dag
 Progress: TypeAlias = Callable[[int, int], object]
 """Told how much was moved so far: how many, and their bytes."""
 
+ABSENT = -1
+"""What a move returns that found nothing to move."""
+
 _VALUES_AT_ONCE = 256
 
 
@@ -124,9 +127,9 @@ class Moves:
         return tuple(self._pending)
 
     def begin(self, move: Callable[..., int | None], *what: object) -> None:
-        """Have a thread move something; what it returns is the size, None if it was there.
+        """Have a thread move something.
 
-        Raises what an earlier move raised.
+        It returns the size, None if it was there, or `ABSENT`. Raises what an earlier move raised.
         """
         self._pending.add(self._pool.submit(move, *what))
         self._settle(self._most)
@@ -148,6 +151,8 @@ class Moves:
     def _count(self, size: int | None) -> None:
         if size is None:
             self.skip()
+            return
+        if size == ABSENT:
             return
         blocks, total, skipped = self.copied
         self.copied = Copied(blocks + 1, total + size, skipped)

@@ -45,6 +45,11 @@ class ChunkKeys(NamedTuple):
             return None
         return tuple(map(int, parts))
 
+    def key(self, place: Sequence[int]) -> str:
+        """Return the key of a chunk, below the array's directory."""
+        parts = [*(["c"] if self.prefix else []), *map(str, place)]
+        return self.separator.join(parts) or "0"
+
 
 def read_chunk_keys(name: str, metadata: Any) -> ChunkKeys | None:
     """Read how an array names its chunks.

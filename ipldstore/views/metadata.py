@@ -110,6 +110,11 @@ def read_metadata(directory: Directory, load: Load) -> Metadata:
     return Metadata()
 
 
+def read_document(name: str, document: dict[str, Any]) -> Metadata:
+    """Read the document of an array, ``.zarray`` or ``zarr.json``, by itself."""
+    return _read_v3(document) if name == "zarr.json" else _read_v2(document, {})
+
+
 def _has(directory: Directory, name: str, load: Load) -> bool:
     return is_value(room_of(directory, name, load).get(name), name)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from ipldstore.backends.paths import describe
@@ -15,10 +15,11 @@ from ipldstore.errors import InvalidKeyError
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.unixfs import write_file
-from ipldstore.zarrstores.places import Place, check_path, find_place, made_anew
-from ipldstore.zarrstores.plain import PlainStore, as_bytes
+from ipldstore.zarrstores.faults import guarded
+from ipldstore.zarrstores.places import Place, check_source, find_place, made
+from ipldstore.zarrstores.plain import PlainStore
 
-__all__ = ["PlainStore", "open_zarr_store"]
+__all__ = ["PlainStore", "find_store", "open_zarr_store"]
 
 
 @contextmanager
@@ -29,12 +30,15 @@ def open_zarr_store(what: Any, *, write: bool = False) -> Iterator[PlainStore]:
     ----------
     what
         * A Zarr store of zarr-python 3, or of zarr-python 2 and any other mapping of keys to
-          bytes; the store itself stays open.
+          bytes. One that is not open yet is opened, and closed again if it was only read.
         * A ``StorePath``, group or array of zarr: what is at or below its path.
-        * A path or ``file://`` URL: a folder, or a file that ends in ``.zip``.
-        * Another URL: ``s3://``, ``gs://``, ``az://`` (by obstore), ``http://`` and ``https://``
-          (to read, where the metadata is consolidated), or what fsspec knows.
+        * A path or ``file://`` URL: a folder, or a zip file.
+        * Another URL: ``s3://``, ``gs://``, ``az://`` (by obstore, on zarr-python 3),
+          ``http://`` and ``https://`` (to read), or what fsspec knows.
         * An `IPLDStore`.
+
+        Stores that list directories only are listed by these. Of what lists nothing, such as a
+        web server, consolidated metadata tells the keys that there can be.
     write
         Whether it is written to, and may be made. A zip file is made anew, and appears once it is
         complete.
@@ -42,7 +46,8 @@ def open_zarr_store(what: Any, *, write: bool = False) -> Iterator[PlainStore]:
     Yields
     ------
     PlainStore
-        The store.
+        The store. Its errors name the key; where it came by a URL, they show nothing that could
+        be secret.
 
     Raises
     ------
@@ -51,36 +56,51 @@ def open_zarr_store(what: Any, *, write: bool = False) -> Iterator[PlainStore]:
     FileNotFoundError
         If there is nothing to read.
     FileExistsError
-        If a zip file to be written exists.
+        If there is a file where a store is to be made.
+    ReadOnlyStoreError
+        If it cannot be written to.
     InvalidKeyError
         If what is at a path or URL holds no Zarr metadata.
     BackendError
-        If it cannot be listed, or a package that it needs is not installed.
+        If it cannot be listed or reached, or a package that it needs is not installed.
+    LimitExceededError
+        If it does not list its keys, and there can be too many.
     """
-    if isinstance(what, HierarchyMapping):
-        yield _of_hierarchy(what)
-    elif isinstance(what, str | Path):
+    if isinstance(what, str | os.PathLike):
         place = find_place(what)
+        if not write:
+            check_source(place)
         with (
-            made_anew(place) if write else check_path(place) as found,
+            made(place) if write else nullcontext(place) as found,
             _generation().open_place(found, write=write) as plain,
         ):
             if not write:
                 _check_zarr(plain, place)
-            yield plain
-    elif (found := _generation().open_object(what, write=write)) is not None:
-        yield found
-    elif isinstance(what, MutableMapping):
-        yield PlainStore(
-            list_keys=lambda: list(what),
-            get=lambda key: as_bytes(what.get(key)),
-            put=what.__setitem__,
-        )
-    else:
+            yield guarded(plain, place.shown, place.url)
+        return
+    store, path = find_store(what)
+    if isinstance(store, HierarchyMapping):
+        yield _of_hierarchy(store).below(path)
+        return
+    with _generation().opened(store, path, write=write) as plain:
+        yield guarded(plain, type(store).__name__).below(path)
+
+
+def find_store(what: Any) -> tuple[Any, str]:
+    """Return the store that something is or has, and the path in it that is meant.
+
+    Raises
+    ------
+    TypeError
+        If it has none.
+    """
+    found: tuple[Any, str] | None = _generation().find_store(what)
+    if found is None:
         raise TypeError(
             f"expected an IPLDStore, a block store, or a Zarr store, not {type(what).__name__}; "
             "open_block_store(URL) opens a block store"
         )
+    return found
 
 
 def _generation() -> Any:
@@ -106,9 +126,9 @@ def _of_hierarchy(store: HierarchyMapping) -> PlainStore:
 
 def _check_zarr(plain: PlainStore, place: Place) -> None:
     """Refuse a path or URL with something else than Zarr."""
-    keys = plain.list_keys()
-    if not any(key.rpartition("/")[2] in METADATA_NAMES for key in keys):
-        if not keys and not place.is_local:
-            raise FileNotFoundError(f"nothing at {place.shown!r}")
-        found = describe(place.path) if place.path is not None else "without Zarr metadata"
-        raise InvalidKeyError(f"{place.shown!r} is no Zarr store; it is {found}")
+    if any(key.rpartition("/")[2] in METADATA_NAMES for key in plain.list_keys()):
+        return
+    if place.path is None and not plain.list_keys():
+        raise FileNotFoundError(f"nothing at {place.shown}")
+    found = "without Zarr metadata" if place.path is None else describe(place.path)
+    raise InvalidKeyError(f"{place.shown} is no Zarr store; it is {found}")

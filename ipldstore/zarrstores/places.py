@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
-from ipldstore.registry import local_place
+from ipldstore.backends.paths import SHARDING_NAME
+from ipldstore.registry import local_place, path_of_file_url
 from ipldstore.urls import show_url
 
 
@@ -30,19 +30,21 @@ class Place(NamedTuple):
     url: str = ""
 
     @property
-    def is_local(self) -> bool:
-        """Whether it is a path."""
-        return self.path is not None
+    def is_zip(self) -> bool:
+        """Whether it is a zip file, by what it holds, or by its name if it is to be made."""
+        if self.path is None or self.path.is_dir():
+            return False
+        return self.path.suffix.lower() == ".zip" or zipfile.is_zipfile(self.path)
 
     @property
-    def is_zip(self) -> bool:
-        """Whether it is a zip file, by its name."""
-        return self.path is not None and self.path.suffix.lower() == ".zip"
+    def scheme(self) -> str:
+        """That of the URL, in lower case."""
+        return self.url.partition(":")[0].lower()
 
     @property
     def shown(self) -> str:
         """What may be shown of it."""
-        return str(self.path) if self.path is not None else show_url(self.url)
+        return repr(str(self.path) if self.path is not None else show_url(self.url))
 
 
 def find_place(what: str | os.PathLike[str]) -> Place:
@@ -52,23 +54,29 @@ def find_place(what: str | os.PathLike[str]) -> Place:
     ------
     TypeError
         If it is a CAR file or the URL of a block store.
+    BlockStoreURLError
+        If a ``file:`` URL names no path.
     """
     text = os.fspath(what)
-    if "://" not in text or isinstance(what, os.PathLike):
-        if (local := local_place(text)) is None or local[0] == "car":
-            raise TypeError(
-                f"expected a Zarr store, not str; open_block_store(URL) opens {show_url(text)!r}"
-            )
-        return Place(Path(text).expanduser())
-    parts = urlsplit(text)
-    if parts.scheme.lower() == "file":
-        return Place(Path(url2pathname(parts.path)))
-    return Place(None, text)
+    is_path = isinstance(what, os.PathLike)
+    if not is_path and text[:5].lower() == "file:":
+        return Place(Path(path_of_file_url(text)))
+    if not is_path and "://" in text:
+        return Place(None, text)
+    local = local_place(os.path.join(os.curdir, text) if is_path else text)
+    if local is None or local[0] == "car":
+        raise _block_store(text)
+    return Place(Path(text).expanduser())
 
 
-@contextmanager
-def check_path(place: Place) -> Iterator[Place]:
-    """Give a place that is to be read.
+def _block_store(text: str) -> TypeError:
+    return TypeError(
+        f"expected a Zarr store, not that of blocks: open_block_store(URL) opens {show_url(text)!r}"
+    )
+
+
+def check_source(place: Place) -> None:
+    """Check a place that is to be read.
 
     Raises
     ------
@@ -76,25 +84,35 @@ def check_path(place: Place) -> Iterator[Place]:
         If there is no such path.
     """
     if place.path is not None and not place.path.exists():
-        raise FileNotFoundError(f"no folder or zip file {place.shown!r} of a Zarr store")
-    yield place
+        raise FileNotFoundError(f"no folder or zip file {place.shown} of a Zarr store")
 
 
 @contextmanager
-def made_anew(place: Place) -> Iterator[Place]:
+def made(place: Place) -> Iterator[Place]:
     """Give a place that is to be written; a zip file is complete before it has its name.
 
     Raises
     ------
     FileExistsError
-        If a zip file exists.
+        If there is a file.
+    FileNotFoundError
+        If the folder that a zip file goes into is not there.
+    TypeError
+        If it is a folder of blocks.
     """
     path = place.path
-    if path is None or not place.is_zip:
+    if path is None or path.is_dir():
+        if path is not None and (path / SHARDING_NAME).exists():
+            raise _block_store(str(path))
         yield place
         return
-    if path.exists():
-        raise FileExistsError(f"{place.shown!r} exists and is not written over")
+    if os.path.lexists(path):
+        raise FileExistsError(f"{place.shown} exists and is not written over")
+    if not place.is_zip:
+        yield place
+        return
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"no folder to put {place.shown} in")
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.zip")
     try:
         yield Place(temporary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -21,12 +21,16 @@ class PlainStore:
         Sets a value.
     compare : callable or None
         Tells whether a key has exactly a value, where that takes no reading.
+    is_exact : bool
+        Whether each key that is listed has a value. Where it is not, the keys are those that can
+        be there, and one that has no value is none.
     """
 
     list_keys: Callable[[], Iterable[str]]
     get: Callable[[str], bytes | None]
     put: Callable[[str, bytes], None]
     compare: Callable[[str, bytes], bool] | None = None
+    is_exact: bool = True
 
     def has_value(self, key: str, data: bytes) -> bool:
         """Whether a key has exactly a value."""
@@ -48,6 +52,35 @@ class PlainStore:
         )
 
 
+def of_mapping(mapping: MutableMapping[str, Any]) -> PlainStore:
+    """Open a mapping of keys to bytes."""
+    return PlainStore(
+        list_keys=lambda: list(mapping),
+        get=lambda key: as_bytes(mapping.get(key)),
+        put=mapping.__setitem__,
+    )
+
+
 def as_bytes(value: Any) -> bytes | None:
-    """Return a value as bytes, None if there is none."""
-    return None if value is None else memoryview(value).tobytes()
+    """Return a value as bytes, None if there is none.
+
+    Raises
+    ------
+    TypeError
+        If it is neither bytes, nor a buffer of them, nor a ``Buffer`` of zarr.
+    """
+    if value is None:
+        return None
+    if hasattr(value, "to_bytes") and not isinstance(value, int):
+        value = value.to_bytes()
+    try:
+        return memoryview(value).tobytes()
+    except TypeError:
+        raise TypeError(
+            f"expected bytes, or a buffer of them, not {type(value).__name__}"
+        ) from None
+
+
+def without_folders(keys: Iterable[str]) -> list[str]:
+    """Leave out what zip files, and some object stores, list of folders."""
+    return [key for key in keys if not str(key).endswith("/")]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,52 +13,74 @@ from zarr import Array, AsyncArray, AsyncGroup, Group
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import FsspecStore, LocalStore, ObjectStore, StorePath, ZipStore
+from zarr.storage import FsspecStore, LocalStore, ObjectStore, StorePath, WrapperStore, ZipStore
 
 from ipldstore.backends.objects.address import SCHEMES, open_store
 from ipldstore.errors import BackendError, ReadOnlyStoreError
+from ipldstore.limits import CONNECT_SECONDS, REQUEST_SECONDS
+from ipldstore.tree.keys import METADATA_NAMES
+from ipldstore.zarrstores.faults import explained
 from ipldstore.zarrstores.places import Place
-from ipldstore.zarrstores.plain import PlainStore
-from ipldstore.zarrstores.unlisted import list_consolidated
+from ipldstore.zarrstores.plain import PlainStore, of_mapping, without_folders
+from ipldstore.zarrstores.possible import find_possible, read_grid
 
-_OBJECT_SECONDS = 60.0
 _HTTP = ("http", "https")
+_ASKED_AT_ONCE = 64
 
 
-def open_object(what: Any, *, write: bool) -> PlainStore | None:
-    """Open a store, or what has one; None if it is nothing of zarr.
+def find_store(what: Any) -> tuple[Any, str] | None:
+    """Return the store that something is or has, and the path in it; None if it is none of zarr."""
+    if isinstance(what, Group | Array | AsyncGroup | AsyncArray):
+        what = what.store_path
+    if isinstance(what, StorePath):
+        return what.store, what.path
+    return (what, "") if isinstance(what, Store | MutableMapping) else None
+
+
+@contextmanager
+def opened(
+    store: Store | MutableMapping[str, Any], path: str, *, write: bool
+) -> Iterator[PlainStore]:
+    """Open a store unless it is open; what was opened to be read is closed again.
+
+    One that was written to stays open: a ``ZipStore`` would begin anew if it were used again.
 
     Raises
     ------
     FileNotFoundError
-        If the folder of a store that is to be read is not there.
+        If there is nothing to be read.
+    ReadOnlyStoreError
+        If it is to be written to, and only reads.
     """
-    if isinstance(what, Group | Array | AsyncGroup | AsyncArray):
-        what = what.store_path
-    path = ""
-    if isinstance(what, StorePath):
-        what, path = what.store, what.path
-    if not isinstance(what, Store):
-        return None
-    if write and what.read_only:
-        raise ReadOnlyStoreError(f"{what!r} does not allow writing")
-    root = getattr(what, "root", None)
+    if not isinstance(store, Store):
+        yield of_mapping(store)
+        return
+    if write and (store.read_only or not store.supports_writes):
+        raise ReadOnlyStoreError(f"{store!r} does not allow writing")
+    inner = _unwrapped(store)
+    root = getattr(inner, "root", None)
     if not write and isinstance(root, Path) and not root.exists():
         raise FileNotFoundError(f"no folder {str(root)!r} of a Zarr store")
-    return _plain(what, cache(lambda: sync(_list(what, path)))).below(path)
+    with ExitStack() as stack:
+        with explained(f"cannot open {type(inner).__name__}"):
+            was_open = store._is_open
+            sync(_open(store))
+            if not was_open and not write:
+                stack.callback(store.close)
+            plain = _plain(store) if write else _listed(store, path, repr(inner))
+        yield plain
 
 
 @contextmanager
 def open_place(place: Place, *, write: bool) -> Iterator[PlainStore]:
     """Open the store at a path or URL."""
     with ExitStack() as stack:
-        store = _make_store(place, write)
-        stack.callback(store.close)
-        if place.url.partition(":")[0].lower() in _HTTP:
-            keys = list_consolidated(store, place.shown)
-            yield _plain(store, lambda: keys)
-        else:
-            yield _plain(store, cache(lambda: _without_folders(sync(_list(store, "")))))
+        with explained(f"cannot open {place.shown}", place.url):
+            store = _make_store(place, write)
+            sync(_open(store))
+            stack.callback(store.close)
+            plain = _plain(store) if write else _listed(store, "", place.shown)
+        yield plain
 
 
 def _make_store(place: Place, write: bool) -> Store:
@@ -65,36 +88,50 @@ def _make_store(place: Place, write: bool) -> Store:
         return ZipStore(place.path, mode="w" if write else "r", read_only=not write)
     if place.path is not None:
         return LocalStore(place.path, read_only=not write)
-    scheme = place.url.partition(":")[0].lower()
-    if scheme in _HTTP and write:
-        raise BackendError(f"{place.shown!r} cannot be written to")
-    if scheme in (*SCHEMES, *_HTTP):
-        return ObjectStore(_open_remote(place.url, scheme), read_only=not write)
+    if place.scheme in _HTTP and write:
+        raise ReadOnlyStoreError(f"{place.shown} is on a web server, and cannot be written to")
+    if place.scheme in SCHEMES:
+        return ObjectStore(open_store(place.url, timeout=REQUEST_SECONDS), read_only=not write)
+    if place.scheme in _HTTP:
+        return ObjectStore(_open_web(place), read_only=True)
     try:
         return FsspecStore.from_url(place.url, read_only=not write)
     except ImportError as error:
         raise BackendError(
-            f"{place.shown!r} needs a package that is not installed: {error}; fsspec itself comes "
+            f"{place.shown} needs a package that is not installed: {error}; fsspec itself comes "
             "with: pip install 'ipldstore[fsspec]'"
         ) from None
-    except ValueError as error:
-        raise BackendError(f"{place.shown!r} cannot be opened: {error}") from None
 
 
-def _open_remote(url: str, scheme: str) -> Any:
-    if scheme in SCHEMES:
-        return open_store(url, timeout=_OBJECT_SECONDS)
+def _open_web(place: Place) -> Any:
     try:
         from obstore.store import HTTPStore
     except ImportError:
         raise BackendError(
             "Zarr stores on web servers need the package obstore: pip install 'ipldstore[objects]'"
         ) from None
-    return HTTPStore.from_url(url, client_options={"allow_http": scheme == "http"})
+    return HTTPStore.from_url(
+        place.url,
+        client_options={
+            "allow_http": place.scheme == "http",
+            "timeout": f"{REQUEST_SECONDS}s",
+            "connect_timeout": f"{CONNECT_SECONDS}s",
+        },
+        retry_config={"max_retries": 4},
+    )
 
 
-def _plain(store: Store, list_keys: Callable[[], Iterable[str]]) -> PlainStore:
-    sync(_open(store))
+def _unwrapped(store: Store) -> Store:
+    while isinstance(store, WrapperStore):
+        store = store._store
+    return store
+
+
+async def _open(store: Store) -> None:
+    await store._ensure_open()
+
+
+def _plain(store: Store, keys: Iterable[str] = (), *, is_exact: bool = True) -> PlainStore:
     prototype = default_buffer_prototype()
 
     def get(key: str) -> bytes | None:
@@ -104,49 +141,102 @@ def _plain(store: Store, list_keys: Callable[[], Iterable[str]]) -> PlainStore:
     def put(key: str, data: bytes) -> None:
         sync(store.set(key, prototype.buffer.from_bytes(data)))
 
-    return PlainStore(list_keys=list_keys, get=get, put=put)
+    return PlainStore(lambda: keys, get, put, is_exact=is_exact)
 
 
-def _without_folders(keys: list[str]) -> list[str]:
-    """Leave out what a zip file lists of its folders."""
-    return [key for key in keys if not key.endswith("/")]
+def _listed(store: Store, path: str, shown: str) -> PlainStore:
+    """List the keys at and below a path, as far as the store can tell."""
+    get = _plain(store).get
+    if not _lists(store):
+        return _plain(store, find_possible(get, shown, path), is_exact=False)
+    try:
+        keys = sync(_collect(store.list_prefix(f"{path}/") if path else store.list()))
+    except NotImplementedError:
+        keys = sync(_list_directories(store, path, get, shown))
+        return _plain(store, keys, is_exact=False)
+    keys = without_folders(keys)
+    if not keys and (path or not _is_there(store)):
+        raise FileNotFoundError(f"nothing at {path!r} in {shown}")
+    return _plain(store, keys)
 
 
-async def _open(store: Store) -> None:
-    await store._ensure_open()
+def _lists(store: Store) -> bool:
+    """Whether a store lists its keys; some on web servers say so and do not."""
+    inner = _unwrapped(store)
+    if isinstance(inner, FsspecStore):
+        protocol = inner.fs.protocol
+        return set(_HTTP).isdisjoint([protocol] if isinstance(protocol, str) else protocol)
+    if isinstance(inner, ObjectStore):
+        return type(inner.store).__name__ != "HTTPStore"
+    return store.supports_listing
 
 
-async def _list(store: Store, path: str) -> list[str]:
-    """List keys, by directories where the store lists only these.
+def _is_there(store: Store) -> bool:
+    """Whether an empty store exists, as far as that can be told."""
+    inner = _unwrapped(store)
+    if isinstance(inner, ObjectStore):  # a prefix in a bucket is what is below it
+        return type(inner.store).__name__ in ("LocalStore", "MemoryStore")
+    if isinstance(inner, FsspecStore):
+        return bool(sync(inner.fs._exists(inner.path)))
+    return True
+
+
+async def _collect(names: AsyncIterator[str]) -> list[str]:
+    return [name async for name in names]
+
+
+async def _list_directories(
+    store: Store, path: str, get: Callable[[str], bytes | None], shown: str
+) -> list[str]:
+    """List what is in directories; a name is that of a key unless there is something in it.
 
     Raises
     ------
     BackendError
-        If it cannot list at all.
+        If not even directories are listed.
     """
-    try:
-        if path:
-            return [key async for key in store.list_prefix(f"{path}/")]
-        return [key async for key in store.list()]
-    except NotImplementedError:
-        pass
-    try:
-        return await _list_directories(store, path)
-    except NotImplementedError:
-        raise BackendError(
-            f"{store!r} cannot list its keys: it has neither list() nor list_dir()"
-        ) from None
-
-
-async def _list_directories(store: Store, path: str) -> list[str]:
+    names = await _names_in(store, path)
+    if names is None:
+        raise BackendError(f"{shown} cannot list its keys: it has neither list() nor list_dir()")
     keys: list[str] = []
-    folders = [path]
+    folders = [(path, names)]
     while folders:
-        folder = folders.pop()
-        async for name in store.list_dir(folder):
-            key = f"{folder}/{name.rstrip('/')}" if folder else name.rstrip("/")
-            if await store.exists(key):
-                keys.append(key)
-            else:
-                folders.append(key)
+        folder, names = folders.pop()
+        inner = (f"{folder}/{name.rstrip('/')}".lstrip("/") for name in names)
+        while batch := list(islice(inner, _ASKED_AT_ONCE)):
+            for key, found in zip(batch, await _ask(store, batch), strict=True):
+                if found is None:
+                    keys += await _keys_of_array(store, key, shown)
+                elif found:
+                    folders.append((key, found))
+                else:
+                    keys.append(key)
     return keys
+
+
+async def _ask(store: Store, keys: list[str]) -> list[list[str] | None]:
+    return await asyncio.gather(*(_names_in(store, key) for key in keys))
+
+
+async def _names_in(store: Store, folder: str) -> list[str] | None:
+    """Return the names in a directory, none in what is no directory; None if nobody can tell."""
+    if folder.rpartition("/")[2] in METADATA_NAMES:
+        return []
+    try:
+        return await _collect(store.list_dir(folder))
+    except NotImplementedError:
+        return None
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+async def _keys_of_array(store: Store, path: str, shown: str) -> list[str]:
+    """Return the keys that an array can have whose directory is not listed."""
+    for name in (".zarray", "zarr.json"):
+        document = await store.get(f"{path}/{name}", default_buffer_prototype())
+        if document is None:
+            continue
+        grid = read_grid(f"{path}/{name}", document.to_bytes(), shown)
+        if grid is not None:
+            return [f"{path}/{name}", f"{path}/.zattrs", *grid]
+    raise BackendError(f"{shown} does not list what is in {path!r}")

@@ -167,7 +167,6 @@ class Elsewhere(NamedTuple):
     got: str = NO
 
 
-NO_LISTING = "cannot be listed: that needs zarr-python 3"
 ELSEWHERE = {
     case.kind: case
     for case in (
@@ -179,7 +178,7 @@ ELSEWHERE = {
         Elsewhere(
             "`https://`, Zarr with consolidated metadata",
             lambda at: [f"{at.web}/x.zarr"],
-            NO_LISTING if made.ON_ZARR_2 else RAIN,
+            RAIN,
         ),
         Elsewhere("`s3://`, a file", lambda at: [f"{at.bucket}/x.nc"], RAIN),
         Elsewhere(

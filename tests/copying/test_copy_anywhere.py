@@ -101,19 +101,6 @@ def test_only_what_differs_is_moved(store, plain):
     assert content(plain) == dict(store)
 
 
-def test_metadata_comes_first(store):
-    class Watched(dict):
-        def __setitem__(self, key, value):
-            order.append(key)
-            super().__setitem__(key, value)
-
-    order = []
-    ipldstore.copy(store, Watched(), workers=1)
-    assert order[0] == ".zgroup"
-    assert {*order[1:3]} == {"a/.zarray", "a/.zattrs"}
-    assert {*order[3:]} == {"a/0", "a/1", "a/2", "notes.txt"}
-
-
 def test_between_plain_stores(plain):
     assert ipldstore.copy(dict(VALUES), plain).blocks == len(VALUES)
     assert content(plain) == VALUES
@@ -132,6 +119,13 @@ def test_blocks_into_another_store(store, tmp_path):
     assert target.root_cid == store.root_cid
     assert dict(target) == VALUES
     assert ipldstore.copy(store, target) == (0, 0, copied.blocks)
+
+
+def test_an_archive_notes_the_root(store, tmp_path):
+    with ipldstore.CARStore(tmp_path / "x.car") as archive:
+        ipldstore.copy(store, archive)
+    with ipldstore.open(tmp_path / "x.car") as found:
+        assert dict(found) == VALUES
 
 
 def test_blocks_from_a_block_store_by_its_root(store, tmp_path, plain):

@@ -1,7 +1,5 @@
 """`ipldstore.copy` from and to whatever zarr opens: stores, paths, URLs, groups and arrays."""
 
-import http.server
-import threading
 import zipfile
 from importlib.metadata import version
 
@@ -74,15 +72,57 @@ def test_a_zip_file_is_not_written_over(folder, tmp_path):
     assert (tmp_path / "new.zip").read_bytes() == before
 
 
+def test_what_is_a_zip_file_its_content_tells(folder, tmp_path):
+    ipldstore.copy(folder, tmp_path / "a.zip")
+    (tmp_path / "a.zip").rename(tmp_path / "renamed")
+    store = IPLDStore()
+    ipldstore.copy(tmp_path / "renamed", store)
+    assert values_of(store) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["there.zip", "there"])
+def test_a_file_in_the_way(folder, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(FileExistsError, match="is not written over"):
+        ipldstore.copy(folder, tmp_path / name)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_zip_file_in_no_folder(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder to put"):
+        ipldstore.copy(folder, tmp_path / "no" / "x.zip")
+
+
+def test_a_damaged_zip_file(folder, tmp_path):
+    ipldstore.copy(folder, tmp_path / "a.zip")
+    data = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(data[: len(data) // 2])
+    with pytest.raises(BackendError, match=r"cannot open .*a\.zip"):
+        ipldstore.copy(tmp_path / "a.zip", IPLDStore())
+
+
 @only_zarr_3
 def test_stores_that_are_not_open_yet(folder, tmp_path):
-    with zarr.storage.ZipStore(tmp_path / "a.zip", mode="w") as target:
-        ipldstore.copy(folder, target)
-    store = IPLDStore()
+    target = zarr.storage.ZipStore(tmp_path / "a.zip", mode="w")
+    ipldstore.copy(folder, target)
+    assert target._is_open  # it would be emptied if it were opened again
+    target.close()
     source = zarr.storage.ZipStore(tmp_path / "a.zip", mode="r", read_only=True)
+    store = IPLDStore()
     ipldstore.copy(source, store)
-    source.close()
     assert values_of(store) == [0, 1, 2, 3]
+    assert not source._is_open
+
+
+@only_zarr_3
+def test_a_store_that_is_open_stays_open(folder, tmp_path):
+    ipldstore.copy(folder, tmp_path / "a.zip")
+    source = zarr.storage.ZipStore(tmp_path / "a.zip", mode="r", read_only=True)
+    group = zarr.open_group(source, mode="r")
+    ipldstore.copy(group, IPLDStore())
+    assert source._is_open
+    assert group["deep/a"][:].tolist() == [0, 1, 2, 3]
+    source.close()
 
 
 def test_groups_and_arrays(folder):
@@ -106,6 +146,66 @@ def test_a_store_path(folder):
     assert values_of(store, "a") == [0, 1, 2, 3]
 
 
+def group_in(store):
+    """Make a group with an array in it, which is alone in neither directory."""
+    top = zarr.open_group(store, mode="w")
+    top.create_group("other")
+    group = top.create_group("deep")
+    create = group.create_dataset if ON_ZARR_2 else group.create_array
+    create("a", shape=(4,), chunks=(2,), dtype="i4")[:] = np.arange(4)
+    return zarr.open_group(store, mode="r")["deep"]
+
+
+def test_a_group_of_a_hierarchy_is_copied_by_its_blocks(tmp_path):
+    store = IPLDStore()
+    group, target = group_in(store), ipldstore.MappingCAStore()
+    copied = ipldstore.copy(group, target)
+    expected = IPLDStore()
+    expected.update({key[5:]: value for key, value in store.items() if key.startswith("deep/")})
+    assert values_of(IPLDStore(target, root=expected.freeze()), "a") == [0, 1, 2, 3]
+    assert copied.blocks == len(target.mapping) == len(expected.backend.mapping)
+    ipldstore.copy(group["a"], tmp_path / "array")
+    assert zarr.open(str(tmp_path / "array"), mode="r")[:].tolist() == [0, 1, 2, 3]
+
+
+def test_into_a_group_of_a_hierarchy(folder):
+    store = IPLDStore()
+    target = zarr.open_group(store, mode="w").create_group("in")
+    ipldstore.copy(folder, target)
+    assert store.root_cid is not None
+    assert values_of(store, "in/deep/a") == [0, 1, 2, 3]
+    ipldstore.copy(store, target)
+    assert values_of(store, "in/in/deep/a") == [0, 1, 2, 3]
+
+
+@pytest.mark.skipif(not ON_ZARR_2, reason="groups of zarr-python 2")
+def test_a_group_with_chunks_elsewhere(tmp_path):
+    documents, chunks = {}, {}
+    group = zarr.open_group(documents, mode="w", chunk_store=chunks)
+    group.create_dataset("deep/a", data=np.arange(4), chunks=2)
+    for source, path in ((group, "deep/a"), (group["deep"], "a")):
+        store = IPLDStore()
+        ipldstore.copy(source, store)
+        assert values_of(store, path) == [0, 1, 2, 3]
+    target = zarr.open_group({}, mode="w", chunk_store={}).create_group("new")
+    ipldstore.copy(group, target)
+    assert target["deep/a"][:].tolist() == [0, 1, 2, 3]
+    assert {*target.chunk_store} == {"new/deep/a/0", "new/deep/a/1"}
+
+
+@pytest.mark.skipif(not ON_ZARR_2, reason="groups of zarr-python 2")
+def test_a_group_with_consolidated_metadata(folder):
+    store = zarr.DirectoryStore(str(folder))
+    zarr.consolidate_metadata(store)
+    group = zarr.open_consolidated(store)
+    expected = IPLDStore()
+    ipldstore.copy(folder, expected)
+    for source in (group, group.store):
+        found = IPLDStore()
+        ipldstore.copy(source, found)
+        assert found.root_cid == expected.root_cid
+
+
 @pytest.mark.parametrize("name", ["typo.zarr", "typo.zip"])
 def test_what_is_not_there(tmp_path, name):
     with pytest.raises(FileNotFoundError, match="typo"):
@@ -113,12 +213,26 @@ def test_what_is_not_there(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_store_of_a_folder_that_is_not_there(tmp_path):
-    typo = str(tmp_path / "typo")
-    store = zarr.DirectoryStore(typo) if ON_ZARR_2 else zarr.storage.LocalStore(typo)
-    with pytest.raises(FileNotFoundError, match="typo"):
+def typos(folder):
+    """Give stores, and parts of stores, that are not there."""
+    yield zarr.DirectoryStore(f"{folder}x") if ON_ZARR_2 else zarr.storage.LocalStore(f"{folder}x")
+    if ON_ZARR_2:
+        yield zarr.storage.FSStore(f"{folder}x")
+        yield zarr.storage.FSStore("memory://typo")
+        return
+    yield zarr.storage.WrapperStore(zarr.storage.LocalStore(f"{folder}x"))
+    yield zarr.storage.StorePath(zarr.storage.LocalStore(folder), "typo")
+    yield zarr.storage.FsspecStore.from_url("memory://typo")
+
+
+@pytest.mark.parametrize("number", range(3 if ON_ZARR_2 else 4))
+def test_stores_that_are_not_there(folder, number):
+    pytest.importorskip("fsspec")
+    store = list(typos(folder))[number]
+    before = sorted(folder.parent.rglob("*"))
+    with pytest.raises(FileNotFoundError, match=r"typo|plain\.zarrx"):
         ipldstore.copy(store, IPLDStore())
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(folder.parent.rglob("*")) == before
 
 
 def test_a_folder_of_something_else(tmp_path):
@@ -129,6 +243,8 @@ def test_a_folder_of_something_else(tmp_path):
     IPLDStore(blocks).freeze()
     with pytest.raises(InvalidKeyError, match="folder of blocks"):
         ipldstore.copy(tmp_path / "blocks", IPLDStore())
+    with pytest.raises(TypeError, match="open_block_store"):
+        ipldstore.copy({}, tmp_path / "blocks")
 
 
 @pytest.mark.parametrize("name", ["memory:", "sqlite:x.db", "x.car", "ipfs:"])
@@ -136,6 +252,15 @@ def test_block_stores_are_opened_first(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TypeError, match="open_block_store"):
         ipldstore.copy(IPLDStore(), name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_root_is_no_target(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = IPLDStore().freeze()
+    for name in (str(root), f"ipld://{root}", f"ipfs://{root}/group"):
+        with pytest.raises(TypeError, match="is a root"):
+            ipldstore.copy({}, name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -191,98 +316,23 @@ def test_a_target_that_only_reads(folder, tmp_path):
         ipldstore.copy(folder, target)
 
 
-@only_zarr_3
-def test_groups_come_before_what_is_below_them(folder):
-    class Watched(zarr.storage.MemoryStore):
-        async def set(self, key, value, byte_range=None):
-            order.append(key)
-            await super().set(key, value)
+def test_a_path_of_another_class(folder):
+    class Named:
+        def __fspath__(self):
+            return str(folder)
 
-    order = []
-    ipldstore.copy(folder, Watched())
-    assert order[:3] == ["zarr.json", "deep/zarr.json", "deep/a/zarr.json"]
-    assert set(order[3:]) == {"deep/a/c/0", "deep/a/c/1"}
-
-
-def test_icechunk_there_and_back(folder):
-    icechunk = pytest.importorskip("icechunk")
-    repository = icechunk.Repository.create(icechunk.in_memory_storage())
-    session = repository.writable_session("main")
-    ipldstore.copy(folder, session.store)
-    session.commit("copied")
     store = IPLDStore()
-    ipldstore.copy(repository.readonly_session("main").store, store)
+    ipldstore.copy(Named(), store)
     assert values_of(store) == [0, 1, 2, 3]
 
 
 @only_zarr_3
-def test_a_store_that_lists_directories_only(folder):
-    class Directories(zarr.storage.LocalStore):
-        def list(self):
-            raise NotImplementedError
-
-        def list_prefix(self, prefix):
-            raise NotImplementedError
-
+def test_a_mapping_that_zarr_wrote():
+    buffers = {}
+    group_in(zarr.storage.MemoryStore(buffers))
     store = IPLDStore()
-    ipldstore.copy(Directories(folder), store)
+    ipldstore.copy(buffers, store)
     assert values_of(store) == [0, 1, 2, 3]
-
-
-@only_zarr_3
-def test_a_store_that_lists_nothing(folder):
-    class Nothing(zarr.storage.LocalStore):
-        def list(self):
-            raise NotImplementedError
-
-        def list_dir(self, prefix):
-            raise NotImplementedError
-
-    with pytest.raises(BackendError, match="neither list"):
-        ipldstore.copy(Nothing(folder), IPLDStore())
-
-
-@pytest.fixture
-def web(tmp_path):
-    """Return the URL of a web server on a folder."""
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments):
-            super().__init__(*arguments, directory=tmp_path)
-
-        def log_message(self, *arguments):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@only_zarr_3
-@pytest.mark.parametrize("zarr_format", [2, 3])
-def test_a_web_server_with_consolidated_metadata(tmp_path, web, zarr_format):
-    pytest.importorskip("obstore")
-    group = zarr.open_group(tmp_path / "web.zarr", mode="w", zarr_format=zarr_format)
-    array = group.create_array("deep/a", shape=(5, 3), chunks=(2, 2), dtype="i4", fill_value=7)
-    array[:2] = np.arange(6).reshape(2, 3)
-    if zarr_format == 3:
-        group.create_array("sharded", shape=(4,), chunks=(1,), shards=(2,), dtype="i1")[:] = 1
-    group.create_array("scalar", shape=(), dtype="f8")[()] = 1.5
-    zarr.consolidate_metadata(group.store, zarr_format=zarr_format)
-    store, expected = IPLDStore(), IPLDStore()
-    ipldstore.copy(f"{web}/web.zarr", store)
-    ipldstore.copy(tmp_path / "web.zarr", expected)
-    assert store.freeze() == expected.freeze()
-
-
-@only_zarr_3
-def test_a_web_server_without_consolidated_metadata(folder, web):
-    pytest.importorskip("obstore")
-    with pytest.raises(BackendError, match="not consolidated"):
-        ipldstore.copy(f"{web}/plain.zarr", IPLDStore())
-    with pytest.raises(FileNotFoundError):
-        ipldstore.copy(f"{web}/typo.zarr", IPLDStore())
 
 
 def test_other_urls_by_fsspec(folder):

@@ -89,7 +89,7 @@ def open_url(url: str, shown: str, notes: Notes) -> Iterator[Values]:
             with _server_errors(url, shown):
                 return plain.get(key)
 
-        yield _values_of(get, keys, shown)
+        yield _values_of(get, keys, shown, is_exact=plain.is_exact)
 
 
 @contextmanager
@@ -113,16 +113,19 @@ def _without_left(keys: Iterable[str], notes: Notes) -> list[str]:
     return found
 
 
-def _values_of(get: Callable[[str], bytes | None], keys: list[str], shown: str) -> Values:
+def _values_of(
+    get: Callable[[str], bytes | None], keys: list[str], shown: str, *, is_exact: bool = True
+) -> Values:
     def iter_items() -> Iterator[tuple[str, bytes]]:
         for key in keys:
             try:
                 data = get(key)
             except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
                 raise CommandError(f"{shown!r}: {key!r} cannot be read: {error}") from None
-            if data is None:
+            if data is not None:
+                yield key, data
+            elif is_exact:
                 raise BackendError(f"{shown!r}: {key!r} disappeared meanwhile", retryable=True)
-            yield key, data
 
     return Values(iter_items, None, 3 if "zarr.json" in keys else 2)
 

@@ -1,0 +1,79 @@
+"""What stores of other libraries raise, as errors that say which key of which store it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from ipldstore.backends.objects.faults import backend_error
+from ipldstore.errors import IPLDStoreError, raise_alone
+from ipldstore.urls import secrets_in, without_secrets
+from ipldstore.zarrstores.plain import PlainStore
+
+_KEPT = (IPLDStoreError, MemoryError)
+_NOTED = (OSError, TypeError)
+
+
+@contextmanager
+def explained(what: str, url: str = "") -> Iterator[None]:
+    """Say what could not be done.
+
+    Parameters
+    ----------
+    what
+        What is done, for errors: ``"cannot ..."``.
+    url
+        That of the store, which may hold secrets: errors of libraries are then not shown, and
+        their text without these.
+
+    Raises
+    ------
+    BackendError
+        For errors that are neither of this package nor of the system nor a ``TypeError``; where
+        there is a URL, for all but `FileNotFoundError`.
+    """
+    try:
+        yield
+    except _KEPT:
+        raise
+    except FileNotFoundError as error:
+        if url:
+            raise_alone(FileNotFoundError(without_secrets(str(error), secrets_in(url))))
+        error.add_note(what)
+        raise
+    except Exception as error:
+        if url:
+            raise_alone(backend_error(what, error, secrets_in(url)))
+        if isinstance(error, _NOTED):
+            error.add_note(what)
+            raise
+        raise backend_error(what, error) from error
+
+
+def guarded(plain: PlainStore, shown: str, url: str = "") -> PlainStore:
+    """Return a store whose errors are those of `explained`.
+
+    Parameters
+    ----------
+    plain
+        The store.
+    shown
+        What errors call it.
+    url
+        As in `explained`.
+    """
+
+    def get(key: str) -> bytes | None:
+        with explained(f"cannot read {key!r} of {shown}", url):
+            return plain.get(key)
+
+    def put(key: str, data: bytes) -> None:
+        with explained(f"cannot write {key!r} to {shown}", url):
+            plain.put(key, data)
+
+    def has_value(key: str, data: bytes) -> bool:
+        with explained(f"cannot compare {key!r} of {shown}", url):
+            return plain.has_value(key, data)
+
+    return replace(plain, get=get, put=put, compare=has_value)
