@@ -38,6 +38,7 @@ from ipldstore.urls import show_url
 
 _HIERARCHIES = 16
 _READ_ONLY = "files of ipld:// are only read"
+_WRITE_ELSEWHERE = f"{_READ_ONLY}: write through an IPLDStore"
 
 
 class _Hierarchy:
@@ -331,8 +332,11 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
             raise IsADirectoryError(path)
         return file
 
+    def rmdir(self, path: str) -> NoReturn:
+        raise ReadOnlyStoreError(_WRITE_ELSEWHERE)
+
     async def _refuse(self, *arguments: Any, **options: Any) -> NoReturn:
-        raise ReadOnlyStoreError(f"{_READ_ONLY}: write through an IPLDStore")
+        raise ReadOnlyStoreError(_WRITE_ELSEWHERE)
 
     _pipe_file = _put_file = _cp_file = _rm = _rm_file = _mkdir = _makedirs = _refuse
 

@@ -112,7 +112,8 @@ def test_malformed_cid(command: str, text: str, call: Any) -> None:
 def test_file_or_folder_in_place_of_a_root(call: Any, classic: Path) -> None:
     """Each is told by what it is, and what to do with it."""
     DirectoryCAStore("blocks")
-    SQLiteCAStore("blocks.db").put(b"x")
+    with SQLiteCAStore("blocks.db") as database:
+        database.put(b"x")
     os.mkdir("empty")
     Path("rain.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     Path("notes").write_text("hello\n")

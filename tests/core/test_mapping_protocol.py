@@ -5,11 +5,12 @@ says how; the documentation lists these.
 """
 
 import collections.abc
+import operator
 from collections import UserDict
 
 import pytest
 
-from ipldstore import IPLDStore
+from ipldstore import InvalidKeyError, IPLDStore
 
 CONTENT = {"key1": b"value1", "key2": b"", "z/0.0": b"\0\1"}
 
@@ -174,6 +175,12 @@ def test_pop(make):
         mapping.popitem()
 
 
+def test_mappings_have_no_order_among_them(make):
+    for other in ({}, make(CONTENT)):
+        with pytest.raises(TypeError):
+            operator.lt(make(), other)
+
+
 def test_iterators_stand_for_themselves(make):
     mapping = make(CONTENT)
     for iterator in (iter(mapping), iter(mapping.items()), iter(mapping.values())):
@@ -216,3 +223,42 @@ def test_a_store_takes_bytes_only(value):
     with pytest.raises(TypeError, match="key 'a'"):
         store["a"] = value
     assert not store
+
+
+@pytest.mark.parametrize("key", [[], {}, 1, None, b"key1"])
+def test_a_store_has_keys_of_text_only(key):
+    store = make_store(CONTENT)
+    assert key not in store
+    assert (store.get(key, b"x"), store.pop(key, b"x")) == (b"x", b"x")
+    for absent in (store.__getitem__, store.__delitem__, store.pop):
+        with pytest.raises(KeyError):
+            absent(key)
+    for setting in (store.__setitem__, store.setdefault):
+        with pytest.raises(InvalidKeyError, match="is not a str"):
+            setting(key, b"1")
+    assert dict(store) == CONTENT
+
+
+def test_setdefault_of_a_store_needs_a_default():
+    store = make_store(CONTENT)
+    assert store.setdefault("key1") == b"value1"
+    with pytest.raises(TypeError, match="key 'absent'"):
+        store.setdefault("absent")
+
+
+def test_popitem_of_a_store_takes_the_first_key():
+    store = make_store(CONTENT)
+    assert [store.popitem()[0] for _ in CONTENT] == list(make_store(CONTENT))
+
+
+def test_a_store_is_made_on_blocks_not_of_items():
+    with pytest.raises(TypeError, match="not dict; MappingCAStore"):
+        IPLDStore(dict(CONTENT))
+    with pytest.raises(TypeError):
+        IPLDStore(key1=b"value1")
+
+
+def test_the_repr_of_a_store_has_no_items():
+    store = make_store(CONTENT)
+    assert "key1" not in repr(store)
+    assert str(store.freeze()) in repr(store)

@@ -175,6 +175,10 @@ def test_nothing_is_written(files, mixed, tmp_path):
         lambda: files.pipe(target, b"x"),
         lambda: files.put(str(tmp_path / "x"), target),
         lambda: files.rm(target),
+        lambda: files.rm_file(target),
+        lambda: files.rmdir(f"{mixed.root}/a"),
+        lambda: files.mv(target, f"{mixed.root}/new"),
+        lambda: files.touch(f"{mixed.root}/new"),
         lambda: files.mkdir(f"{mixed.root}/new"),
         lambda: files.makedirs(f"{mixed.root}/new"),
         lambda: files.cp(target, f"{mixed.root}/new"),
@@ -367,30 +371,3 @@ def test_a_few_files_of_what_has_no_end_are_listed(endless):
     assert files.find(f"{root}" + "/a" * 38) == sorted(
         f"{root}{'/a' * 38}/{name}" for name in ("a/a", "a/b", "b/a", "b/b")
     )
-
-
-OPENING = {
-    "open": lambda files, path: files.open(path),
-    "open as text": lambda files, path: files.open(path, "r"),
-    "cat": lambda files, path: files.cat(path),
-    "cat_file": lambda files, path: files.cat_file(path),
-    "cat_ranges": lambda files, path: files.cat_ranges([path], [0], [1], on_error="raise"),
-    "read_block": lambda files, path: files.read_block(path, 0, 1),
-    "read_bytes": lambda files, path: files.read_bytes(path),
-    "read_text": lambda files, path: files.read_text(path),
-    "head": lambda files, path: files.head(path),
-    "tail": lambda files, path: files.tail(path),
-}
-
-
-@pytest.mark.parametrize("method", OPENING)
-def test_a_directory_is_not_opened_as_on_a_disk(method, tmp_path):
-    store = IPLDStore()
-    store["a/0"] = b"value"
-    ours = fsspec.filesystem("ipld", blocks=store.backend)
-    (tmp_path / "a").mkdir()
-    for files, path in ((ours, f"{store.freeze()}/a"), (fsspec.filesystem("file"), tmp_path / "a")):
-        with pytest.raises(IsADirectoryError):
-            OPENING[method](files, str(path))
-    with pytest.raises(IsADirectoryError):
-        OPENING[method](ours, str(store.root_cid))
