@@ -16,15 +16,16 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from ipldstore.cidtext import fault_of
 from ipldstore.errors import CorruptBlockError, InvalidCIDError
 from ipldstore.limits import (
     MAX_CID_TEXT_LENGTH,
     MAX_DIGEST_BYTES,
     MAX_IDENTITY_BYTES,
-    MAX_VARINT_BYTES,
 )
 from ipldstore.locks import Guard
 from ipldstore.urls import show_url
+from ipldstore.varint import decode_varint, encode_varint
 
 if TYPE_CHECKING:
     from _thread import RLock as RLockType
@@ -114,36 +115,6 @@ HASHES = {
 _HASH_BY_CODE = {function.code: function for function in HASHES.values()}
 
 
-def encode_varint(number: int) -> bytes:
-    """Write a non-negative integer as an unsigned varint."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def decode_varint(data: bytes, offset: int = 0) -> tuple[int, int]:
-    """Read an unsigned varint and say where it ends.
-
-    Raises
-    ------
-    InvalidCIDError
-        If it is cut short, not minimal, or longer than 9 bytes.
-    """
-    number = 0
-    for index, byte in enumerate(data[offset : offset + MAX_VARINT_BYTES]):
-        number |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            if byte == 0 and index:
-                raise InvalidCIDError(f"varint at byte {offset} is not minimal")
-            return number, offset + index + 1
-    if len(data) - offset >= MAX_VARINT_BYTES:
-        raise InvalidCIDError(f"varint at byte {offset} is longer than {MAX_VARINT_BYTES} bytes")
-    raise InvalidCIDError(f"varint at byte {offset} is cut short")
-
-
 def read_link(data: bytes, offset: int = 0) -> tuple[Link, int]:
     """Read the binary CID (v0 or v1) at an offset, spelled as it stands, and say where it ends.
 
@@ -227,8 +198,6 @@ def parse_text(text: str) -> Link:
                 raise InvalidCIDError("a CIDv0 has no multibase prefix")
         return canonical(parse_link(data))
     except InvalidCIDError as error:
-        from ipldstore.cidtext import fault_of
-
         fault = fault_of(text, str(error))
         raise InvalidCIDError(f"not a CID: {show_url(text)!r}: {fault}") from None
 

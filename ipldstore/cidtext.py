@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import re
 
-from ipldstore.cid import decode_varint
 from ipldstore.errors import InvalidCIDError
+from ipldstore.varint import decode_varint
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

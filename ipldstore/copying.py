@@ -231,9 +231,12 @@ def _stages(source: PlainStore) -> Iterator[Iterable[str]]:
     incomplete cannot be opened there.
     """
     keys = source.list_keys()
+    documents = []
     for key in keys:
         split_key(key)  # one such as ../x would lead out of a folder
-    documents = sorted(filter(_is_document, keys), key=_depth)
+        if _is_document(key):
+            documents.append(key)
+    documents.sort(key=_depth)
     last = _find_last(documents, source)
     for _, level in groupby((key for key in documents if key not in last), key=_depth):
         yield level

@@ -29,25 +29,30 @@ _UNPACK = "unpack it first"
 
 CAR = Kind("a CAR archive")
 NETCDF = Kind("a NetCDF-4 or HDF5 file", _PUT)
+NETCDF_3 = Kind("a NetCDF-3 file", _PUT)
+NUMPY = Kind("a NumPy file", _PUT)
+TIFF = Kind("a TIFF file", _PUT)
+ZIP = Kind("a zip file", f"if Zarr is in it, {_PUT}; else {_UNPACK}")
+EMPTY_ZIP = Kind("an empty zip file")
 SQLITE = Kind("an SQLite database", "of blocks if sqlite:PATH opens it")
 
 _BEGINNINGS = {
     b"\x89HDF\r\n\x1a\n": NETCDF,
-    b"CDF\x01": Kind("a NetCDF-3 file", _PUT),
-    b"CDF\x02": Kind("a NetCDF-3 file", _PUT),
-    b"CDF\x05": Kind("a NetCDF-3 file", _PUT),
+    b"CDF\x01": NETCDF_3,
+    b"CDF\x02": NETCDF_3,
+    b"CDF\x05": NETCDF_3,
     b"SQLite format 3\0": SQLITE,
     b"\x1f\x8b": Kind("a gzip file", _UNPACK),
-    b"PK\x03\x04": Kind("a zip file", f"if Zarr is in it, {_PUT}; else {_UNPACK}"),
-    b"PK\x05\x06": Kind("an empty zip file"),
+    b"PK\x03\x04": ZIP,
+    b"PK\x05\x06": EMPTY_ZIP,
     b"\x28\xb5\x2f\xfd": Kind("a Zstandard file", _UNPACK),
     b"BZh": Kind("a bzip2 file", _UNPACK),
     b"\xfd7zXZ\0": Kind("an xz file", _UNPACK),
-    b"\x93NUMPY": Kind("a NumPy file", _PUT),
-    b"II*\0": Kind("a TIFF file", _PUT),
-    b"II+\0": Kind("a TIFF file", _PUT),
-    b"MM\0*": Kind("a TIFF file", _PUT),
-    b"MM\0+": Kind("a TIFF file", _PUT),
+    b"\x93NUMPY": NUMPY,
+    b"II*\0": TIFF,
+    b"II+\0": TIFF,
+    b"MM\0*": TIFF,
+    b"MM\0+": TIFF,
     b"GRIB": Kind("a GRIB file"),
     b"%PDF-": Kind("a PDF file"),
     b"version https://git-lfs": Kind("a Git LFS pointer", "`git lfs pull` fetches the file"),

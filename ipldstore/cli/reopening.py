@@ -71,7 +71,10 @@ def _check_group(store: IPLDStore, path: str, source: xr.Dataset) -> None:
 
 def _open(store: IPLDStore, path: str, **options: Any) -> xr.Dataset:
     group = path.strip("/") or None
-    return xr.open_dataset(store, engine="zarr", group=group, consolidated=False, **options)  # type: ignore[arg-type]
+    dataset: xr.Dataset = xr.open_zarr(
+        store, group=group, consolidated=False, chunks=None, **options
+    )
+    return dataset
 
 
 def _decoding_error(dataset: xr.Dataset, name: Any) -> Exception | None:

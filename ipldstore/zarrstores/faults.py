@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ipldstore.backends.objects.faults import backend_error
-from ipldstore.errors import IPLDStoreError, raise_alone
+from ipldstore.errors import BackendError, IPLDStoreError, raise_alone
 from ipldstore.urls import secrets_in, without_secrets
 from ipldstore.zarrstores.plain import PlainStore
 
@@ -30,8 +30,8 @@ def explained(what: str, url: str = "") -> Iterator[None]:
     Raises
     ------
     BackendError
-        For errors that are neither of this package nor of the system nor a ``TypeError``; where
-        there is a URL, for all but `FileNotFoundError`.
+        If a package is missing; for errors that are neither of this package nor of the system nor
+        a ``TypeError``; where there is a URL, for all but `FileNotFoundError`.
     """
     try:
         yield
@@ -42,6 +42,11 @@ def explained(what: str, url: str = "") -> Iterator[None]:
             raise_alone(FileNotFoundError(without_secrets(str(error), secrets_in(url))))
         error.add_note(what)
         raise
+    except ImportError as error:
+        raise BackendError(
+            f"{what}: a package is not installed: {error}; fsspec itself comes with: pip install "
+            "'ipldstore[fsspec]'"
+        ) from None
     except Exception as error:
         if url:
             raise_alone(backend_error(what, error, secrets_in(url)))

@@ -71,7 +71,7 @@ def find_place(what: str | os.PathLike[str]) -> Place:
 
 def _block_store(text: str) -> TypeError:
     return TypeError(
-        f"expected a Zarr store, not that of blocks: open_block_store(URL) opens {show_url(text)!r}"
+        f"expected a Zarr store, not str; open_block_store(URL) opens {show_url(text)!r}, of blocks"
     )
 
 

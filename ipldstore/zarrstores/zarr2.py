@@ -112,14 +112,8 @@ def _open_url(place: Place, write: bool) -> FSStore:
         raise ReadOnlyStoreError(f"{place.shown} is on a web server, and cannot be written to")
     if place.scheme in _HTTP and "?" in place.url:
         raise BackendError(f"{place.shown} came with parameters: these need zarr-python 3")
-    try:
-        # by default, faults of a network would count as missing keys
-        return FSStore(place.url, mode="w" if write else "r", exceptions=(KeyError,))
-    except ImportError as error:
-        raise BackendError(
-            f"{place.shown} needs a package that is not installed: {error}; fsspec itself comes "
-            "with: pip install 'ipldstore[fsspec]'"
-        ) from None
+    # by default, faults of a network would count as missing keys
+    return FSStore(place.url, mode="w" if write else "r", exceptions=(KeyError,))
 
 
 def _listed(store: Any, path: str, shown: str) -> PlainStore:

@@ -94,13 +94,7 @@ def _make_store(place: Place, write: bool) -> Store:
         return ObjectStore(open_store(place.url, timeout=REQUEST_SECONDS), read_only=not write)
     if place.scheme in _HTTP:
         return ObjectStore(_open_web(place), read_only=True)
-    try:
-        return FsspecStore.from_url(place.url, read_only=not write)
-    except ImportError as error:
-        raise BackendError(
-            f"{place.shown} needs a package that is not installed: {error}; fsspec itself comes "
-            "with: pip install 'ipldstore[fsspec]'"
-        ) from None
+    return FsspecStore.from_url(place.url, read_only=not write)
 
 
 def _open_web(place: Place) -> Any:

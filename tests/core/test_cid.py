@@ -14,8 +14,6 @@ from ipldstore.cid import (
     Link,
     as_link,
     codec_of,
-    decode_varint,
-    encode_varint,
     identity_data,
     make_link,
     multihash_of,
@@ -28,6 +26,7 @@ from ipldstore.cid import (
     with_codec,
 )
 from ipldstore.errors import CorruptBlockError, InvalidCIDError
+from ipldstore.varint import decode_varint, encode_varint
 
 HELLO = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"
 EMPTY_FOLDER_V0 = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"

@@ -8,7 +8,7 @@ import pytest
 import ipldstore
 
 LAYERS = [
-    {"errors", "cid", "cidobject", "cidtext", "limits", "locks", "urls", "version"},
+    {"errors", "cid", "cidobject", "cidtext", "limits", "locks", "urls", "varint", "version"},
     {"dagcbor", "unixfs", "car", "dag", "jsontext", "magic", "tree"},
     {"contentstore"},
     {"backends", "transfer"},

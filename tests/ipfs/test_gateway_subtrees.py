@@ -25,8 +25,9 @@ from ipldstore.backends.gateway.subtree import Wanted, iter_wanted
 from ipldstore.backends.http import Stream
 from ipldstore.backends.retries import Retries
 from ipldstore.car import CarReader, write_car
-from ipldstore.cid import as_link, encode_varint, make_link
+from ipldstore.cid import as_link, make_link
 from ipldstore.errors import BackendError, BlockNotFoundError, CarFormatError, CorruptBlockError
+from ipldstore.varint import encode_varint
 
 CAR = "application/vnd.ipld.car; version=1; order=dfs; dups=n"
 FOREIGN = b"what nobody asked for" * 1000

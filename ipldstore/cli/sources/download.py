@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit
@@ -111,7 +112,7 @@ def _fetch_page(url: str, file: BinaryIO, shown: str) -> None:
     client = HTTPClient(timeout=REQUEST_SECONDS, use_proxies=True)
     try:
         for _ in range(_MOST_REDIRECTS + 1):
-            target = Retries().run(lambda url=url: _try(client, url, file, shown))  # type: ignore[misc]
+            target = Retries().run(partial(_try, client, url, file, shown))
             if target is None:
                 return
             url = target

@@ -8,25 +8,19 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
+from ipldstore import magic
 from ipldstore.cli.reporting import CommandError
-from ipldstore.magic import CAR, kind_of
 from ipldstore.tree.keys import METADATA_NAMES
 
 Kind: TypeAlias = Literal["folder", "netcdf", "npy", "npz", "tiff", "zip"]
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_BEGINNINGS: dict[bytes, Kind] = {
-    _HDF5: "netcdf",
-    b"CDF\x01": "netcdf",
-    b"CDF\x02": "netcdf",
-    b"CDF\x05": "netcdf",
-    b"\x93NUMPY": "npy",
-    b"II*\0": "tiff",
-    b"MM\0*": "tiff",
-    b"II+\0": "tiff",
-    b"MM\0+": "tiff",
+_SOURCES: dict[magic.Kind | None, Kind] = {
+    magic.NETCDF: "netcdf",
+    magic.NETCDF_3: "netcdf",
+    magic.NUMPY: "npy",
+    magic.TIFF: "tiff",
 }
-_ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
+_ZIPS = (magic.ZIP, magic.EMPTY_ZIP)
 _TO_NETCDF = "`cdo -f nc4 copy IN OUT` makes NetCDF of it"
 _REFUSED = {
     b"GRIB": f"a GRIB file: {_TO_NETCDF}, or xarray with cfgrib",
@@ -35,6 +29,7 @@ _REFUSED = {
     b"\xcd\xf2\x60\x02": "a CDF file of NASA, which is no NetCDF: cdflib makes NetCDF of it",
 }
 _HEAD_BYTES = 512
+_SIGNATURE_BYTES = 8
 _USER_BLOCKS = tuple(512 << shift for shift in range(12))
 """Where the superblock of HDF5 may be, after what a user put before it: up to 1 MiB."""
 
@@ -74,10 +69,10 @@ def kind_of_path(path: Path, shown: str) -> Kind:
 
 def _kind_of_file(file: BinaryIO, shown: str) -> Kind:
     head = file.read(_HEAD_BYTES)
-    for beginning, kind in _BEGINNINGS.items():
-        if head.startswith(beginning):
-            return kind
-    if head.startswith(_ZIPS):
+    found = magic.kind_of(head)
+    if found in _SOURCES:
+        return _SOURCES[found]
+    if found in _ZIPS:
         return _kind_of_zip(file, shown)
     if _has_user_block(file):
         return "netcdf"
@@ -109,7 +104,7 @@ def _kind_of_zip(file: BinaryIO, shown: str) -> Kind:
 def _has_user_block(file: BinaryIO) -> bool:
     for offset in _USER_BLOCKS:
         file.seek(offset)
-        if file.read(len(_HDF5)) == _HDF5:
+        if magic.kind_of(file.read(_SIGNATURE_BYTES)) == magic.NETCDF:
             return True
     return False
 
@@ -120,7 +115,7 @@ def _describe(head: bytes) -> str:
     for beginning, text in _REFUSED.items():
         if head.startswith(beginning):
             return text
-    kind = kind_of(head)
-    if kind == CAR:
+    kind = magic.kind_of(head)
+    if kind == magic.CAR:
         return "a CAR archive: `ipldstore import` reads it"
     return f"a file that begins with {head[:12]!r}" if kind is None else str(kind)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ipldstore.backends.objects.faults import backend_error
 from ipldstore.cli.reporting import CommandError
 from ipldstore.cli.sources.folders import Notes, is_left_by_a_system, iter_files
-from ipldstore.cli.sources.scratch import scratch_folder
-from ipldstore.errors import BackendError, IPLDStoreError, raise_alone
+from ipldstore.errors import BackendError
 from ipldstore.tree.keys import METADATA_NAMES
-from ipldstore.urls import secrets_in
-from ipldstore.zarrstores import open_zarr_store
+from ipldstore.zarrstores import PlainStore, open_zarr_store
 
 
 class Values(NamedTuple):
@@ -57,16 +53,25 @@ def open_zip(path: Path, shown: str, notes: Notes) -> Iterator[Values]:
     CommandError
         If there are several stores side by side; while iterating, if a member cannot be read.
     """
-    with scratch_folder() as folder:
-        # zarr goes by the suffix, and here the content has told
-        link = folder / "source.zip"
-        link.symlink_to(path.absolute())
-        with open_zarr_store(link) as plain:
-            keys = _without_left(plain.list_keys(), notes)
-            top = _top_of(keys, shown)
-            notes.left_out.extend(key for key in keys if not key.startswith(top))
-            keys = [key.removeprefix(top) for key in keys if key.startswith(top)]
-            yield _values_of(plain.below(top.rstrip("/")).get, keys, shown)
+    with open_zarr_store(path) as plain:
+        keys = _without_left(plain.list_keys(), notes)
+        top = _top_of(keys, shown)
+        notes.left_out.extend(key for key in keys if not key.startswith(top))
+        keys = [key.removeprefix(top) for key in keys if key.startswith(top)]
+        yield _values_of(_explained(plain.below(top.rstrip("/")), shown), keys, shown)
+
+
+def _explained(plain: PlainStore, shown: str) -> PlainStore:
+    """Return a store of a file that may be damaged, which is no fault of a server."""
+
+    def get(key: str) -> bytes | None:
+        try:
+            return plain.get(key)
+        except BackendError as error:
+            why = error.__cause__ or error
+            raise CommandError(f"{shown!r}: {key!r} cannot be read: {why}") from None
+
+    return replace(plain, get=get)
 
 
 @contextmanager
@@ -80,27 +85,8 @@ def open_url(url: str, shown: str, notes: Notes) -> Iterator[Values]:
     BackendError
         If it cannot be reached, or cannot be listed.
     """
-    with ExitStack() as stack:
-        with _server_errors(url, shown):
-            plain = stack.enter_context(open_zarr_store(url))
-            keys = _without_left(plain.list_keys(), notes)
-
-        def get(key: str) -> bytes | None:
-            with _server_errors(url, shown):
-                return plain.get(key)
-
-        yield _values_of(get, keys, shown, is_exact=plain.is_exact)
-
-
-@contextmanager
-def _server_errors(url: str, shown: str) -> Iterator[None]:
-    """Have what obstore and others raise about servers be a `BackendError` without secrets."""
-    try:
-        yield
-    except (IPLDStoreError, OSError):
-        raise
-    except Exception as error:
-        raise_alone(backend_error(f"cannot read {shown!r}", error, secrets_in(url)))
+    with open_zarr_store(url) as plain:
+        yield _values_of(plain, _without_left(plain.list_keys(), notes), shown)
 
 
 def _without_left(keys: Iterable[str], notes: Notes) -> list[str]:
@@ -108,23 +94,18 @@ def _without_left(keys: Iterable[str], notes: Notes) -> list[str]:
     for key in keys:
         if any(map(is_left_by_a_system, key.split("/"))):
             notes.left_out.append(key)
-        elif not key.endswith("/"):  # as folders in zip files do
+        else:
             found.append(key)
     return found
 
 
-def _values_of(
-    get: Callable[[str], bytes | None], keys: list[str], shown: str, *, is_exact: bool = True
-) -> Values:
+def _values_of(plain: PlainStore, keys: list[str], shown: str) -> Values:
     def iter_items() -> Iterator[tuple[str, bytes]]:
         for key in keys:
-            try:
-                data = get(key)
-            except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-                raise CommandError(f"{shown!r}: {key!r} cannot be read: {error}") from None
+            data = plain.get(key)
             if data is not None:
                 yield key, data
-            elif is_exact:
+            elif plain.is_exact:
                 raise BackendError(f"{shown!r}: {key!r} disappeared meanwhile", retryable=True)
 
     return Values(iter_items, None, 3 if "zarr.json" in keys else 2)
