@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from ipldstore.cid import CIDLike, as_link
@@ -21,6 +22,7 @@ from ipldstore.transfer import ABSENT, Copied, Moves, Progress, copy_root
 from ipldstore.tree.keys import METADATA_NAMES, split_key
 from ipldstore.views.outline import look_into
 from ipldstore.zarrstores import PlainStore, find_store, open_zarr_store
+from ipldstore.zarrstores.places import find_place
 
 
 def copy(
@@ -78,6 +80,8 @@ def copy(
     ------
     TypeError
         If source or target is none of these, or the root is missing, or not wanted.
+    ValueError
+        If the target is in the folder that is copied.
     FileNotFoundError
         If the source is not there, or the folder that a zip file goes into.
     FileExistsError
@@ -114,6 +118,7 @@ def copy(
         source = _find_source(source, root, stack)
         if isinstance(target, str) and read_name(target).root is not None:
             raise TypeError(f"{target!r} is a root, which never changes: expected a store")
+        _check_apart(source, target)
         if isinstance(source, HierarchyMapping):
             if (goal := _block_target(target)) is not None:
                 return _copy_blocks(source, goal, workers, progress)
@@ -124,6 +129,20 @@ def copy(
         moves = stack.enter_context(Moves(workers, progress))
         _copy_values(opened, written, moves)
     return moves.copied
+
+
+def _check_apart(source: Any, target: Any) -> None:
+    """Refuse a target in the folder that is copied, which would become a part of the source."""
+    above, inner = _path_of(source), _path_of(target)
+    if above is not None and inner is not None and above in inner.parents:
+        raise ValueError(f"{str(target)!r} is in the folder that is copied, {str(source)!r}")
+
+
+def _path_of(what: Any) -> Path | None:
+    if not isinstance(what, str | os.PathLike):
+        return None
+    path = find_place(what).path
+    return None if path is None else path.resolve()
 
 
 def _find_source(source: Any, root: CIDLike | None, stack: ExitStack) -> Any:

@@ -110,8 +110,7 @@ def _read_place(text: str) -> Name:
     ends = [match.end() for match in _END_OF_FILE.finditer(path)]
     files = [end for end in ends if os.path.isfile(path[:end])]
     end = next(iter(files or [end for end in ends if not os.path.isdir(path[:end])]), len(path))
-    inner = path[end + 1 :]
-    return Name(None, f"car:{path[:end]}" if inner else text, inner)
+    return Name(None, f"car:{path[:end]}" if path[end:] else text, path[end + 1 :])
 
 
 def fault_of(what: str | os.PathLike[str]) -> str:

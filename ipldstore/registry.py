@@ -63,7 +63,8 @@ def open_block_store(
     Parameters
     ----------
     url
-        The URL or path. A path that looks like a URL is written ``./name:x``. User and password
+        The URL or path. A path that looks like a URL is written ``./name:x``, and one may begin
+        with ``~``, the user's home. User and password
         may stand in the URL of a node or a gateway only, and are not shown again; object stores
         take them from where their own tools keep them.
     create
@@ -172,7 +173,7 @@ def _split(url: str) -> tuple[str, str]:
     scheme = "path" if found is None else found[1].lower()
     if found is not None and scheme != "file":
         return scheme, found[2]
-    path = url if found is None else path_of_file_url(url)
+    path = os.path.expanduser(url) if found is None else path_of_file_url(url)
     if not path:
         raise BlockStoreURLError("an empty text names no block store")
     is_archive = path.lower().endswith(".car") and not os.path.isdir(path)
@@ -192,7 +193,7 @@ class _Kind(NamedTuple):
 
 def _read_path(scheme: str, rest: str) -> tuple[str]:
     if not rest.startswith("//") or scheme == "path":
-        path = rest
+        path = os.path.expanduser(rest)
     elif rest.startswith("///"):
         path = rest[2:]
     else:

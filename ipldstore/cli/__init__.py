@@ -17,7 +17,7 @@ def main() -> None:
         Always, with one of the exit codes that ``ipldstore --help`` explains.
     """
     from ipldstore.cli.escaping import escaped_output, hold_closed_streams
-    from ipldstore.cli.interruption import INTERRUPTED, end_soon_if_interrupted, leave
+    from ipldstore.cli.interruption import end_soon_if_interrupted, leave_if_interrupted
 
     hold_closed_streams()
     end_soon_if_interrupted()
@@ -36,6 +36,5 @@ def main() -> None:
             from ipldstore.cli.reporting import report
 
             code = report(error)
-        if code == INTERRUPTED:
-            leave()
+        leave_if_interrupted(code)
     sys.exit(code)

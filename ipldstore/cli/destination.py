@@ -46,7 +46,7 @@ def appearing(destination: Path, *, overwrite: bool = False) -> Iterator[Path]:
         If the folder that it goes into does not.
     """
     _check_place(destination, overwrite=overwrite)
-    temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.partial")
+    temporary = destination.with_name(f".ipldstore-{secrets.token_hex(8)}.partial")
     attempt = _Attempt(destination, temporary)
     with interruptible(attempt.outcome):
         try:

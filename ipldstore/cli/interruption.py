@@ -1,4 +1,4 @@
-"""Ctrl-C: what is said, and that the program ends soon."""
+"""Ctrl-C and other signals to end: what is said, and that the program ends soon."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TypeAlias
 
@@ -16,13 +16,20 @@ from ipldstore.cli.output import say_error
 Hint: TypeAlias = "str | Callable[[], str]"
 """What is said of an interruption, or a function that finds out then."""
 
-INTERRUPTED = 128 + 2
 BEGUN_ANEW = "run again, the command begins anew"
 AGAIN = "run the command again to go on"
 KEPT = f"blocks written so far stay, {AGAIN}"
 
 _GRACE = 3.0
 """Seconds that threads have to finish what they wait for, such as a server that is silent."""
+
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+_UNTOUCHED = (signal.default_int_handler, signal.SIG_DFL)
+
+_arrived: list[int] = []
+"""The signals that have come."""
 
 _hints: list[Hint] = []
 """What is left of what is being done, the innermost last."""
@@ -40,11 +47,17 @@ def interruptible(hint: Hint) -> Iterator[None]:
     _hints.append(hint)
     try:
         yield
-    except KeyboardInterrupt as interruption:
-        interruption.add_note(_text_of(hint))
+    except BaseException as error:
+        if is_interruption(error):
+            error.add_note(_text_of(hint))
         raise
     finally:
         _hints.pop()
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether an error is that of a signal, also where it came between two lines of a library."""
+    return isinstance(error, KeyboardInterrupt) or bool(_arrived)
 
 
 def _text_of(hint: Hint) -> str:
@@ -70,14 +83,17 @@ def cleaning_up() -> Iterator[None]:
 
 
 def end_soon_if_interrupted() -> None:
-    """Have the program end some seconds after Ctrl-C, even if a thread still waits."""
+    """Have the program clean up and end after a signal to end, within seconds if a thread waits."""
     _finished.clear()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
+    _arrived.clear()
+    for number in _SIGNALS:
+        if signal.getsignal(number) in _UNTOUCHED:
+            signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _arrived.append(number)
+    signal.signal(number, signal.default_int_handler)
     _start_timer()
     raise KeyboardInterrupt
 
@@ -97,12 +113,23 @@ def _leave_late() -> None:
 def report_interruption(hints: Iterable[str]) -> int:
     """Say what is left and how to go on, and return the exit code."""
     hint = " ".join(hints) or " ".join(_finished) or BEGUN_ANEW
-    say_error("Interrupted", hint, INTERRUPTED, label="interrupted")
-    return INTERRUPTED
+    say_error("Interrupted", hint, _exit_code(), label="interrupted")
+    return _exit_code()
+
+
+def _exit_code() -> int:
+    return 128 + (_arrived[0] if _arrived else signal.SIGINT)
+
+
+def leave_if_interrupted(code: int) -> None:
+    """End the program and all its threads at once, if that is why a command ended."""
+    if code == _exit_code():
+        leave()
 
 
 def leave() -> None:
     """End the program at once, and all its threads."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(INTERRUPTED)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # the terminal may be what went away
+            stream.flush()
+    os._exit(_exit_code())

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec
 import typer
 
 from ipldstore.cli.escaping import check_written
-from ipldstore.cli.interruption import report_interruption
+from ipldstore.cli.interruption import is_interruption, report_interruption
 from ipldstore.cli.output import choose_json, is_json, say_error
 from ipldstore.cli.padding import choose_padding
 from ipldstore.errors import (
@@ -75,7 +75,7 @@ def report(error: BaseException) -> int:
     """Say why a command failed and return its exit code."""
     if isinstance(error, _UsageError):
         return _report_usage(error)
-    if isinstance(error, KeyboardInterrupt):
+    if is_interruption(error):
         return report_interruption(getattr(error, "__notes__", ()))
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

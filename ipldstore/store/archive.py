@@ -114,7 +114,7 @@ def open_stream(path: str | os.PathLike[str]) -> BinaryIO | None:
 def _appearing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     """Open a file that gets its name only when it was written to its end."""
     check_place(path, overwrite=overwrite)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary = path.with_name(f".ipldstore-{secrets.token_hex(8)}")
     try:
         with _made(temporary, path) as file:
             yield file

@@ -40,10 +40,10 @@ def verify(
     that they announce. What is wrong is reported, with the keys that it concerns, and the rest is
     looked at all the same.
 
-    Each block is read once, and directories once more to count the chunks of arrays; a page that
-    stands in several directories between other pages may be read for each. Several are read at
-    once. In memory stay about 150 bytes for a block, and about
-    1,000 for one that is missing.
+    Each block is read once; a page that stands in several directories between other pages may be
+    read for each, and directories beyond 64 MiB in all once more to count the chunks of arrays.
+    Several are read at once. In memory stay about 150 bytes for a block, about 1,000 for one that
+    is missing, and those 64 MiB.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def verify(
         problems=tuple(problems),
         repaired=tuple(sorted(map(to_text, set(blocks.repaired)))),
         extra=others,
-        arrays=count_chunks(root, backend, {problem.cid for problem in problems}),
+        arrays=count_chunks(root, backend, walk.kept, {problem.cid for problem in problems}),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import count
 
 from ipldstore.cid import Link, to_text
@@ -17,7 +17,10 @@ _FEW_LOADS = 1000
 
 
 def count_chunks(
-    root: Link, backend: ContentAddressableStore, broken: Collection[str]
+    root: Link,
+    backend: ContentAddressableStore,
+    kept: Mapping[Link, bytes],
+    broken: Collection[str],
 ) -> dict[str, ChunkCount] | None:
     """Count the chunks of each array, which takes the directories and no values.
 
@@ -25,6 +28,8 @@ def count_chunks(
     ----------
     root, backend
         The hierarchy.
+    kept
+        Blocks of directories that are in memory.
     broken
         CIDs of blocks that something is wrong with; what is below them is left out.
 
@@ -43,7 +48,7 @@ def count_chunks(
         if to_text(link) in broken:
             raise Spent
         try:
-            return backend.get_block(link)
+            return kept.get(link) or backend.get_block(link)
         except IPLDStoreError:
             raise Spent from None
 

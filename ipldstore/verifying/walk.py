@@ -34,6 +34,7 @@ from ipldstore.verifying.places import Fault, Place
 _LOCAL_BATCH = 16
 _LOCAL_WORKERS = min(4, os.cpu_count() or 1)
 _DISTANT_WORKERS = 16
+_MAX_KEPT_BYTES = 64 * 2**20
 
 
 class _Role(Enum):
@@ -109,11 +110,15 @@ class Walk:
         As in `VerifyReport`.
     is_whole : bool
         Whether every block that leads to others could be read.
+    kept : dict of Link to bytes
+        Directories, pages and documents that were read, of 64 MiB at most.
     """
 
     def __init__(self, blocks: Blocks, journal: Journal | None, progress: Progress | None) -> None:
         self.blocks_read = self.bytes_read = self.skipped = 0
         self.is_whole = True
+        self.kept: dict[Link, bytes] = {}
+        self._room = _MAX_KEPT_BYTES
         self._blocks = blocks
         self._journal = journal
         self._progress = progress
@@ -200,6 +205,8 @@ class Walk:
             state: _State
             if isinstance(answer, bytes):
                 self._count_node(want.cid, len(answer))
+                if want.role is not _Role.FILE:
+                    self._keep(want.cid, answer)
                 state = self._others[key] = self._judge(want, answer)
             elif want.role is _Role.VALUE:
                 state = self._raw[want.cid] = answer
@@ -220,6 +227,11 @@ class Walk:
             self._counted.add(cid)
             self.blocks_read += 1
             self.bytes_read += size
+
+    def _keep(self, cid: Link, data: bytes) -> None:
+        if len(data) <= self._room and cid not in self.kept:
+            self.kept[cid] = data
+            self._room -= len(data)
 
     def _count_value(self, cid: Link, size: int | Fault) -> None:
         if not isinstance(size, Fault):

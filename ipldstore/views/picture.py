@@ -227,7 +227,7 @@ def _set_present(drawn: ArrayChanges, store: HierarchyMapping) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     """Make a file appear with all that is in it."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".ipldstore-{secrets.token_hex(8)}")
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)

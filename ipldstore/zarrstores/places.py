@@ -6,11 +6,13 @@ import os
 import secrets
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from ipldstore.backends.paths import SHARDING_NAME
+from ipldstore.errors import LimitExceededError
+from ipldstore.limits import MAX_VALUE_BYTES
 from ipldstore.registry import local_place, path_of_file_url
 from ipldstore.urls import show_url
 
@@ -82,9 +84,26 @@ def check_source(place: Place) -> None:
     ------
     FileNotFoundError
         If there is no such path.
+    LimitExceededError
+        If a value in a zip file is larger than may be read at once.
     """
-    if place.path is not None and not place.path.exists():
+    if place.path is None:
+        return
+    if not place.path.exists():
         raise FileNotFoundError(f"no folder or zip file {place.shown} of a Zarr store")
+    if place.is_zip:
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(place.path) as archive:
+            _check_members(archive, place.shown)
+
+
+def _check_members(archive: zipfile.ZipFile, shown: str) -> None:
+    """Refuse a member that would fill the memory; few bytes in a file can stand for any number."""
+    for member in archive.infolist():
+        if member.file_size > MAX_VALUE_BYTES:
+            raise LimitExceededError(
+                f"{shown}: {member.filename!r} has {member.file_size} bytes, expected at most "
+                f"{MAX_VALUE_BYTES}"
+            )
 
 
 @contextmanager
@@ -113,7 +132,7 @@ def made(place: Place) -> Iterator[Place]:
         return
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"no folder to put {place.shown} in")
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.zip")
+    temporary = path.with_name(f".ipldstore-{secrets.token_hex(8)}.zip")
     try:
         yield Place(temporary)
         os.replace(temporary, path)

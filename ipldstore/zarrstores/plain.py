@@ -81,6 +81,9 @@ def as_bytes(value: Any) -> bytes | None:
         ) from None
 
 
-def without_folders(keys: Iterable[str]) -> list[str]:
-    """Leave out what zip files, and some object stores, list of folders."""
-    return [key for key in keys if not str(key).endswith("/")]
+def distinct_keys(keys: Iterable[str]) -> list[str]:
+    """Leave out what zip files, and some object stores, list of folders; and what is there twice.
+
+    A zip file lists a key once for each value that it was ever given; the last one counts.
+    """
+    return list(dict.fromkeys(key for key in keys if not str(key).endswith("/")))

@@ -15,7 +15,7 @@ from ipldstore.errors import BackendError, ReadOnlyStoreError
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.zarrstores.faults import explained
 from ipldstore.zarrstores.places import Place
-from ipldstore.zarrstores.plain import PlainStore, of_mapping, without_folders
+from ipldstore.zarrstores.plain import PlainStore, distinct_keys, of_mapping
 from ipldstore.zarrstores.possible import find_possible
 
 _HTTP = ("http", "https")
@@ -122,7 +122,7 @@ def _listed(store: Any, path: str, shown: str) -> PlainStore:
         plain = of_mapping(store.map)  # past what the store counts as missing
         keys = find_possible(plain.get, shown, path)
         return replace(plain, list_keys=lambda: keys, is_exact=False)
-    found = without_folders(store)
+    found = distinct_keys(store)
     if not found and isinstance(store, FSStore) and not store.fs.exists(store.path):
         raise FileNotFoundError(f"nothing at {store.path!r} in {shown}")
     return replace(of_mapping(store), list_keys=lambda: found)

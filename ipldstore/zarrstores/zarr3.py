@@ -21,7 +21,7 @@ from ipldstore.limits import CONNECT_SECONDS, REQUEST_SECONDS
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.zarrstores.faults import explained
 from ipldstore.zarrstores.places import Place
-from ipldstore.zarrstores.plain import PlainStore, of_mapping, without_folders
+from ipldstore.zarrstores.plain import PlainStore, distinct_keys, of_mapping
 from ipldstore.zarrstores.possible import find_possible, read_grid
 
 _HTTP = ("http", "https")
@@ -148,7 +148,7 @@ def _listed(store: Store, path: str, shown: str) -> PlainStore:
     except NotImplementedError:
         keys = sync(_list_directories(store, path, get, shown))
         return _plain(store, keys, is_exact=False)
-    keys = without_folders(keys)
+    keys = distinct_keys(keys)
     if not keys and (path or not _is_there(store)):
         raise FileNotFoundError(f"nothing at {path!r} in {shown}")
     return _plain(store, keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import zipfile
 from collections import namedtuple
 from collections.abc import Iterator
@@ -109,6 +110,26 @@ def test_npy_that_is_cut_short(cut: int, said: str, call: Any) -> None:
     assert said in refused(call, "x.npy")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': 3, 'fortran_order': False, 'shape': (4,)}",
+        "{'descr': '<i8', 'fortran_order': False, 'shape': (99999999999999999999999,)}",
+        "{'descr': '<i8', 'fortran_order': False, 'shape': (4,)",
+        "{'descr': '<i8', 'fortran_order': False, 'shape': (-4,)}",
+        "{'descr': '<i8', 'fortran_order': False, 'shape': 4}",
+        "{'descr': '<i8', 'fortran_order': False, 'shape': (None,)}",
+        "'" * 3,
+        "(" * 60,
+        "\0",
+    ],
+)
+def test_npy_with_a_malformed_header(header: str, call: Any) -> None:
+    text = header.encode().ljust(117) + b"\n"
+    Path("x.npy").write_bytes(b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + bytes(32))
+    assert "'x.npy' cannot be read as an array of NumPy: " in refused(call, "x.npy")
+
+
 def test_pickles_are_not_loaded(call: Any) -> None:
     class Trap:
         def __reduce__(self) -> Any:
@@ -171,6 +192,40 @@ def test_zip_files_of_something_else(
         for key, data in content.items():
             archive.writestr(key, data)
     assert said in refused(call, name)
+
+
+@pytest.mark.parametrize("document", [b"no JSON", b"", b"[1]", b"\xff", b"[" * 10_000])
+@pytest.mark.parametrize("key", ["zarr.json", ".zattrs"])
+def test_metadata_that_is_no_json(key: str, document: bytes, call: Any) -> None:
+    with zipfile.ZipFile("x.zarr.zip", "w") as archive:
+        archive.writestr(key, document)
+    done = call("put", "x.zarr.zip", "--into", "g")
+    assert (done.code, done.out, done.err.count("\n")) == (1, b"", 1), done.err
+    assert f"'g/{key}' is no JSON" in done.err
+
+
+def test_a_zip_file_that_stands_for_far_more(call: Any) -> None:
+    with zipfile.ZipFile("x.zarr.zip", "w") as archive:
+        archive.writestr(".zgroup", b'{"zarr_format": 2}')
+        archive.writestr("a/0", b"chunk")
+    data = Path("x.zarr.zip").read_bytes()
+    at = data.index(b"a/0", data.index(b"PK\1\2")) - 46 + 24
+    Path("x.zarr.zip").write_bytes(data[:at] + b"\xfe\xff\xff\xff" + data[at + 4 :])
+    monstrous = "'a/0' has 4294967294 bytes, expected at most "
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ipldstore.zarrstores.places.MAX_VALUE_BYTES", 1 << 31)
+        done = call("put", "x.zarr.zip")
+    assert (done.code, monstrous in done.err) == (4, True), done.err
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_the_last_of_equal_names_in_a_zip_file_counts(call: Any) -> None:
+    with zipfile.ZipFile("x.zarr.zip", "w") as archive:
+        archive.writestr(".zgroup", b'{"zarr_format": 2}')
+        archive.writestr("a/0", b"old")
+        archive.writestr("a/0", b"new")
+    root = call("put", "x.zarr.zip").out.decode().strip()
+    assert call("cat", f"{root}/a/0").out == b"new"
 
 
 def test_zip_files_that_are_broken(call: Any) -> None:
@@ -248,6 +303,15 @@ def test_tiff_that_is_cut_short(keep: float, options: dict[str, Any], call: Any)
     data = Path("whole.tif").read_bytes()
     Path("x.tif").write_bytes(data[: int(keep * len(data))])
     assert "'x.tif' " in refused(call, "x.tif")
+
+
+def test_tiff_that_leads_back_to_itself(call: Any) -> None:
+    entry = struct.pack("<HHII", 256, 4, 1, 4)
+    head = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", 1)
+    Path("x.tif").write_bytes(head + entry + struct.pack("<I", 8))
+    done = call("put", "x.tif")
+    assert (done.code, done.out) == (1, b"")
+    assert "'x.tif' does not say where all data of an image is" in done.err
 
 
 def test_tiff_without_images_or_with_a_codec_that_nobody_has(call: Any) -> None:

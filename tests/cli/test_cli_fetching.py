@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from web_server import Web, serving_files
+from web_server import PAGE, Web, serving_files
 from zarr_folders import CLASSIC_FILES, CLASSIC_ROOT, write_files
+
+from ipldstore.cli.sources.download import fetched
 
 pytest.importorskip("xarray")
 
@@ -75,6 +77,7 @@ def test_the_name_in_a_url_is_that_of_the_group(call: Any, web: Web) -> None:
         ("page.nc", 1, "is HTML, which begins with '<!DOCTYPE html>'"),
         ("page", 1, "is HTML, which begins with '<!DOCTYPE html>'"),
         ("short.nc", 5, "4 bytes came of 5,000"),
+        ("long.nc", 1, "is HTML, which begins with"),
         ("loop.nc", 1, "leads from one URL to another, 10 times"),
         ("away/x.nc", 1, "leads to 'file:///etc/hostname', which is not followed"),
         ("nothing", 3, "HTTP status 404, there is no such file"),
@@ -99,6 +102,11 @@ def test_secrets_go_to_the_server_and_nowhere_else(call: Any, web: Web) -> None:
     assert SECRET not in done.out.decode() + done.err
     assert f"sig={SECRET}" in web.asked[-1]
     assert "Authorization: Basic " in web.asked[-1]
+    for scheme in ("http", "https", "s3"):
+        malformed = call("put", f"{scheme}://me:{SECRET}@[::1/x.nc")
+        assert malformed.code == 1
+        assert "is no URL: Invalid IPv6 URL" in malformed.err
+        assert SECRET not in malformed.err
     unknown = call("put", f"ftp://me:{SECRET}@example.org/x.nc")
     assert unknown.code == 1
     assert "names no source: expected a path" in unknown.err
@@ -147,18 +155,27 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals to one process there")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.usefixtures("interruptible")
-def test_an_interruption_leaves_nothing(web: Web, scratch: Path) -> None:
+def test_an_interruption_leaves_nothing(name: str, web: Web, scratch: Path) -> None:
+    number = getattr(signal, name)
     with subprocess.Popen(
         [*PROGRAM, "put", f"{web.url}/stall.nc"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert web.stalled.wait(DEADLINE)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=DEADLINE)
-    assert (process.returncode, out) == (130, b"")
+    assert (process.returncode, out) == (128 + number, b"")
     assert err == b"interrupted: blocks written so far stay, run the command again to go on\n"
     assert os.listdir(scratch) == []
     assert not Path("blocks").exists()
+
+
+def test_a_name_is_as_long_as_a_file_may_have(web: Web, scratch: Path) -> None:
+    with fetched(f"{web.url}/page.{'%E7%94%B2' * 200}x.nc") as path:
+        assert path.name == "甲" * 32 + "x.nc"
+        assert path.read_bytes() == PAGE
 
 
 def test_file_urls_are_decoded(call: Any, workplace: Path) -> None:

@@ -70,7 +70,7 @@ def interrupt(process: subprocess.Popen[bytes]) -> str:
     assert process.poll() is None, "it came to its end before"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=DEADLINE)
-    assert (process.returncode, out) == (130, b"")
+    assert (process.returncode, out) == (130, b""), err
     assert err.count(b"\n") == 1
     return err.decode()
 
@@ -242,3 +242,24 @@ def test_removing_what_is_half_made_takes_the_time_it_needs(root: str, run: Any)
     said = "interrupted: 'out.zarr' was not made; run again, the command begins anew\n"
     assert (done.code, done.err) == (130, said)
     assert not list(Path().glob(".out*"))
+
+
+TORN = """
+import os, signal
+from ipldstore.cli import main
+
+def torn(*arguments):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        raise RuntimeError("release unlocked lock")
+
+os.rename = torn
+main()
+"""
+
+
+def test_an_interruption_that_a_library_makes_another_error_of(root: str, run: Any) -> None:
+    done = run("get", root, "out.zarr", code=TORN)
+    said = "interrupted: 'out.zarr' was not made; run again, the command begins anew\n"
+    assert (done.code, done.err) == (130, said)

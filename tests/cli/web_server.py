@@ -58,6 +58,8 @@ class _Handler(SimpleHTTPRequestHandler):
             self.answer(int(name), b"no")
         elif name == "page":
             self.answer(200, PAGE)
+        elif name == "long":
+            self.answer(200, PAGE, length="1" * 5000)
         elif name in ("short", "stall") or (name == "once" and is_first):
             self.answer(200, _PART, length=_WHOLE)
             if name == "stall":
@@ -68,7 +70,7 @@ class _Handler(SimpleHTTPRequestHandler):
             super().do_GET()
 
     def answer(
-        self, status: int, body: bytes = b"", *, location: str = "", length: int | None = None
+        self, status: int, body: bytes = b"", *, location: str = "", length: object = None
     ) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body) if length is None else length))
@@ -94,8 +96,9 @@ def serving_files(folder: Path) -> Iterator[Web]:
     """Serve a folder.
 
     ``/to/PATH`` leads to PATH, ``/loop`` to itself, ``/away`` to a file of the machine, ``/NUMBER``
-    is answered with that status, ``/page`` with HTML, ``/short`` and ``/stall`` with a part of what
-    they say, and ``/once/PATH`` at first so, then with PATH.
+    is answered with that status, ``/page`` with HTML, ``/long`` with a length of 5,000 digits,
+    ``/short`` and ``/stall`` with a part of what they say, and ``/once/PATH`` at first so, then
+    with PATH.
     """
     asked: list[str] = []
     stalled, ended = threading.Event(), threading.Event()

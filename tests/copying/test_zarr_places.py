@@ -1,5 +1,6 @@
 """`ipldstore.copy` from and to whatever zarr opens: stores, paths, URLs, groups and arrays."""
 
+import os
 import zipfile
 from importlib.metadata import version
 
@@ -53,6 +54,28 @@ def test_a_zip_file_there_and_back(folder, tmp_path):
     store = IPLDStore()
     ipldstore.copy(zipped, store)
     assert values_of(store) == [0, 1, 2, 3]
+
+
+def test_into_the_folder_that_is_copied(folder, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(folder / "deep")
+    before = sorted(os.listdir(folder))
+    monkeypatch.chdir(folder)
+    for source in (str(folder), folder, f"file://{folder}", "."):
+        for target in ("inner", folder / "deep" / "inner", str(tmp_path / "link"), "x.zip"):
+            with pytest.raises(ValueError, match="is in the folder that is copied"):
+                ipldstore.copy(source, target)
+    assert sorted(os.listdir(folder)) == before
+    ipldstore.copy(folder, tmp_path / f"{folder.name}-beside")
+
+
+def test_names_as_long_as_the_system_allows(folder, tmp_path):
+    zipped = tmp_path / ("x" * 251 + ".zip")
+    ipldstore.copy(folder, zipped)
+    store = IPLDStore()
+    ipldstore.copy(zipped, store)
+    archive = tmp_path / ("y" * 251 + ".car")
+    store.to_car(archive)
+    assert ipldstore.open(archive).root_cid == store.root_cid
 
 
 def test_a_zip_file_appears_complete_or_not_at_all(folder, tmp_path):

@@ -176,6 +176,21 @@ def test_a_group_in_an_archive(root, form):
         assert dict(open_hierarchy(Path(place))) == {"0": b"chunk"}
 
 
+@pytest.mark.parametrize("form", ["x.car/", "./x.car//", "car:x.car/", "file://{}/x.car/"])
+def test_an_archive_with_a_slash_at_its_end(root, form):
+    assert "a/0" in open_hierarchy(form.format(os.getcwd()))
+
+
+@pytest.mark.parametrize("form", ["~/{}", "car:~/{}", "sqlite:~/{}"])
+def test_home_is_found(root, form, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "given"))
+    (tmp_path / "given").mkdir()
+    name = "x.car" if form.startswith("car") else "blocks"
+    with ipldstore.open_block_store(form.format(name)) as blocks:
+        blocks.put(b"data")
+    assert (tmp_path / "given" / name).exists()
+
+
 def test_a_group_that_is_not_in_an_archive(root):
     assert "no group or array 'none'" in told(InvalidKeyError, lambda: open_hierarchy("x.car/none"))
     said = told(BlockStoreNotFoundError, lambda: open_hierarchy("y.car/a"))

@@ -38,20 +38,27 @@ def only(report):
     return problem
 
 
-def test_all_values_are_read_once_and_directories_twice(store):
+def test_every_block_is_read_once(store):
     store.backend.reads.clear()
     told = []
     report = verify(store.root_cid, store.backend, progress=lambda *so_far: told.append(so_far))
     assert report.ok
-    assert set(store.backend.reads) == set(store.backend.mapping)
-    is_value = {cid: not cid.startswith("bafyrei") for cid in store.backend.reads}
-    assert {store.backend.reads[cid] for cid in is_value if is_value[cid]} == {1}
-    assert {store.backend.reads[cid] for cid in is_value if not is_value[cid]} == {2}
+    assert store.backend.reads == dict.fromkeys(store.backend.mapping, 1)
     assert report.blocks == len(store.backend.mapping) == info(store).blocks
     assert report.bytes == sum(map(len, store.backend.mapping.values()))
     assert told == sorted(told)
     assert told[-1] == (report.blocks, report.bytes)
     assert (report.skipped, report.problems, report.repaired, report.extra) == (0, (), (), None)
+
+
+def test_directories_beyond_what_is_kept_are_read_once_more(store, monkeypatch):
+    monkeypatch.setattr("ipldstore.verifying.walk._MAX_KEPT_BYTES", 0)
+    kept = verify(store.root_cid, store.backend)
+    store.backend.reads.clear()
+    assert verify(store.root_cid, store.backend) == kept
+    reads = store.backend.reads
+    assert {reads[cid] for cid in reads if cid.startswith("bafyrei")} == {2}
+    assert {reads[cid] for cid in reads if not cid.startswith("bafyrei")} == {1}
 
 
 def test_a_store_is_frozen_first():

@@ -14,6 +14,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from ipldstore.cli.escaping import one_line
 from ipldstore.cli.netcdf import Groups
 from ipldstore.cli.reporting import CommandError
 from ipldstore.cli.sources.scratch import check_room, scratch_folder
@@ -116,8 +117,10 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, to: Path, shown: 
 def _load(path: Path, shown: str) -> np.memmap[Any, Any]:
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except ValueError as error:
-        why = str(error)
+    except OSError:
+        raise
+    except Exception as error:  # the header is text of Python's, which fails in many ways
+        why = one_line(error)
         if "Python objects" in why:
             why = "it holds Python objects, which are pickles and never loaded"
         raise CommandError(f"{shown!r} cannot be read as an array of NumPy: {why}") from None

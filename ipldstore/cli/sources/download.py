@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -30,6 +32,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _DENIED = (401, 403, 407)
 _GONE = (404, 410)
 _LONGEST_NAME = 100
+_NUMBER = "[0-9]{1,18}"
 _TOP_DOCUMENTS = ("zarr.json", ".zgroup", ".zarray")
 
 
@@ -105,7 +108,7 @@ def has_zarr(url: str) -> bool:
 def _name_of(url: str) -> str:
     """Return a name for the file that tells people in errors which one it is."""
     name = PurePosixPath(unquote(urlsplit(url).path)).name.replace("\0", "")
-    return name[-_LONGEST_NAME:].lstrip(".") or "source"
+    return os.fsencode(name)[-_LONGEST_NAME:].decode(errors="ignore").lstrip(".") or "source"
 
 
 def _fetch_page(url: str, file: BinaryIO, shown: str) -> None:
@@ -130,7 +133,7 @@ def _try(client: HTTPClient, url: str, file: BinaryIO, shown: str) -> str | None
             return _redirected(url, location, shown)
         _check_status(reply, shown)
         length = reply.headers.get("Content-Length", "")
-        total = int(length) if length.isdecimal() else None
+        total = int(length) if re.fullmatch(_NUMBER, length) else None
         if total is not None:
             check_room(total, Path(file.name).parent, shown)
         with progress("fetching", total) as advance:

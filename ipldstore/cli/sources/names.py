@@ -90,7 +90,10 @@ def _is_file_url(text: str) -> bool:
 
 
 def _name_url(url: str) -> Named:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise CommandError(f"{show_url(url)!r} is no URL: {error}") from None
     if parts.scheme.lower() not in (*WEB, *BUCKETS):
         raise CommandError(
             f"{show_url(url)!r} names no source: expected a path, file://, http://, https://, "

@@ -60,6 +60,8 @@ def _check_whole(file: TiffFile, shown: str) -> None:
             for page in pages:
                 if page is None:
                     raise CommandError(f"{shown!r} lacks a plane of an image")
+                if len(page.dataoffsets) != len(page.databytecounts):
+                    raise CommandError(f"{shown!r} does not say where all data of an image is")
                 pieces = zip(page.dataoffsets, page.databytecounts, strict=True)
                 end = max((offset + count for offset, count in pieces), default=0)
                 size = page.parent.filehandle.size

@@ -8,8 +8,8 @@ from typing import Any
 
 from ipldstore.cli.output import say
 from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.sources import netcdf3
 
-_NETCDF_3 = b"CDF"
 _DIMENSION_ONLY = b"This is a netCDF dimension but not a netCDF variable"
 _OF_THE_LIBRARY = frozenset(
     {
@@ -27,7 +27,7 @@ _OF_THE_LIBRARY = frozenset(
 
 
 def check_types(path: Path) -> None:
-    """Refuse types that NetCDF does not have, and data that is in other files.
+    """Refuse types that NetCDF does not have, data that is in other files, and data cut short.
 
     Its library would crash on some types, or leave them out; and who puts a file that came from
     elsewhere must not give away what is in other files here.
@@ -35,11 +35,13 @@ def check_types(path: Path) -> None:
     Raises
     ------
     CommandError
-        If a dataset of an HDF5 file is such, a group is in itself, or h5py is not installed.
+        If something in the file is such, a group is in itself, or h5py is not installed.
     """
     with open(path, "rb") as file:
-        if file.read(len(_NETCDF_3)) == _NETCDF_3:
-            return
+        is_netcdf3 = file.read(len(netcdf3.MAGIC)) == netcdf3.MAGIC
+    if is_netcdf3:
+        netcdf3.check_whole(path)
+        return
     try:
         import h5py  # type: ignore[import-untyped]
     except ImportError:
@@ -51,17 +53,24 @@ def check_types(path: Path) -> None:
     except OSError:
         return  # the NetCDF library says what is wrong
     with opened as top:
-        for name, dataset in _iter_datasets(h5py, top):
-            if dataset.is_virtual or dataset.external:
-                raise CommandError(f"{str(path)!r}: the data of {name!r} is in other files")
-            if (fault := _fault_of(h5py, dataset)) is not None:
+        for name, found in _iter_objects(h5py, top):
+            if (fault := _fault_of(h5py, found)) is not None:
+                raise CommandError(f"{str(path)!r}: {name!r} {fault}")
+            if (attribute := _find_flat_fault(found)) is not None:
                 raise CommandError(
-                    f"{str(path)!r}: {name!r} is of {fault}, which has no NetCDF type"
+                    f"{str(path)!r}: attribute {attribute!r} of {name!r} is an array of several "
+                    "dimensions, which NetCDF does not have"
                 )
 
 
 def _iter_datasets(h5py: Any, top: Any) -> Iterator[tuple[str, Any]]:
     """Iterate the datasets of an HDF5 file, with their paths."""
+    return ((name, one) for name, one in _iter_objects(h5py, top) if isinstance(one, h5py.Dataset))
+
+
+def _iter_objects(h5py: Any, top: Any) -> Iterator[tuple[str, Any]]:
+    """Iterate groups, datasets and named types of an HDF5 file, with their paths."""
+    yield "/", top
     stack: list[tuple[str, Any, tuple[Any, ...]]] = [("", top, (_address(h5py, top),))]
     while stack:
         prefix, group, above = stack.pop()
@@ -72,9 +81,8 @@ def _iter_datasets(h5py: Any, top: Any) -> Iterator[tuple[str, Any]]:
                     f"{path!r} is a link to another place, which NetCDF does not have"
                 )
             found = group[name]
-            if isinstance(found, h5py.Dataset):
-                yield path, found
-            elif isinstance(found, h5py.Group):
+            yield path, found
+            if isinstance(found, h5py.Group):
                 address = _address(h5py, found)
                 if address in above:
                     raise CommandError(f"group {path!r} leads back to a group that it is in")
@@ -85,9 +93,29 @@ def _address(h5py: Any, found: Any) -> Any:
     return h5py.h5o.get_info(found.id).addr
 
 
-def _fault_of(h5py: Any, dataset: Any) -> str | None:
-    """Say of what type a dataset is, if NetCDF has none for it."""
-    kind = dataset.id.get_type()
+def _find_flat_fault(found: Any) -> str | None:
+    """Return an attribute that is no single value and no list of values."""
+    names = (name for name in found.attrs if len(found.attrs.get_id(name).shape or ()) > 1)
+    return next(names, None)
+
+
+def _fault_of(h5py: Any, found: Any) -> str | None:
+    """Say of something in an HDF5 file why it cannot be in NetCDF, if it cannot."""
+    if isinstance(found, h5py.Datatype):
+        fine = (h5py.h5t.COMPOUND, h5py.h5t.ENUM, h5py.h5t.VLEN, h5py.h5t.OPAQUE)
+        return None if found.id.get_class() in fine else "is a named type that NetCDF cannot name"
+    if not isinstance(found, h5py.Dataset):
+        return None
+    if found.shape is None:
+        return "is a dataset of nothing at all, not even a shape, which NetCDF does not have"
+    if found.is_virtual or found.external:
+        return "has its data in other files"
+    fault = _fault_of_type(h5py, found.id.get_type())
+    return None if fault is None else f"is of {fault}, which has no NetCDF type"
+
+
+def _fault_of_type(h5py: Any, kind: Any) -> str | None:
+    """Name a type of datasets, if NetCDF has none for it."""
     names = {
         h5py.h5t.REFERENCE: "references",
         h5py.h5t.BITFIELD: "bit fields",

@@ -11,7 +11,9 @@ from ipldstore.cli.reporting import CommandError
 from ipldstore.cli.sources.reading import Content
 from ipldstore.cli.sources.zarrs import Values
 from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.jsontext import load_json
 from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.tree.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
     from ipldstore.cli.netcdf import Groups
@@ -62,7 +64,7 @@ def write_contents(
     Raises
     ------
     CommandError
-        If datasets cannot be written as Zarr.
+        If datasets cannot be written as Zarr, or metadata of a Zarr store is no JSON object.
     InvalidKeyError
         If there is something that is no key.
     """
@@ -83,10 +85,22 @@ def _write_values(mapping: HierarchyMapping, values: Mapping[str, Values]) -> in
     with progress("putting", total) as advance:
         for group, one in values.items():
             for key, data in one.iter_items():
-                mapping[f"{group}/{key}" if group else key] = data
+                place = f"{group}/{key}" if group else key
+                if key.rpartition("/")[2] in METADATA_NAMES:
+                    _check_document(place, data)
+                mapping[place] = data
                 written += len(data)
                 advance(len(data))
     return written
+
+
+def _check_document(key: str, data: bytes) -> None:
+    try:
+        found = load_json(data)
+    except ValueError as error:
+        raise CommandError(f"{key!r} is no JSON, as Zarr metadata has to be: {error}") from None
+    if not isinstance(found, dict):
+        raise CommandError(f"{key!r} is no JSON object, as Zarr metadata has to be")
 
 
 def _own_format() -> int:
