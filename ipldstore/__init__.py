@@ -46,6 +46,8 @@ if TYPE_CHECKING:
         UnfrozenChangesError,
         UnfrozenChangesWarning,
     )
+    from ipldstore.faces import IPLDStore
+    from ipldstore.faces.ipfs import get_ipfs_mapper
     from ipldstore.inventory import info
     from ipldstore.opening import open  # noqa: A004
     from ipldstore.references import car_reference_fs
@@ -54,9 +56,7 @@ if TYPE_CHECKING:
         BlockStoreURLError,
         open_block_store,
     )
-    from ipldstore.store import IPLDStore
     from ipldstore.store.diff import Change, diff
-    from ipldstore.store.ipfs import get_ipfs_mapper
     from ipldstore.transfer import copy_root
     from ipldstore.verifying import JournalError, Problem, VerifyReport, verify
 
@@ -87,7 +87,7 @@ _HOMES = {
     "CachingCAStore": "ipldstore.backends.layers.cache",
     "GatewayCAStore": "ipldstore.backends.gateway.store",
     "IPFSStore": "ipldstore.backends.ipfs.store",
-    "IPLDStore": "ipldstore.store",
+    "IPLDStore": "ipldstore.faces",
     "Link": "ipldstore.cid",
     "MappingCAStore": "ipldstore.backends.mapping",
     "ObjectCAStore": "ipldstore.backends.objects.store",
@@ -101,7 +101,7 @@ _HOMES = {
     "copy": "ipldstore.copying",
     "copy_root": "ipldstore.transfer",
     "diff": "ipldstore.store.diff",
-    "get_ipfs_mapper": "ipldstore.store.ipfs",
+    "get_ipfs_mapper": "ipldstore.faces.ipfs",
     "info": "ipldstore.inventory",
     "open": "ipldstore.opening",
     "open_block_store": "ipldstore.registry",

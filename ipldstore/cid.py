@@ -1,8 +1,8 @@
 """CIDs as bytes: parse, write, make and verify.
 
 Inside the package a CID is a `Link`, the binary CIDv1 itself; ``multiformats.CID`` objects cost
-about 100 µs each and are built only at the public edge (`to_cid`). Every CID has one spelling
-here: CIDv0 and every multibase text become the same bytes.
+about 100 µs each and are built only at the public edge (`ipldstore.cidobject`). Every CID has one
+spelling here: CIDv0 and every multibase text become the same bytes.
 
 The forms are those of the CID, multihash and unsigned-varint specifications of multiformats.
 """
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from _thread import RLock as RLockType
 
     import multiformats
-
-    from ipldstore.cidobject import CID
 
 CODECS = {"raw": 0x55, "dag-pb": 0x70, "dag-cbor": 0x71}
 RAW, DAG_PB, DAG_CBOR = CODECS.values()
@@ -272,13 +270,6 @@ def as_link(cid: CIDLike) -> Link:
     raise TypeError(
         f"expected a CID as str, bytes or multiformats.CID, not {type(cid).__name__}{hint}"
     )
-
-
-def to_cid(link: bytes) -> CID:
-    """Build the CID object of a binary CID; errors as in `CID`."""
-    from ipldstore.cidobject import CID
-
-    return CID(link)
 
 
 _multiformats = Guard()

@@ -96,3 +96,8 @@ def _text_of(other: object) -> str | None:
         return to_text(parse_text(other))
     except InvalidCIDError:
         return other
+
+
+def to_cid(link: bytes) -> CID:
+    """Build the CID object of a binary CID; errors as in `CID`."""
+    return CID(link)

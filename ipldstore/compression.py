@@ -14,15 +14,16 @@ from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import ReentrantCallError
 from ipldstore.limits import MAX_TRIED_BYTES
 from ipldstore.locks import Guard
+from ipldstore.model.cells import CellShape, Shape, read_cell, shape_at
+from ipldstore.model.metadata import Metadata, codecs_of
+from ipldstore.model.outline import Outline, iter_arrays
+from ipldstore.model.values import Value, iter_values
 from ipldstore.naming import find_root
 from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.outline import look_into
 from ipldstore.store.values import read_value, value_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory
-from ipldstore.views.cells import CellShape, Shape, read_cell, shape_at
-from ipldstore.views.chunks import Value, iter_values
-from ipldstore.views.metadata import Metadata, codecs_of
-from ipldstore.views.outline import Outline, iter_arrays, look_into
 
 THREADS = 4
 TRIES = 8

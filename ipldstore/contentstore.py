@@ -18,7 +18,6 @@ from ipldstore.cid import (
     identity_data,
     make_link,
     parse_text,
-    to_cid,
     to_text,
     using_multiformats,
     verify_block,
@@ -406,6 +405,8 @@ class ContentAddressableStore(ABC):
         return self._put_flushed(data, "dag-cbor")
 
     def _put_flushed(self, data: bytes, codec: str) -> CID:
+        from ipldstore.cidobject import to_cid
+
         cid = as_link(self.put_raw(data, codec))
         self.flush()
         return to_cid(cid)

@@ -18,9 +18,9 @@ from ipldstore.opening import find_group
 from ipldstore.opening import open as open_hierarchy
 from ipldstore.store.expansion import measure
 from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.outline import look_into
 from ipldstore.transfer import ABSENT, Copied, Moves, Progress, copy_root
 from ipldstore.tree.keys import METADATA_NAMES, split_key
-from ipldstore.views.outline import look_into
 from ipldstore.zarrstores import PlainStore, find_store, open_zarr_store
 from ipldstore.zarrstores.places import find_place
 

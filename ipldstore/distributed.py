@@ -16,7 +16,7 @@ from ipldstore.store.forks import Changes, changes_of, join_changes, merge_chang
 from ipldstore.store.mapping import HierarchyMapping
 
 if TYPE_CHECKING:
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
 
 _ON_ZARR_2 = zarr.__version__.startswith("2.")
 _JOINED_AT_ONCE = 16

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from ipldstore.cid import RAW, CIDLike, Link, codec_of, identity_data, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag, links_of
+from ipldstore.model.outline import make_outline
+from ipldstore.model.values import remembering
 from ipldstore.naming import find_root
 from ipldstore.store.expansion import check_held
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.store.values import remembering, value_size
+from ipldstore.store.values import value_size
 from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import Document
-from ipldstore.views.outline import make_outline
 
 
 @dataclass(frozen=True)

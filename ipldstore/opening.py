@@ -13,7 +13,7 @@ from ipldstore.registry import BlockStoreURLError, find_blocks, open_block_store
 from ipldstore.urls import show_url
 
 if TYPE_CHECKING:
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
 
 _MEANT = {"readonly": "read_only", "mode": "read_only", "group": "path"}
 
@@ -154,7 +154,7 @@ def noted_root(backend: ContentAddressableStore, what: str | os.PathLike[str]) -
 def _make_store(
     backend: ContentAddressableStore, root: CIDLike | None, path: str, read_only: bool
 ) -> IPLDStore:
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
 
     store = IPLDStore(backend, root=root, read_only=read_only)
     if not path:

@@ -24,7 +24,7 @@ from ipldstore.errors import CarFormatError
 from ipldstore.store.archive import check_place, open_stream
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.urls import is_url, show_url
-from ipldstore.views.words import size_text
+from ipldstore.words import size_text
 
 STANDARD_STREAM = "-"
 

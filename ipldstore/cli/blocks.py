@@ -20,7 +20,7 @@ from ipldstore.registry import (
     open_block_store,
 )
 from ipldstore.store.expansion import is_local
-from ipldstore.views.words import size_text
+from ipldstore.words import size_text
 
 if TYPE_CHECKING:
     from ipldstore.backends.ipfs.store import IPFSStore

@@ -6,7 +6,7 @@ from typing import Any
 
 from ipldstore.cli.roots import opened
 from ipldstore.compression import CompressionCheck, check_compression
-from ipldstore.views.words import printable
+from ipldstore.words import printable
 
 
 def check_hierarchy(what: str, blocks: str, chunks: int) -> tuple[bool, dict[str, Any], list[str]]:

@@ -12,10 +12,10 @@ from ipldstore.cli.blocks import Extent, iter_sizes, measure, open_blocks
 from ipldstore.cli.reporting import CommandError
 from ipldstore.cli.sources.names import demo_file
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.views.words import size_text
+from ipldstore.words import size_text
 
 if TYPE_CHECKING:
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
 
 DATASET = "A1B_north_america"
 VARIABLE = "air_temperature"

@@ -13,7 +13,7 @@ from ipldstore.cli.output import say
 from ipldstore.cli.roots import opened_mapping
 from ipldstore.store.diff import Change, diff
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.views.words import printable
+from ipldstore.words import printable
 
 Pair: TypeAlias = tuple[HierarchyMapping, HierarchyMapping]
 _KINDS = ("added", "removed", "changed")

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NoReturn, TextIO, cast
 
 from ipldstore.cli.output import say
-from ipldstore.views.words import printable
+from ipldstore.words import printable
 
 _LAYOUT = "\n\t"
 

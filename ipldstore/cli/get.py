@@ -148,7 +148,7 @@ def _target_of(destination: str) -> Path:
 
 def _measure_arrays(backend: ContentAddressableStore, root: Link, content: Content) -> Content:
     """Return what a NetCDF file holds: all of each array, whether it is stored or not."""
-    from ipldstore.views.sizes import measure_arrays
+    from ipldstore.model.sizes import measure_arrays
 
     top = decode_directory(root, backend.get_block(root), root=True)
     chunks, size = measure_arrays(top, backend.get_block)
@@ -157,6 +157,6 @@ def _measure_arrays(backend: ContentAddressableStore, root: Link, content: Conte
 
 def _write_netcdf(backend: ContentAddressableStore, root: Link, path: Path) -> None:
     from ipldstore.cli.netcdf import write_netcdf
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
 
     write_netcdf(IPLDStore(backend, root=root, read_only=True), path)

@@ -8,7 +8,7 @@ from typing import Any
 from ipldstore.cli.blocks import Extent
 from ipldstore.cli.roots import opened
 from ipldstore.inventory import Info, info
-from ipldstore.views.words import filled_text, printable, size_text
+from ipldstore.words import filled_text, printable, size_text
 
 
 def measure_hierarchy(what: str, blocks: str) -> tuple[dict[str, Any], list[str]]:

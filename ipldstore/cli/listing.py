@@ -12,15 +12,16 @@ from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dagcbor import encode_link
 from ipldstore.errors import IPLDStoreError
 from ipldstore.jsontext import load_json
+from ipldstore.model.values import remembering
 from ipldstore.store.expansion import SizeTeller
-from ipldstore.store.values import read_value, remembering, value_size
+from ipldstore.store.values import read_value, value_size
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_path
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import iter_entries
 from ipldstore.tree.tree import Tree
-from ipldstore.views.words import printable
+from ipldstore.words import printable
 
 Listed: TypeAlias = "tuple[dict[str, Any], str]"
 """An entry, as facts and as a line."""

@@ -28,7 +28,7 @@ from ipldstore.tree.keys import METADATA_NAMES
 if TYPE_CHECKING:
     from ipldstore.cid import Link
     from ipldstore.contentstore import ContentAddressableStore
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
     from ipldstore.tree.documents import Document
 
 Groups: TypeAlias = Mapping[str, xr.Dataset]
@@ -178,7 +178,7 @@ def count_chunks(groups: Groups) -> int:
 
 def watched_store(backend: ContentAddressableStore, watch: Callable[[], None]) -> IPLDStore:
     """Make a store that tells of each chunk that is written."""
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
 
     class WatchedStore(IPLDStore):
         def _insert(self, segments: list[str], entry: Link | Document) -> None:
@@ -241,7 +241,7 @@ def _variable_named(path: str, dataset: xr.Dataset) -> Iterator[None]:
 
 
 def _write_alone(name: str, variable: xr.Variable) -> None:
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
 
     alone = xr.Dataset({name: variable})
     encoding: dict[Any, dict[str, Any]] = {name: _without_default_fill(variable)}

@@ -9,7 +9,7 @@ from ipldstore.cid import to_text
 from ipldstore.cli.blocks import open_node
 from ipldstore.cli.output import say
 from ipldstore.cli.roots import name_root
-from ipldstore.views.words import printable
+from ipldstore.words import printable
 
 
 def add_pin(

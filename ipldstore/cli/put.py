@@ -16,7 +16,7 @@ from ipldstore.cli.sources.reading import Content, Opened, open_source
 from ipldstore.cli.sources.writing import check_formats, write_contents
 from ipldstore.cli.sources.zarrs import Values
 from ipldstore.tree.keys import split_key, split_path
-from ipldstore.views.words import size_text
+from ipldstore.words import size_text
 
 _SHOWN = 3
 

@@ -15,7 +15,7 @@ from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
 
 
 def check_opens(store: IPLDStore, groups: Mapping[str, xr.Dataset]) -> None:

@@ -26,7 +26,7 @@ from ipldstore.errors import (
     LimitExceededError,
 )
 from ipldstore.urls import show_url, without_secrets
-from ipldstore.views.words import printable
+from ipldstore.words import printable
 
 P = ParamSpec("P")
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from ipldstore.cli.roots import opened_mapping
-from ipldstore.views.outline import Outline, outline
+from ipldstore.model.outline import Outline
+from ipldstore.store.outline import outline
 from ipldstore.views.text import iter_tree_lines
 
 _UNCUT = 10_000

@@ -19,7 +19,7 @@ from ipldstore.cli.roots import located, opened
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import IPLDStoreError
 from ipldstore.verifying import ChunkCount, Problem, VerifyReport, verify
-from ipldstore.views.words import filled_text, printable
+from ipldstore.words import filled_text, printable
 
 _NAMED_ARRAYS = 10
 

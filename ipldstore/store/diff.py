@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple, TypeAlias
 from ipldstore.cid import CIDLike, Link, as_link, to_text
 from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.locks import Guard
+from ipldstore.model.differences import Difference, Source, iter_differences
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.tree.diff import Difference, Source, iter_differences
 from ipldstore.tree.nodes import Directory
 
 Hierarchy: TypeAlias = "HierarchyMapping | CIDLike"

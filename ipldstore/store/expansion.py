@@ -24,7 +24,7 @@ from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Page, PageList, is_value
 from ipldstore.tree.pages import Load
 from ipldstore.unixfs.file import decode_file
-from ipldstore.views.words import number_text, size_text
+from ipldstore.words import number_text, size_text
 
 _WORKERS = 16
 _MAX_LEVELS = MAX_SEGMENTS * (MAX_LIST_DEPTH + 1)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from ipldstore.backends.mapping import MappingCAStore
-from ipldstore.cid import CIDLike, Link, as_link, to_cid, to_text
+from ipldstore.cid import CIDLike, Link, as_link, to_text
 from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.errors import IPLDStoreError, ReadOnlyStoreError
 from ipldstore.limits import MAX_HELD_KEYS
@@ -94,7 +94,7 @@ class Hierarchy:
         if root is None:
             return None
         self._state.note_handed_out(root)
-        return to_cid(root)
+        return _cid_of(root)
 
     def freeze(self) -> CID:
         """Put the blocks of all that changed and return the root CID of the hierarchy.
@@ -117,7 +117,7 @@ class Hierarchy:
         root = self._freeze()
         if not self._read_only:
             self._state.note_root(root)
-        return to_cid(root)
+        return _cid_of(root)
 
     def _freeze(self) -> Link:
         root = self._state.freeze()
@@ -237,11 +237,6 @@ class Hierarchy:
         what = "not frozen" if root is None else to_text(root)
         return f"<IPLDStore {what} on {self.backend!r}{', read-only' * self.read_only}>"
 
-    def _repr_html_(self) -> str:
-        from ipldstore.views.html import to_html
-
-        return to_html(self)  # type: ignore[arg-type]
-
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (type(self), self._read_only, self._state)
 
@@ -336,7 +331,7 @@ class Hierarchy:
             self._state.check_frozen()
         root = archive.load(self.backend, source, allow_padding=allow_padding)
         self._state.open_root(root, discard=discard)
-        return to_cid(root)
+        return _cid_of(root)
 
     @classmethod
     def from_car(
@@ -385,7 +380,7 @@ class Hierarchy:
             self.backend, self._freeze(), max_files=max_files, max_bytes=max_bytes
         )
         self.backend.flush()
-        return to_cid(directory)
+        return _cid_of(directory)
 
     @classmethod
     def from_unixfs(
@@ -471,3 +466,9 @@ class Hierarchy:
 
 def _unpickle(cls: type[Hierarchy], read_only: bool, state: State) -> Hierarchy:
     return cls._view(state, read_only)
+
+
+def _cid_of(link: Link) -> CID:
+    from ipldstore.cidobject import to_cid  # which imports multiformats
+
+    return to_cid(link)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias, TypeGuard, TypeVar
+from typing import TypeAlias, TypeGuard
 
 from ipldstore.cid import DAG_CBOR, RAW, Link, as_link, codec_of, identity_data
 from ipldstore.contentstore import ContentAddressableStore
@@ -11,8 +11,6 @@ from ipldstore.tree.decode import decode_document
 from ipldstore.tree.documents import Document, parse_json
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.unixfs import CHUNK_BYTES, decode_file, read_content, write_file
-
-S = TypeVar("S", int, "int | None")
 
 Cut: TypeAlias = Callable[[int], tuple[int, int]]
 """Which bytes of a value are wanted, given its size: from the first to before the second."""
@@ -96,17 +94,3 @@ def value_size(backend: ContentAddressableStore, entry: Link | Document) -> int:
         if is_file(entry):
             return decode_file(entry, backend.get_block(entry)).size
     return len(read_value(backend, entry))
-
-
-def remembering(size_of: Callable[[Link | Document], S]) -> Callable[[Link | Document], S]:
-    """Return what tells sizes, and loads each document and file of several blocks only once."""
-    known: dict[Link, S] = {}
-
-    def tell(entry: Link | Document) -> S:
-        if isinstance(entry, Document) or codec_of(entry) == RAW:
-            return size_of(entry)
-        if entry not in known:
-            known[entry] = size_of(entry)
-        return known[entry]
-
-    return tell

@@ -9,9 +9,9 @@ from ipldstore.cid import Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import IPLDStoreError, LimitExceededError
 from ipldstore.limits import MAX_EXPANSION
+from ipldstore.model.outline import Spent, make_outline
 from ipldstore.tree.decode import decode_directory
 from ipldstore.verifying.report import ChunkCount
-from ipldstore.views.outline import Spent, make_outline
 
 _FEW_LOADS = 1000
 

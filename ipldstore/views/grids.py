@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ipldstore.views.cells import Shape
+from ipldstore.model.cells import Shape
 
 KINDS = ("added", "changed", "removed", "same")
 

@@ -7,17 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ipldstore.cid import to_text
-from ipldstore.views.outline import Outline, outline
+from ipldstore.model.outline import Outline
+from ipldstore.store.outline import outline
 from ipldstore.views.style import STYLE
-from ipldstore.views.words import (
-    chunk_shape_text,
-    count_text,
-    number_text,
-    printable,
-    shape_text,
-    size_text,
-    type_text,
-)
+from ipldstore.views.words import chunk_shape_text, count_text, shape_text, type_text
+from ipldstore.words import number_text, printable, size_text
 
 if TYPE_CHECKING:
     from ipldstore.store.mapping import HierarchyMapping

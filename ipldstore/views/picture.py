@@ -5,75 +5,27 @@ from __future__ import annotations
 import io
 import os
 import secrets
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ipldstore.cid import Link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError
+from ipldstore.model.cells import Shape
+from ipldstore.model.metadata import Metadata, read_metadata
+from ipldstore.model.outline import find_directory
+from ipldstore.model.values import iter_values
 from ipldstore.store.diff import Hierarchy, diff
 from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.outline import look_into
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory
-from ipldstore.views.cells import Shape
-from ipldstore.views.chunks import iter_values
-from ipldstore.views.metadata import Metadata, read_metadata
-from ipldstore.views.outline import find_directory, look_into
-
-if TYPE_CHECKING:
-    from ipldstore.views.grids import ChunkGrid
+from ipldstore.views.changes import ArrayChanges, Changes
+from ipldstore.views.grids import ChunkGrid
 
 MAX_ARRAYS = 12
 """Arrays that are drawn; those that changed beyond are counted."""
 
 _SUFFIXES = (".png", ".svg")
-
-
-@dataclass
-class ArrayChanges:
-    """What changed in one array.
-
-    Attributes
-    ----------
-    path : str
-        The array.
-    grid : ChunkGrid
-        Its chunks by kind of change, laid out.
-    dimensions : tuple of str
-        The names of its dimensions, or their numbers.
-    note : str
-        What else is to say.
-    """
-
-    path: str
-    grid: ChunkGrid
-    dimensions: tuple[str, ...]
-    note: str = ""
-
-
-@dataclass
-class Changes:
-    """What changed between two hierarchies.
-
-    Attributes
-    ----------
-    before, after : str
-        Their roots.
-    arrays : list of ArrayChanges
-        Arrays with chunks that changed, or the one that was asked for.
-    more : int
-        Further arrays with chunks that changed.
-    other : Counter
-        Of all keys but those of chunks, how many were added, changed and removed.
-    """
-
-    before: str
-    after: str
-    arrays: list[ArrayChanges] = field(default_factory=list)
-    more: int = 0
-    other: Counter[str] = field(default_factory=Counter)
 
 
 def plot_changes(
@@ -178,8 +130,6 @@ def _name(store: HierarchyMapping) -> str:
 
 def _array(before: HierarchyMapping, after: HierarchyMapping, path: str) -> ArrayChanges | None:
     """Lay out the grid of an array, as large as the larger one before and after."""
-    from ipldstore.views.grids import ChunkGrid
-
     old, new = (_metadata(store, path) for store in (before, after))
     grids = [side.grid for side in (new, old) if side is not None and side.grid is not None]
     if not grids:

@@ -7,16 +7,9 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from ipldstore.views.outline import Outline
-from ipldstore.views.words import (
-    TIMES,
-    chunk_shape_text,
-    count_text,
-    printable,
-    shape_text,
-    size_text,
-    type_text,
-)
+from ipldstore.model.outline import Outline
+from ipldstore.views.words import TIMES, chunk_shape_text, count_text, shape_text, type_text
+from ipldstore.words import printable, size_text
 
 MIN_WIDTH = 40
 
@@ -54,7 +47,7 @@ def iter_tree_lines(outline: Outline, *, width: int, ascii_only: bool = False) -
 
     Examples
     --------
-    >>> from ipldstore.views.outline import Outline
+    >>> from ipldstore.model.outline import Outline
     >>> t = Outline("t", "t", "array", 3, (8, 9), None, "float64", (4, 9), None, 1, 2, 99)
     >>> top = Outline("", "", "group", children=[t])
     >>> for line in iter_tree_lines(top, width=80, ascii_only=True):

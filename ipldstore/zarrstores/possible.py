@@ -12,9 +12,9 @@ from typing import Any
 from ipldstore.errors import BackendError, LimitExceededError
 from ipldstore.jsontext import load_json
 from ipldstore.limits import MAX_HELD_KEYS
-from ipldstore.tree.chunks import ChunkKeys
-from ipldstore.views.cells import Shape
-from ipldstore.views.metadata import read_document
+from ipldstore.model.cells import Shape
+from ipldstore.model.chunkkeys import ChunkKeys
+from ipldstore.model.metadata import read_document
 
 _AT_ONCE = 16
 _ARRAY_NAMES = (".zarray", "zarr.json")

@@ -20,11 +20,11 @@ from ipldstore.cid import (
     parse_link,
     parse_text,
     split,
-    to_cid,
     to_text,
     verify_block,
     with_codec,
 )
+from ipldstore.cidobject import to_cid
 from ipldstore.errors import CorruptBlockError, InvalidCIDError
 from ipldstore.varint import decode_varint, encode_varint
 

@@ -8,7 +8,8 @@ import pytest
 FIRST_USE = """
 import sys, threading
 from ipldstore import MappingCAStore
-from ipldstore.cid import make_link, parse_text, to_cid
+from ipldstore.cid import make_link, parse_text
+from ipldstore.cidobject import to_cid
 
 sys.setswitchinterval(1e-6)
 gate, failures, made = threading.Barrier(4), [], []
@@ -50,7 +51,8 @@ def test_first_use_in_several_threads(attempt):
 
 LATER_USE = """
 import weakref
-from ipldstore.cid import HASHES, make_link, to_cid
+from ipldstore.cid import HASHES, make_link
+from ipldstore.cidobject import to_cid
 to_cid(make_link(b"hello"))
 from multiformats import multibase, multihash
 from multiformats.multibase import raw

@@ -15,17 +15,18 @@ from ipldstore import dagcbor
 from ipldstore.backends.carfile.store import CARStore
 from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.car import CarReader, write_car
-from ipldstore.cid import canonical, parse_link, parse_text, to_cid, to_text, verify_block
+from ipldstore.cid import canonical, parse_link, parse_text, to_text, verify_block
+from ipldstore.cidobject import to_cid
 from ipldstore.dag import iter_dag, links_of
 from ipldstore.errors import InvalidCIDError, IPLDStoreError, LimitExceededError
 from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.outline import outline
 from ipldstore.store.plain import read_plain
 from ipldstore.tree.documents import parse_json
 from ipldstore.tree.tree import Tree
 from ipldstore.unixfs.file import decode_file, measure_file, read_content
 from ipldstore.verifying import verify
 from ipldstore.views.html import to_html
-from ipldstore.views.outline import outline
 from ipldstore.views.text import iter_tree_lines
 
 MAX_STEPS = 500

@@ -15,7 +15,8 @@ from ipldstore import DirectoryCAStore, IPLDStore, MappingCAStore
 from ipldstore.backends.gateway.store import GatewayCAStore
 from ipldstore.backends.retries import Retries
 from ipldstore.car import CarReader
-from ipldstore.cid import as_link, hash_function, to_cid
+from ipldstore.cid import as_link, hash_function
+from ipldstore.cidobject import to_cid
 from ipldstore.errors import (
     BackendError,
     BlockNotFoundError,

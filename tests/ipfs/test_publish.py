@@ -17,7 +17,8 @@ from ipldstore import (
     MappingCAStore,
 )
 from ipldstore.backends.ipfs.pinning import Pin
-from ipldstore.cid import as_link, make_link, to_cid
+from ipldstore.cid import as_link, make_link
+from ipldstore.cidobject import to_cid
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.publish import publish
 

@@ -37,7 +37,7 @@ def open_blocks(kind, folder, fsync=False):
 
 def make_archive(values):
     """Return the CAR archive of a hierarchy."""
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
 
     store = IPLDStore()
     store.update(values)
@@ -46,7 +46,7 @@ def make_archive(values):
 
 def write(kind, folder, fsync, archive, mark):
     """Do all that writes, in two sessions, and mark what is promised."""
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
 
     with open_blocks(kind, folder, fsync) as blocks:
         store = IPLDStore(blocks)
@@ -81,7 +81,7 @@ def damage(kind, folder, blocks):
 
 def write_after(kind, folder, mark):
     """Write with fsync what was written without; a database is open in both ways at once."""
-    from ipldstore.store import IPLDStore
+    from ipldstore.faces import IPLDStore
 
     first = open_blocks(kind, folder)
     store = IPLDStore(first)

@@ -12,8 +12,8 @@ from ipldstore.cid import as_link
 from ipldstore.cli.get import write_folder
 from ipldstore.cli.listing import iter_listing
 from ipldstore.store.expansion import Content, check_held, measure
+from ipldstore.store.outline import outline
 from ipldstore.store.plain import write_plain
-from ipldstore.views.outline import outline
 
 pytestmark = pytest.mark.once
 
@@ -165,7 +165,7 @@ def test_comparing_refuses_what_repeats(maker, side):
 
 
 def test_comparing_reads_what_repeats_within_bounds(monkeypatch):
-    monkeypatch.setattr("ipldstore.tree.diff.MAX_REPEATED_BYTES", 100)
+    monkeypatch.setattr("ipldstore.model.differences.MAX_REPEATED_BYTES", 100)
     backend = Made()
     roots = []
     for data in (b"old", b"new"):
@@ -177,8 +177,8 @@ def test_comparing_reads_what_repeats_within_bounds(monkeypatch):
 
 
 def test_blocks_that_do_not_repeat_are_compared_however_many_they_are(monkeypatch):
-    monkeypatch.setattr("ipldstore.tree.diff.MAX_REPEATED_BYTES", 0)
-    monkeypatch.setattr("ipldstore.tree.diff.MAX_COMPARED_BYTES", 0)
+    monkeypatch.setattr("ipldstore.model.differences.MAX_REPEATED_BYTES", 0)
+    monkeypatch.setattr("ipldstore.model.differences.MAX_COMPARED_BYTES", 0)
     backend = Made()
     store = IPLDStore(backend)
     store.update({f"a/{number}": b"%d" % number for number in range(5000)})

@@ -16,7 +16,8 @@ from ipldstore import (
     MappingCAStore,
     dagcbor,
 )
-from ipldstore.cid import Link, make_link, to_cid
+from ipldstore.cid import Link, make_link
+from ipldstore.cidobject import to_cid
 from ipldstore.limits import MAX_CBOR_BYTES, MAX_CBOR_ITEMS
 from ipldstore.tree.decode import decode_directory
 

@@ -22,10 +22,10 @@ from ipldstore.cid import as_link
 from ipldstore.cli.get import write_folder
 from ipldstore.dag import iter_dag
 from ipldstore.limits import MAX_DOCUMENT_BYTES, MAX_PB_BYTES
+from ipldstore.model.differences import iter_differences
 from ipldstore.references import references
 from ipldstore.store.async_values import read_value_async
 from ipldstore.store.values import read_value
-from ipldstore.tree.diff import iter_differences
 from ipldstore.tree.tree import Tree
 from ipldstore.unixfs import file as unixfs_file
 
@@ -46,7 +46,7 @@ def backend():
 
 CHAIN = """
 import ipldstore
-from ipldstore.cid import to_cid
+from ipldstore.cidobject import to_cid
 from ipldstore import InvalidNodeError, IPLDStore, MappingCAStore
 
 backend = MappingCAStore()

@@ -19,10 +19,11 @@ from ipldstore import (
     MappingCAStore,
     info,
 )
+from ipldstore.model import outline as outline_module
+from ipldstore.model import values as values_module
+from ipldstore.model.outline import Outline
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.views import chunks as chunks_module
-from ipldstore.views import outline as outline_module
-from ipldstore.views.outline import Outline, outline
+from ipldstore.store.outline import outline
 
 needs_zarr3 = pytest.mark.skipif(not IS_ZARR3, reason="zarr format 3 needs zarr-python 3")
 
@@ -331,7 +332,7 @@ def test_blocks_that_stand_for_very_many(monkeypatch, metadata):
         cid = backend.put({"0": cid, "1": cid})
     cid = backend.put({"0": cid, **metadata})
     monkeypatch.setattr(outline_module, "MAX_OUTLINE_BYTES", 10_000_000)
-    monkeypatch.setattr(chunks_module, "MAX_HELD_KEYS", 10_000)
+    monkeypatch.setattr(values_module, "MAX_HELD_KEYS", 10_000)
     with pytest.raises(LimitExceededError):
         outline(HierarchyMapping(backend, root=cid))
 
@@ -360,7 +361,7 @@ def test_attributes_are_cut():
 
 def test_neither_zarr_nor_numpy_is_imported():
     code = (
-        "import sys, ipldstore.views.outline, ipldstore.views.text, ipldstore.views.html;"
+        "import sys, ipldstore.model.outline, ipldstore.views.text, ipldstore.views.html;"
         "print({'zarr', 'numpy', 'matplotlib', 'xarray'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,12 +12,12 @@ from jsonschema import Draft202012Validator
 from ipldstore import IPLDStore, check_compression, info
 from ipldstore.errors import LimitExceededError
 from ipldstore.limits import MAX_OUTLINE_BYTES
-from ipldstore.views import outline as outline_module
-from ipldstore.views.cells import count_cells, read_cells, shape_at
+from ipldstore.model import outline as outline_module
+from ipldstore.model.cells import count_cells, read_cells, shape_at
+from ipldstore.model.sizes import measure_arrays
+from ipldstore.store.outline import outline
 from ipldstore.views.html import to_html
-from ipldstore.views.outline import outline
 from ipldstore.views.picture import find_changes
-from ipldstore.views.sizes import measure_arrays
 from ipldstore.views.text import iter_tree_lines
 from ipldstore.views.words import TIMES
 

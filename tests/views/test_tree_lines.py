@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shown_hierarchies import ARRAY, small
 
+from ipldstore.model.outline import Outline
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.views.outline import Outline, outline
+from ipldstore.store.outline import outline
 from ipldstore.views.text import iter_tree_lines
-from ipldstore.views.words import number_text, size_text
+from ipldstore.words import number_text, size_text
 
 
 def example():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
-from ipldstore.backends.carfile.sections import Section, iter_sections
+from ipldstore.backends.carfile.sections import Layout, Section, iter_sections
 from ipldstore.car import encode_section_head
 from ipldstore.cid import Link, make_link, verify_block
 from ipldstore.dag import iter_dag
@@ -18,8 +18,16 @@ from ipldstore.errors import (
     InvalidNodeError,
 )
 
-if TYPE_CHECKING:
-    from ipldstore.backends.carfile.archive import Archive
+
+class Archive(Protocol):
+    """What is asked of an archive."""
+
+    end: int
+
+    @property
+    def layout(self) -> Layout: ...
+    def find(self, cid: Link, /) -> Sequence[Section]: ...
+    def read(self, section: Section, /) -> bytes: ...
 
 
 def is_complete(archive: Archive) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ipldstore.cli.interruption import cleaning_up
 from ipldstore.cli.reporting import CommandError
-from ipldstore.views.words import size_text
+from ipldstore.words import size_text
 
 
 @contextmanager

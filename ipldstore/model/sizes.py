@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ipldstore.model.outline import Outline, iter_arrays
 from ipldstore.tree.nodes import Directory
 from ipldstore.tree.pages import Load
-from ipldstore.views.outline import Outline, iter_arrays
 
 _UNKNOWN_ITEM_BYTES = 16
 """What an item of a type of no fixed size takes at least, in a NetCDF file as in memory."""

@@ -21,10 +21,10 @@ from zarr.core.buffer import Buffer, BufferPrototype
 
 from ipldstore.cid import Link
 from ipldstore.errors import IPLDStoreError
+from ipldstore.faces.awaitables import AwaitableBytes, Done
+from ipldstore.faces.ranges import JOINED_BYTES, as_buffer, as_cut, plan_parts, read_parts
 from ipldstore.store.async_values import AsTheyEnd, is_quick, make_entry_on_loop, read_on_loop
-from ipldstore.store.awaitables import AwaitableBytes, Done
 from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.store.ranges import JOINED_BYTES, as_buffer, as_cut, plan_parts, read_parts
 from ipldstore.store.values import make_entry, value_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_if_key, split_key
@@ -46,6 +46,11 @@ class IPLDStore(HierarchyMapping, Store):
     """
 
     _is_open = False
+
+    def _repr_html_(self) -> str:
+        from ipldstore.views.html import to_html
+
+        return to_html(self)
 
     @overload  # type: ignore[override]
     def get(self, key: str) -> bytes | None: ...

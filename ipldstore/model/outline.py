@@ -1,16 +1,15 @@
-"""The groups and arrays of a hierarchy as data: `outline`."""
+"""The groups and arrays of a hierarchy as data: `make_outline`."""
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from ipldstore.cid import Link, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import (
     TAKE_A_PART,
     InvalidKeyError,
@@ -18,21 +17,13 @@ from ipldstore.errors import (
     LimitExceededError,
 )
 from ipldstore.limits import MAX_OUTLINE_BYTES, MAX_SEGMENTS
-from ipldstore.store.expansion import check_held
-from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.tree.decode import decode_directory, decode_stub
-from ipldstore.tree.keys import split_path
+from ipldstore.model.cells import CellShape, Shape
+from ipldstore.model.metadata import Kind, Metadata, read_metadata
+from ipldstore.model.values import SizeOf, check_number, count_values, open_directory
+from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, room_of, scan_entries
-from ipldstore.views.cells import CellShape, Shape
-from ipldstore.views.chunks import SizeOf, check_number, count_values, make_size_of, open_directory
-from ipldstore.views.metadata import Kind, Metadata, read_metadata
-from ipldstore.views.words import size_text
-
-Result = TypeVar("Result")
-
-SIZES_PER_NODE = 64
-"""How many sizes a block store on this machine tells in the time of loading one node."""
+from ipldstore.words import size_text
 
 MAX_DESCRIBED = 500
 MAX_ATTRIBUTES = 30
@@ -125,84 +116,6 @@ _DESCRIBED = [
 ]
 _DESCRIBED.append("chunks_possible")
 _PLAIN = [name for name in Outline.__slots__ if name not in ("attributes", "children")]
-
-
-def outline(store: HierarchyMapping, path: str = "", *, max_nodes: int | None = None) -> Outline:
-    """Say which groups and arrays there are, without reading values.
-
-    Parameters
-    ----------
-    store
-        The hierarchy, as it stands, frozen or not.
-    path
-        The group or array to begin from.
-    max_nodes
-        How many blocks may be loaded, besides those on the way to `path`. Groups come first,
-        then the chunks of the arrays are counted. Of sizes, a block store on a network is asked
-        for as many, and one on this machine for `SIZES_PER_NODE` times as many.
-
-    Returns
-    -------
-    Outline
-        With ``chunks_present`` None where they were not counted.
-
-    Raises
-    ------
-    InvalidKeyError
-        If there is no group, array or directory at the path.
-    BlockNotFoundError, CorruptBlockError, InvalidNodeError
-        If a directory or document cannot be had or read.
-    LimitExceededError
-        If there are more groups and arrays, or chunks, than `ipldstore.limits` allow.
-
-    Examples
-    --------
-    >>> from ipldstore.store.mapping import HierarchyMapping
-    >>> store = HierarchyMapping()
-    >>> store[".zgroup"] = b'{"zarr_format": 2}'
-    >>> store["a/.zarray"] = b'{"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": "<f8"}'
-    >>> store["a/1"] = b"chunk"
-    >>> found = outline(store)
-    >>> found.kind, [(array.name, array.shape, array.dtype) for array in found.children]
-    ('group', [('a', (4,), 'float64')])
-    >>> found.children[0].chunks_present, found.children[0].chunks_possible
-    (1, 2)
-    """
-    segments = split_path(path)
-    backend = store.backend
-
-    def describe(top: Directory, root: Link | None) -> Outline:
-        directory = find_directory(top, segments, backend.get_block)
-        if max_nodes is None:
-            check_held(directory, backend.get_block)
-        load = _bounded(backend.get_block, max_nodes)
-        size_of = _bounded_sizes(backend, max_nodes)
-        found = make_outline(directory, segments, load, size_of, is_bounded=max_nodes is not None)
-        if root is not None and not segments:
-            found.cid = to_text(root)
-        return found
-
-    return look_into(store, describe)
-
-
-def look_into(store: HierarchyMapping, look: Callable[[Directory, Link | None], Result]) -> Result:
-    """Return what a function makes of a hierarchy as it stands, while nobody changes it.
-
-    Parameters
-    ----------
-    store
-        The hierarchy.
-    look
-        Called with its root directory and its root, None while it is not frozen. One that is
-        frozen is read beside what the store has loaded, so that others need not wait; else the
-        function must not call the store.
-    """
-    state = store._state
-    with state.lock():
-        root = state.tree.root
-        if root is None:
-            return look(state.tree.top, None)
-    return look(decode_directory(root, state.backend.get_block(root), root=True), root)
 
 
 def find_directory(top: Directory, segments: list[str], load: Load) -> Directory:
@@ -341,34 +254,3 @@ def _sum_up(top: Outline) -> None:
             sizes = [child.stored_bytes for child in node.children]
             known = [size for size in sizes if size is not None]
             node.stored_bytes = sum(known) if len(known) == len(sizes) else None
-
-
-def _bounded(load: Load, bound: int | None) -> Load:
-    """Return a load that raises `Spent` after a number of blocks."""
-    if bound is None:
-        return load
-    left = bound
-
-    def load_some(link: Link) -> bytes:
-        nonlocal left
-        if left <= 0:
-            raise Spent
-        left -= 1
-        return load(link)
-
-    return load_some
-
-
-def _bounded_sizes(backend: ContentAddressableStore, max_nodes: int | None) -> SizeOf:
-    """Return what tells sizes, and None for all after a number of them."""
-    size_of = make_size_of(backend, backend.get_block)
-    if max_nodes is None:
-        return size_of
-    left = max_nodes * (SIZES_PER_NODE if backend.inline_limit else 1)
-
-    def size_of_some(entry: Any) -> int | None:
-        nonlocal left
-        left -= 1
-        return size_of(entry) if left >= 0 else None
-
-    return size_of_some

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of, identity_data
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import TAKE_A_PART, InvalidNodeError, LimitExceededError
 from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
-from ipldstore.store.values import remembering
-from ipldstore.tree.chunks import ChunkKeys
+from ipldstore.model.cells import Shape
+from ipldstore.model.chunkkeys import ChunkKeys
+from ipldstore.model.metadata import Metadata
 from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, scan_entries
 from ipldstore.unixfs import decode_file
-from ipldstore.views.cells import Shape
-from ipldstore.views.metadata import Metadata
 
 Place: TypeAlias = tuple[int, ...]
+S = TypeVar("S", int, "int | None")
 SizeOf: TypeAlias = Callable[[Link | Document], int | None]
 
 
@@ -163,3 +163,17 @@ def make_size_of(backend: ContentAddressableStore, load: Load) -> SizeOf:
         return None if codec == DAG_CBOR else decode_file(entry, load(entry)).size
 
     return remembering(size_of)
+
+
+def remembering(size_of: Callable[[Link | Document], S]) -> Callable[[Link | Document], S]:
+    """Return what tells sizes, and loads each document and file of several blocks only once."""
+    known: dict[Link, S] = {}
+
+    def tell(entry: Link | Document) -> S:
+        if isinstance(entry, Document) or codec_of(entry) == RAW:
+            return size_of(entry)
+        if entry not in known:
+            known[entry] = size_of(entry)
+        return known[entry]
+
+    return tell

@@ -20,7 +20,7 @@ from ipldstore.limits import (
     MAX_REPEATED_BYTES,
     MAX_SEGMENTS,
 )
-from ipldstore.tree.chunks import ChunkKeys, read_chunk_keys
+from ipldstore.model.chunkkeys import ChunkKeys, read_chunk_keys
 from ipldstore.tree.decode import decode_directory, decode_pages
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_value

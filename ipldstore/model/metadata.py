@@ -12,12 +12,7 @@ from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of
 from ipldstore.errors import CodecError, InvalidNodeError, LimitExceededError
 from ipldstore.jsontext import load_json
 from ipldstore.limits import MAX_JSON_BYTES
-from ipldstore.tree.chunks import ChunkKeys, read_chunk_keys
-from ipldstore.tree.documents import Document
-from ipldstore.tree.nodes import Directory, is_value
-from ipldstore.tree.pages import Load, room_of
-from ipldstore.unixfs import decode_file, read_content
-from ipldstore.views.cells import (
+from ipldstore.model.cells import (
     CellShape,
     Shape,
     count_cells,
@@ -25,6 +20,11 @@ from ipldstore.views.cells import (
     read_cells,
     read_shape,
 )
+from ipldstore.model.chunkkeys import ChunkKeys, read_chunk_keys
+from ipldstore.tree.documents import Document
+from ipldstore.tree.nodes import Directory, is_value
+from ipldstore.tree.pages import Load, room_of
+from ipldstore.unixfs import decode_file, read_content
 
 Kind: TypeAlias = Literal["group", "array", "directory"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from ipldstore.backends.ipfs.store import IPFSStore
 from ipldstore.cid import CIDLike
 from ipldstore.errors import BackendError
-from ipldstore.store import IPLDStore
+from ipldstore.faces import IPLDStore
 
 
 def get_ipfs_mapper(

@@ -29,6 +29,11 @@ class IPLDStore(HierarchyMapping, Store):
 
     _copy_buffer = staticmethod(ensure_bytes)
 
+    def _repr_html_(self) -> str:
+        from ipldstore.views.html import to_html
+
+        return to_html(self)
+
     def getitems(self, keys: Sequence[str], *, contexts: Mapping[str, Any]) -> dict[str, bytes]:
         """Return the values of those keys that are there."""
         missing = object()

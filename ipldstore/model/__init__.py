@@ -1,0 +1,1 @@
+"""What Zarr's metadata says of a hierarchy: groups, arrays, grids, and which key is which chunk."""

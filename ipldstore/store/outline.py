@@ -1,0 +1,131 @@
+"""A store as it stands, looked into: `look_into`, `outline`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ipldstore.cid import Link, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.model.outline import Outline, Spent, find_directory, make_outline
+from ipldstore.model.values import SizeOf, make_size_of
+from ipldstore.store.expansion import check_held
+from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.tree.decode import decode_directory
+from ipldstore.tree.keys import split_path
+from ipldstore.tree.nodes import Directory
+from ipldstore.tree.pages import Load
+
+Result = TypeVar("Result")
+
+SIZES_PER_NODE = 64
+"""How many sizes a block store on this machine tells in the time of loading one node."""
+
+
+def outline(store: HierarchyMapping, path: str = "", *, max_nodes: int | None = None) -> Outline:
+    """Say which groups and arrays there are, without reading values.
+
+    Parameters
+    ----------
+    store
+        The hierarchy, as it stands, frozen or not.
+    path
+        The group or array to begin from.
+    max_nodes
+        How many blocks may be loaded, besides those on the way to `path`. Groups come first,
+        then the chunks of the arrays are counted. Of sizes, a block store on a network is asked
+        for as many, and one on this machine for `SIZES_PER_NODE` times as many.
+
+    Returns
+    -------
+    Outline
+        With ``chunks_present`` None where they were not counted.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no group, array or directory at the path.
+    BlockNotFoundError, CorruptBlockError, InvalidNodeError
+        If a directory or document cannot be had or read.
+    LimitExceededError
+        If there are more groups and arrays, or chunks, than `ipldstore.limits` allow.
+
+    Examples
+    --------
+    >>> from ipldstore.store.mapping import HierarchyMapping
+    >>> store = HierarchyMapping()
+    >>> store[".zgroup"] = b'{"zarr_format": 2}'
+    >>> store["a/.zarray"] = b'{"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": "<f8"}'
+    >>> store["a/1"] = b"chunk"
+    >>> found = outline(store)
+    >>> found.kind, [(array.name, array.shape, array.dtype) for array in found.children]
+    ('group', [('a', (4,), 'float64')])
+    >>> found.children[0].chunks_present, found.children[0].chunks_possible
+    (1, 2)
+    """
+    segments = split_path(path)
+    backend = store.backend
+
+    def describe(top: Directory, root: Link | None) -> Outline:
+        directory = find_directory(top, segments, backend.get_block)
+        if max_nodes is None:
+            check_held(directory, backend.get_block)
+        load = _bounded(backend.get_block, max_nodes)
+        size_of = _bounded_sizes(backend, max_nodes)
+        found = make_outline(directory, segments, load, size_of, is_bounded=max_nodes is not None)
+        if root is not None and not segments:
+            found.cid = to_text(root)
+        return found
+
+    return look_into(store, describe)
+
+
+def look_into(store: HierarchyMapping, look: Callable[[Directory, Link | None], Result]) -> Result:
+    """Return what a function makes of a hierarchy as it stands, while nobody changes it.
+
+    Parameters
+    ----------
+    store
+        The hierarchy.
+    look
+        Called with its root directory and its root, None while it is not frozen. One that is
+        frozen is read beside what the store has loaded, so that others need not wait; else the
+        function must not call the store.
+    """
+    state = store._state
+    with state.lock():
+        root = state.tree.root
+        if root is None:
+            return look(state.tree.top, None)
+    return look(decode_directory(root, state.backend.get_block(root), root=True), root)
+
+
+def _bounded(load: Load, bound: int | None) -> Load:
+    """Return a load that raises `Spent` after a number of blocks."""
+    if bound is None:
+        return load
+    left = bound
+
+    def load_some(link: Link) -> bytes:
+        nonlocal left
+        if left <= 0:
+            raise Spent
+        left -= 1
+        return load(link)
+
+    return load_some
+
+
+def _bounded_sizes(backend: ContentAddressableStore, max_nodes: int | None) -> SizeOf:
+    """Return what tells sizes, and None for all after a number of them."""
+    size_of = make_size_of(backend, backend.get_block)
+    if max_nodes is None:
+        return size_of
+    left = max_nodes * (SIZES_PER_NODE if backend.inline_limit else 1)
+
+    def size_of_some(entry: Any) -> int | None:
+        nonlocal left
+        left -= 1
+        return size_of(entry) if left >= 0 else None
+
+    return size_of_some
