@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ipldstore.compression import CompressionCheck, check_compression
     from ipldstore.contentstore import ContentAddressableStore, StoredBlock
     from ipldstore.copying import copy
+    from ipldstore.diffing import Change, diff
     from ipldstore.errors import (
         BackendError,
         BlockNotFoundError,
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
         BlockStoreURLError,
         open_block_store,
     )
-    from ipldstore.store.diff import Change, diff
     from ipldstore.transfer import copy_root
     from ipldstore.verifying import JournalError, Problem, VerifyReport, verify
 
@@ -79,7 +79,7 @@ _ERRORS = (
 )
 _HOMES = {
     "CID": "ipldstore.cidobject",
-    "Change": "ipldstore.store.diff",
+    "Change": "ipldstore.diffing",
     "CompressionCheck": "ipldstore.compression",
     "ContentAddressableStore": "ipldstore.contentstore",
     "DirectoryCAStore": "ipldstore.backends.directory",
@@ -100,7 +100,7 @@ _HOMES = {
     "check_compression": "ipldstore.compression",
     "copy": "ipldstore.copying",
     "copy_root": "ipldstore.transfer",
-    "diff": "ipldstore.store.diff",
+    "diff": "ipldstore.diffing",
     "get_ipfs_mapper": "ipldstore.faces.ipfs",
     "info": "ipldstore.inventory",
     "open": "ipldstore.opening",

@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass
 from itertools import count, islice
 from typing import Any, Literal, NamedTuple
 
-from ipldstore.cid import CIDLike, Link
+from ipldstore.cid import Link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import ReentrantCallError
+from ipldstore.finding import Blocks, Hierarchy, found_store, renamed
 from ipldstore.limits import MAX_TRIED_BYTES
 from ipldstore.locks import Guard
 from ipldstore.model.cells import CellShape, Shape, read_cell, shape_at
 from ipldstore.model.metadata import Metadata, codecs_of
 from ipldstore.model.outline import Outline, iter_arrays
 from ipldstore.model.values import Value, iter_values
-from ipldstore.naming import find_root
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.outline import look_into
 from ipldstore.store.values import read_value, value_size
@@ -73,10 +73,11 @@ class CompressionCheck:
 
 
 def check_compression(
-    root_or_store: CIDLike | HierarchyMapping,
-    backend: ContentAddressableStore | None = None,
+    what: Hierarchy,
+    blocks: Blocks | None = None,
     *,
     chunks: int = 3,
+    backend: Blocks | None = None,
 ) -> list[CompressionCheck]:
     """Check whether equal data would get equal CIDs, however many threads compress it.
 
@@ -89,12 +90,14 @@ def check_compression(
 
     Parameters
     ----------
-    root_or_store
-        A root CID, or a store, as it stands.
-    backend
-        Where the blocks of a root are; a store has its own.
+    what
+        The hierarchy: a store, as it stands, or what `ipldstore.open` takes: a root, a CAR file.
+    blocks
+        Where the blocks of a root are, as in `ipldstore.open`; a store has its own.
     chunks
         How many stored chunks of each array to try at most.
+    backend
+        The former name of `blocks`.
 
     Returns
     -------
@@ -103,8 +106,6 @@ def check_compression(
 
     Raises
     ------
-    TypeError
-        If a root is given without a block store.
     BlockNotFoundError, CorruptBlockError, InvalidNodeError
         If a directory, or a chunk that is tried, cannot be had or read.
 
@@ -116,11 +117,11 @@ def check_compression(
     >>> [(found.path, found.verdict) for found in ipldstore.check_compression(store)]
     [('a', 'deterministic')]
     """
-    if isinstance(root_or_store, HierarchyMapping):
-        store = root_or_store
-    else:
-        root, backend = find_root(root_or_store, backend)
-        store = HierarchyMapping(backend, root=root)
+    with found_store(what, renamed(blocks, backend)) as store:
+        return _check_arrays(store, chunks)
+
+
+def _check_arrays(store: HierarchyMapping, chunks: int) -> list[CompressionCheck]:
     load = store.backend.get_block
 
     def check(top: Directory, _root: Link | None) -> list[CompressionCheck]:

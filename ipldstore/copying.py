@@ -12,9 +12,9 @@ from typing import Any
 from ipldstore.cid import CIDLike, as_link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError
+from ipldstore.finding import find_group
 from ipldstore.jsontext import load_json
 from ipldstore.naming import read_name
-from ipldstore.opening import find_group
 from ipldstore.opening import open as open_hierarchy
 from ipldstore.store.expansion import measure
 from ipldstore.store.mapping import HierarchyMapping

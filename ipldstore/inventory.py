@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ipldstore.cid import RAW, CIDLike, Link, codec_of, identity_data, to_text
+from ipldstore.cid import RAW, Link, codec_of, identity_data, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag, links_of
+from ipldstore.finding import Blocks, Hierarchy, found_root, renamed
 from ipldstore.model.outline import make_outline
 from ipldstore.model.values import remembering
-from ipldstore.naming import find_root
 from ipldstore.store.expansion import check_held
-from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.values import value_size
 from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import Document
@@ -69,19 +68,19 @@ class Info:
     arrays: dict[str, ArrayInfo]
 
 
-def info(
-    root_or_store: CIDLike | HierarchyMapping, backend: ContentAddressableStore | None = None
-) -> Info:
+def info(what: Hierarchy, blocks: Blocks | None = None, *, backend: Blocks | None = None) -> Info:
     """Say how much is stored under a root.
 
     Loads every directory; values are not read where the block store knows their sizes.
 
     Parameters
     ----------
-    root_or_store
-        The root CID of a hierarchy, or a store, which is frozen.
+    what
+        The hierarchy: a store, which is frozen, or what `ipldstore.open` takes: a root, a CAR file.
+    blocks
+        Where the blocks of a root are, as in `ipldstore.open`; a store has its own.
     backend
-        Where the blocks of a root are; a store has its own.
+        The former name of `blocks`.
 
     Raises
     ------
@@ -102,7 +101,11 @@ def info(
     >>> found.blocks, found.bytes, found.shared_bytes, found.arrays
     (2, 134, 5, {'a': ArrayInfo(chunks=2, stored_bytes=10, chunks_possible=3)})
     """
-    root, backend = find_root(root_or_store, backend)
+    with found_root(what, renamed(blocks, backend)) as (root, found):
+        return _take_stock(root, found)
+
+
+def _take_stock(root: Link, backend: ContentAddressableStore) -> Info:
     check_held(root, backend.get_block)
     sizes: dict[Link, int] = {}
     nodes: list[int] = []

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ipldstore.backends.paths import BLOCKS_OPTION, describe
-from ipldstore.cid import CIDLike, Link, as_link, parse_text
+from ipldstore.cid import CIDLike, as_link, parse_text
 from ipldstore.cidtext import looks_like_cid
-from ipldstore.contentstore import ContentAddressableStore, require_block_store
+from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidCIDError
 from ipldstore.registry import is_archive, local_place
 from ipldstore.store.mapping import HierarchyMapping
@@ -82,6 +82,8 @@ def read_name(what: CIDLike | os.PathLike[str]) -> Name:
         cid, _, path = text.partition("/")
         return Name(parse_text(cid), path=path)
     except InvalidCIDError:
+        if "\0" in text:  # which no path holds either
+            raise
         return _read_place(what)
 
 
@@ -167,28 +169,3 @@ def is_root(what: object) -> bool:
     if isinstance(what, str):
         return looks_like_cid(what.strip())
     return isinstance(what, bytes) or type(what).__name__ == "CID"
-
-
-def find_root(
-    root_or_store: CIDLike | HierarchyMapping, backend: ContentAddressableStore | None
-) -> tuple[Link, ContentAddressableStore]:
-    """Return the root that is meant, and its block store; a store is frozen for that.
-
-    Raises
-    ------
-    InvalidCIDError
-        If the root is malformed.
-    TypeError
-        If a root comes without a block store, or something else than these.
-    """
-    if isinstance(root_or_store, HierarchyMapping):
-        return as_link(root_or_store.freeze()), root_or_store.backend
-    if isinstance(root_or_store, ContentAddressableStore):
-        raise TypeError(f"expected ROOT, BLOCKS, and not {root_or_store!r} first")
-    if backend is None:
-        raise TypeError(
-            "a root needs the backend that holds its blocks: expected ROOT, BLOCKS, or a store, "
-            "such as ipldstore.open gives"
-        )
-    require_block_store(backend)
-    return backend.resolve(root_or_store), backend

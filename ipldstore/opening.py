@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from ipldstore.cid import CIDLike, Link, to_text
-from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import InvalidCIDError, InvalidKeyError
-from ipldstore.naming import Name, fault_of, is_root, read_name, root_within
-from ipldstore.registry import BlockStoreURLError, find_blocks, open_block_store
-from ipldstore.urls import show_url
+from ipldstore.cid import CIDLike
+from ipldstore.finding import Blocks, find_hierarchy
 
 if TYPE_CHECKING:
     from ipldstore.faces import IPLDStore
@@ -20,7 +16,7 @@ _MEANT = {"readonly": "read_only", "mode": "read_only", "group": "path"}
 
 def open(  # noqa: A001
     what: CIDLike | os.PathLike[str],
-    blocks: ContentAddressableStore | str | os.PathLike[str] | None = None,
+    blocks: Blocks | None = None,
     *,
     path: str = "",
     read_only: bool = True,
@@ -78,120 +74,12 @@ def open(  # noqa: A001
     for given, meant in _MEANT.items():
         if given in options:
             raise TypeError(f"open() takes no option {given!r}: did you mean {meant}?")
-    name = read_name(what)
-    path = "/".join(filter(None, (name.path.strip("/"), path.strip("/"))))
-    if path and not read_only:
-        raise ValueError(f"path {path!r}: a part of a hierarchy is opened with read_only=True only")
-    if name.root is not None:
-        backend = find_blocks(blocks, **options)
-    elif blocks is not None:
-        _refuse_with_blocks(what, name, blocks)  # type: ignore[arg-type]
-    else:
-        backend = _open_place(what, name.place, create=not read_only, **options)  # type: ignore[arg-type]
-    try:
-        root = name.root
-        if root is None and read_only:
-            root = noted_root(backend, what)  # type: ignore[arg-type]
-        return _make_store(backend, root, path, read_only)
-    except BaseException:
-        if backend is not blocks:
-            backend.close()
-        raise
-
-
-def _open_place(
-    what: str | os.PathLike[str], place: str, **options: Any
-) -> ContentAddressableStore:
-    """Open the block store that is named in the place of a root."""
-    text = os.fspath(what)
-    may_be_made = options["create"] and not text.startswith(("http://", "https://"))
-    is_meant = is_root(text.partition("/")[0]) or (not may_be_made and root_within(text))
-    if is_meant and not os.path.exists(text):
-        raise InvalidCIDError(fault_of(text))
-    return open_block_store(place, **options)
-
-
-def _refuse_with_blocks(what: str | os.PathLike[str], name: Name, blocks: object) -> NoReturn:
-    """Say why what was named is no root that blocks= could go with."""
-    shown = show_url(os.fspath(what))
-    if is_root(blocks):
-        raise TypeError(f"expected open(ROOT, BLOCKS), not open({shown!r}, {str(blocks)!r})")
-    if name.is_archive:
-        raise TypeError(
-            f"blocks= goes with a root; {shown!r} is a CAR file, which holds its own: open it "
-            "without blocks=, or name the root"
-        )
-    raise InvalidCIDError(fault_of(what))
-
-
-def noted_root(backend: ContentAddressableStore, what: str | os.PathLike[str]) -> Link:
-    """Return the root that a block store notes by itself, as a CAR file does.
-
-    Raises
-    ------
-    BlockStoreURLError
-        If there is none, or several.
-    CarFormatError
-        If it is an empty file, or an archive that was only begun.
-    """
-    root = backend.noted_root
-    if root is not None:
-        return root
-    shown = show_url(os.fspath(what))
-    roots = getattr(backend, "read_roots", lambda: None)()
-    if roots is not None:
-        found = "no root" if not roots else f"{len(roots)} roots, the first of them {roots[0]}"
-        raise BlockStoreURLError(
-            f"{shown!r} is an archive with {found}, expected one: name a root that is in it, and "
-            "the file as blocks= (of commands, --blocks)"
-        )
-    raise BlockStoreURLError(
-        f"{shown!r} is a block store that notes no root: name one, open(ROOT, {shown!r}), "
-        "or begin an empty hierarchy in it with read_only=False"
-    )
-
-
-def _make_store(
-    backend: ContentAddressableStore, root: CIDLike | None, path: str, read_only: bool
-) -> IPLDStore:
     from ipldstore.faces import IPLDStore
 
-    store = IPLDStore(backend, root=root, read_only=read_only)
-    if not path:
-        return store
-    top, more = find_group(backend, backend.resolve(root), path)  # type: ignore[arg-type]
-    return IPLDStore(more, root=top, read_only=read_only)
-
-
-def find_group(
-    backend: ContentAddressableStore, root: Link, path: str
-) -> tuple[Link, ContentAddressableStore]:
-    """Return a group or array as a root, and a store that has its blocks.
-
-    A small group stands within the block of its parent; the block that it would have by itself
-    is put before the others.
-
-    Raises
-    ------
-    InvalidKeyError
-        If there is none at the path.
-    """
-    from ipldstore.backends.layers.union import UnionCAStore
-    from ipldstore.backends.mapping import MappingCAStore
-    from ipldstore.tree.decode import decode_stub
-    from ipldstore.tree.encode import Encoder
-    from ipldstore.tree.keys import split_path
-    from ipldstore.tree.tree import Tree
-
-    tree = Tree(backend.get_block, root)
-    directory = tree.find_directory(split_path(path))
-    if directory is None:
-        raise InvalidKeyError(f"no group or array {path!r} under {to_text(root)}")
-    if directory.stub is not None and (link := decode_stub(directory.stub)) is not None:
-        return link, backend
-    made = MappingCAStore(default_hash=backend.default_hash)
-
-    def keep(data: bytes) -> Link:
-        return made.put_raw(data, "dag-cbor")
-
-    return keep(Encoder(backend.get_block, keep).encode(directory)[0]), UnionCAStore(made, backend)
+    found = find_hierarchy(what, blocks, path=path, create=not read_only, **options)
+    try:
+        return IPLDStore(found.backend, root=found.root, read_only=read_only)
+    except BaseException:
+        if found.opened is not None:
+            found.opened.close()
+        raise

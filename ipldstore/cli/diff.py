@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from ipldstore.cli.destination import check_free
 from ipldstore.cli.output import say
 from ipldstore.cli.roots import opened_mapping
-from ipldstore.store.diff import Change, diff
+from ipldstore.diffing import Change, diff
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.words import printable
 

@@ -11,8 +11,8 @@ from ipldstore.cid import Link, to_text
 from ipldstore.cli.blocks import open_blocks
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidCIDError
+from ipldstore.finding import find_group, noted_root
 from ipldstore.naming import fault_of, read_name
-from ipldstore.opening import find_group, noted_root
 from ipldstore.registry import BlockStoreURLError
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import split_path

@@ -6,14 +6,13 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from ipldstore.cid import DAG_CBOR, CIDLike, Link, codec_of, to_text
+from ipldstore.cid import DAG_CBOR, Link, codec_of, to_text
 from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.errors import InvalidNodeError
-from ipldstore.naming import find_root
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.finding import Blocks, Hierarchy, found_root, renamed
 from ipldstore.transfer import Progress
 from ipldstore.tree.decode import codec_fault
-from ipldstore.verifying.blocks import Blocks
+from ipldstore.verifying.blocks import MendedBlocks
 from ipldstore.verifying.counts import count_chunks
 from ipldstore.verifying.journal import Journal, JournalError
 from ipldstore.verifying.places import find_problems
@@ -24,13 +23,14 @@ __all__ = ["ChunkCount", "JournalError", "Problem", "VerifyReport", "verify"]
 
 
 def verify(
-    root_or_store: CIDLike | HierarchyMapping,
-    backend: ContentAddressableStore | None = None,
+    what: Hierarchy,
+    blocks: Blocks | None = None,
     *,
     repair_from: ContentAddressableStore | Sequence[ContentAddressableStore] | None = None,
     extra: bool = False,
     journal: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
+    backend: Blocks | None = None,
 ) -> VerifyReport:
     """Read every block under a root and check that it is what it has to be.
 
@@ -47,11 +47,12 @@ def verify(
 
     Parameters
     ----------
-    root_or_store
-        The root CID of a hierarchy, or a store, which is frozen.
-    backend
-        Where the blocks of a root are; a store has its own. What it returns counts: a cache is
-        asked before its source, and of several stores any that has the block.
+    what
+        The hierarchy: a store, which is frozen, or what `ipldstore.open` takes: a root, a CAR file.
+    blocks
+        Where the blocks of a root are, as in `ipldstore.open`; a store has its own. What
+        it returns counts: a cache is asked before its source, and of several stores any that has
+        the block.
     repair_from
         A block store, or several, from which blocks that are missing or corrupt are fetched. They
         are verified, put, and read back. What lies below a repaired directory is looked at too.
@@ -67,6 +68,8 @@ def verify(
     progress
         Called, in the caller's thread, with the number of blocks that were read so far and their
         bytes. What it raises stops the verification.
+    backend
+        The former name of `blocks`.
 
     Returns
     -------
@@ -99,16 +102,30 @@ def verify(
     >>> verify(store, repair_from=copy.backend).ok
     True
     """
-    root, backend = _root_of(root_or_store, backend)
     if repair_from is None:
         repair_from = ()
     elif isinstance(repair_from, ContentAddressableStore):
         repair_from = (repair_from,)
     for source in repair_from:
         require_block_store(source)
-    blocks = Blocks(backend, repair_from)
+    with found_root(what, renamed(blocks, backend)) as (root, found):
+        if codec_of(root) != DAG_CBOR:
+            fault = codec_fault(root)
+            raise InvalidNodeError(f"{to_text(root)} is not the root of a hierarchy: {fault}")
+        return _verify(root, found, repair_from, extra, journal, progress)
+
+
+def _verify(
+    root: Link,
+    backend: ContentAddressableStore,
+    sources: Sequence[ContentAddressableStore],
+    extra: bool,
+    journal: str | os.PathLike[str] | None,
+    progress: Progress | None,
+) -> VerifyReport:
+    read = MendedBlocks(backend, sources)
     with Journal(journal, root, backend) if journal is not None else nullcontext() as noted:
-        walk = Walk(blocks, noted, progress)
+        walk = Walk(read, noted, progress)
         problems = find_problems(walk.run(root))
         others = _find_extra(backend, walk) if extra and walk.is_whole else None
         if noted is not None and not problems:
@@ -119,21 +136,10 @@ def verify(
         bytes=walk.bytes_read,
         skipped=walk.skipped,
         problems=tuple(problems),
-        repaired=tuple(sorted(map(to_text, set(blocks.repaired)))),
+        repaired=tuple(sorted(map(to_text, set(read.repaired)))),
         extra=others,
         arrays=count_chunks(root, backend, walk.kept, {problem.cid for problem in problems}),
     )
-
-
-def _root_of(
-    root_or_store: CIDLike | HierarchyMapping, backend: ContentAddressableStore | None
-) -> tuple[Link, ContentAddressableStore]:
-    root, backend = find_root(root_or_store, backend)
-    if codec_of(root) != DAG_CBOR:
-        raise InvalidNodeError(
-            f"{to_text(root)} is not the root of a hierarchy: {codec_fault(root)}"
-        )
-    return root, backend
 
 
 def _find_extra(backend: ContentAddressableStore, walk: Walk) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 )
 
 
-class Blocks:
+class MendedBlocks:
     """The blocks of a store, which are mended where others have them.
 
     Safe under threads.

@@ -27,7 +27,7 @@ from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.nodes import Directory, Entry, PageList
 from ipldstore.unixfs import decode_file
-from ipldstore.verifying.blocks import Blocks, fault_of
+from ipldstore.verifying.blocks import MendedBlocks, fault_of
 from ipldstore.verifying.journal import Journal
 from ipldstore.verifying.places import Fault, Place
 
@@ -114,7 +114,9 @@ class Walk:
         Directories, pages and documents that were read, of 64 MiB at most.
     """
 
-    def __init__(self, blocks: Blocks, journal: Journal | None, progress: Progress | None) -> None:
+    def __init__(
+        self, blocks: MendedBlocks, journal: Journal | None, progress: Progress | None
+    ) -> None:
         self.blocks_read = self.bytes_read = self.skipped = 0
         self.is_whole = True
         self.kept: dict[Link, bytes] = {}

@@ -5,16 +5,17 @@ from __future__ import annotations
 import io
 import os
 import secrets
+from contextlib import ExitStack
 from pathlib import Path
 
 from ipldstore.cid import Link
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.diffing import diff
 from ipldstore.errors import InvalidKeyError
+from ipldstore.finding import Blocks, Hierarchy, found_store, renamed, share_blocks
 from ipldstore.model.cells import Shape
 from ipldstore.model.metadata import Metadata, read_metadata
 from ipldstore.model.outline import find_directory
 from ipldstore.model.values import iter_values
-from ipldstore.store.diff import Hierarchy, diff
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.outline import look_into
 from ipldstore.tree.keys import split_path
@@ -33,8 +34,9 @@ def plot_changes(
     after: Hierarchy,
     file: str | os.PathLike[str],
     *,
-    backend: ContentAddressableStore | None = None,
+    blocks: Blocks | None = None,
     array: str | None = None,
+    backend: Blocks | None = None,
 ) -> None:
     """Draw which chunks changed between two hierarchies.
 
@@ -46,13 +48,15 @@ def plot_changes(
     Parameters
     ----------
     before, after
-        The old and the new hierarchy: each a store, as it stands, or a root CID.
+        The old and the new hierarchy, as in `ipldstore.diff`.
     file
         Where to: a name that ends in ``.png`` or ``.svg``. It appears once it is complete.
-    backend
-        The block store of hierarchies that are given as CIDs, as in `diff`.
+    blocks
+        Where the blocks of roots are, as in `ipldstore.diff`.
     array
         The path of the only array to draw, whether it changed or not.
+    backend
+        The former name of `blocks`.
 
     Raises
     ------
@@ -74,24 +78,15 @@ def plot_changes(
         raise ImportError(
             f"pictures need matplotlib: pip install 'ipldstore[plot]' ({error})"
         ) from error
-    stores = _stores(before, after, backend)
     drawn = io.BytesIO()
-    draw(find_changes(*stores, array), drawn, path.suffix.lower()[1:])
+    with ExitStack() as stack:
+        shared = share_blocks((before, after), renamed(blocks, backend), stack)
+        old, new = (
+            stack.enter_context(found_store(*side))
+            for side in zip((before, after), shared, strict=True)
+        )
+        draw(find_changes(old, new, array), drawn, path.suffix.lower()[1:])
     _write(path, drawn.getvalue())
-
-
-def _stores(
-    before: Hierarchy, after: Hierarchy, backend: ContentAddressableStore | None
-) -> tuple[HierarchyMapping, HierarchyMapping]:
-    known = [side.backend for side in (before, after) if isinstance(side, HierarchyMapping)]
-    blocks = backend or next(iter(known), None)
-    if blocks is None:
-        raise TypeError("two CIDs need backend=, the block store to find them in")
-    old, new = (
-        side if isinstance(side, HierarchyMapping) else HierarchyMapping(blocks, root=side)
-        for side in (before, after)
-    )
-    return old, new
 
 
 def find_changes(before: HierarchyMapping, after: HierarchyMapping, array: str | None) -> Changes:

@@ -8,7 +8,7 @@ import time
 
 from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.cid import Link
-from ipldstore.store.diff import diff
+from ipldstore.diffing import diff
 from ipldstore.store.mapping import HierarchyMapping
 
 
@@ -85,7 +85,7 @@ def main() -> None:
     changed = store.freeze()
     backend.reset()
     start = time.perf_counter()
-    count = sum(1 for _ in diff(root, changed, backend=backend))
+    count = sum(1 for _ in diff(root, changed, blocks=backend))
     took = time.perf_counter() - start
     print(f"  diff of {count} changed chunks: {backend.loads} blocks loaded in {took:.2f} s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -152,7 +152,7 @@ def shoot(folder: Path, environment: dict[str, str]) -> None:
         finally:
             terminal.close()
     plot_changes(
-        first, second, IMAGES / "changes.svg", backend=ipldstore.DirectoryCAStore(folder / "blocks")
+        first, second, IMAGES / "changes.svg", blocks=ipldstore.DirectoryCAStore(folder / "blocks")
     )
 
 

@@ -364,11 +364,7 @@ def test_url_is_no_block_store():
     root = store.freeze()
     for call in (
         lambda: ipldstore.IPLDStore("memory:"),
-        lambda: ipldstore.verify(root, "memory:"),
         lambda: ipldstore.verify(store, repair_from="memory:"),
-        lambda: ipldstore.info(root, "memory:"),
-        lambda: ipldstore.diff(root, root, backend="memory:"),
-        lambda: ipldstore.check_compression(root, "memory:"),
         lambda: ipldstore.copy_root(root, "memory:", store.backend),
         lambda: ipldstore.copy_root(root, store.backend, "memory:"),
         lambda: ipldstore.copy(store, "memory:"),

@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ipldstore
-from ipldstore import BlockNotFoundError, Change, InvalidCIDError, MappingCAStore, diff
+from ipldstore import (
+    BlockNotFoundError,
+    BlockStoreURLError,
+    Change,
+    InvalidCIDError,
+    MappingCAStore,
+    diff,
+)
 from ipldstore.store.mapping import HierarchyMapping
 from tests.scale.counting import CountingCAStore
 from tests.scale.reference import PAGE, cid_of, in_order
@@ -73,13 +80,13 @@ def test_stores_and_roots_in_any_form() -> None:
         assert list(diff(root, store)) == expected
     assert store.root_cid is None, "diff froze the store"
     new = store.freeze()
-    assert list(diff(old, new, backend=store.backend)) == expected
+    assert list(diff(old, new, blocks=store.backend)) == expected
     assert list(ipldstore.diff(old, store)) == expected
     assert list(diff(HierarchyMapping(), HierarchyMapping())) == []
-    with pytest.raises(TypeError, match="backend="):
+    with pytest.raises(BlockStoreURLError, match="does not say where its blocks are"):
         diff(old, new)
-    with pytest.raises(TypeError, match="ContentAddressableStore"):
-        diff(old, new, backend={})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="block store, not dict"):
+        diff(old, new, blocks={})  # type: ignore[arg-type]
     with pytest.raises(InvalidCIDError):
         diff("nonsense", store)
     with pytest.raises(BlockNotFoundError):
@@ -102,7 +109,7 @@ def test_inline_and_linked_document_do_not_differ() -> None:
     document = store.backend.put({"x": 1})
     linked = store.backend.put({"a": {".zattrs": document}})
     assert inline != linked
-    assert list(diff(inline, linked, backend=store.backend)) == []
+    assert list(diff(inline, linked, blocks=store.backend)) == []
     empty = HierarchyMapping(store.backend)
     expected = [Change("a/.zattrs", "added", None, str(document))]
     assert list(diff(empty, inline)) == list(diff(empty, linked)) == expected
@@ -205,7 +212,7 @@ def test_few_blocks_are_loaded(large: tuple[CountingCAStore, str]) -> None:
     assert backend.loads <= 2 + 10 + 1, "root, list, a page per change, that of the metadata"
     new = store.freeze()
     backend.reset()
-    assert [change.chunk for change in diff(root, new, backend=backend)] == changed
+    assert [change.chunk for change in diff(root, new, blocks=backend)] == changed
     assert backend.loads <= 2 * (2 + 10) + 1
 
 
@@ -219,12 +226,12 @@ def test_moved_page_boundaries_load_few_blocks(large: tuple[CountingCAStore, str
         store[f"a/200.{column + SIDE}"] = b"x"
     new = store.freeze()
     backend.reset()
-    kinds = [change.kind for change in diff(root, new, backend=backend)]
+    kinds = [change.kind for change in diff(root, new, blocks=backend)]
     assert kinds.count("removed") == 10 * SIDE
     assert kinds.count("added") == len(kinds) - 10 * SIDE == 2000
     assert backend.loads <= 60
     backend.reset()
-    assert list(diff(new, str(new), backend=backend)) == []
+    assert list(diff(new, str(new), blocks=backend)) == []
     assert backend.loads == 0
 
 
@@ -238,7 +245,7 @@ def test_shared_subtrees_are_not_loaded() -> None:
     store["g7/5"] = b"y"
     new = store.freeze()
     backend.reset()
-    assert [change.key for change in diff(old, new, backend=backend)] == ["g7/5"]
+    assert [change.key for change in diff(old, new, blocks=backend)] == ["g7/5"]
     assert backend.loads == 4
 
 
@@ -254,14 +261,14 @@ def test_lists_of_different_height() -> None:
         store[f"a/{name}"] = b"x"
     high = store.freeze()
     for a, b, kind in ((low, high, "added"), (high, low, "removed")):
-        changes = list(diff(a, b, backend=backend))
+        changes = list(diff(a, b, blocks=backend))
         assert [change.key for change in changes] == [f"a/{name}" for name in names[8000:]]
         assert {change.kind for change in changes} == {kind}
     store[f"a/{names[5]}"] = b"y"
     new = store.freeze()
     assert max(len(backend.get_block(cid)) for cid in (low, high, new)) <= PAGE
     backend.reset()
-    assert [change.key for change in diff(high, new, backend=backend)] == [f"a/{names[5]}"]
+    assert [change.key for change in diff(high, new, blocks=backend)] == [f"a/{names[5]}"]
     assert backend.loads <= 2 * 5 + 4
 
 
@@ -319,4 +326,4 @@ def test_any_two_hierarchies(count: int, left: Any, right: Any) -> None:
     in_d = [c.key[2:] for c in changes if c.key.startswith("d/") and c.key.count("/") == 1]
     assert in_d == in_order(in_d)
     roots = a.freeze(), b.freeze()
-    assert list(diff(*roots, backend=a.backend)) == changes
+    assert list(diff(*roots, blocks=a.backend)) == changes

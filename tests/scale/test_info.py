@@ -8,7 +8,15 @@ import pytest
 import zarr
 from multiformats import CID, multihash
 
-from ipldstore import BlockNotFoundError, InvalidNodeError, IPLDStore, MappingCAStore, info, verify
+from ipldstore import (
+    BlockNotFoundError,
+    BlockStoreURLError,
+    InvalidNodeError,
+    IPLDStore,
+    MappingCAStore,
+    info,
+    verify,
+)
 from ipldstore.inventory import ArrayInfo
 
 FILE = bytes(range(256)) * 4096 * 3
@@ -203,7 +211,7 @@ def test_a_root_that_is_no_hierarchy():
 
 
 def test_a_root_without_a_backend():
-    with pytest.raises(TypeError, match="backend"):
+    with pytest.raises(BlockStoreURLError, match="does not say where its blocks are"):
         info("bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua")
 
 

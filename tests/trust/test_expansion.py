@@ -159,7 +159,7 @@ def test_comparing_refuses_what_repeats(maker, side):
     }[side]
     started = time.monotonic()
     with pytest.raises(LimitExceededError, match=r"repeat each other so often.* ROOT/GROUP"):
-        for _ in ipldstore.diff(*against, backend=backend):
+        for _ in ipldstore.diff(*against, blocks=backend):
             pass
     assert time.monotonic() - started < 20
 
@@ -173,7 +173,7 @@ def test_comparing_reads_what_repeats_within_bounds(monkeypatch):
         for _ in range(3):
             cid = backend.cbor({f"g{number}": cid for number in range(20)})
         roots.append(cid)
-    assert sum(1 for _ in ipldstore.diff(*roots, backend=backend)) == 8000
+    assert sum(1 for _ in ipldstore.diff(*roots, blocks=backend)) == 8000
 
 
 def test_blocks_that_do_not_repeat_are_compared_however_many_they_are(monkeypatch):

@@ -82,7 +82,7 @@ for use in (
     lambda: opened().normalize(),
     lambda: opened().to_unixfs(),
     lambda: ipldstore.info(cid, backend),
-    lambda: list(ipldstore.diff(cid, other, backend=backend)),
+    lambda: list(ipldstore.diff(cid, other, blocks=backend)),
     lambda: list(ipldstore.diff(IPLDStore(), opened())),
     lambda: ipldstore.copy(opened(), {}),
 ):
@@ -127,7 +127,7 @@ def test_a_bomb_is_read_and_copied_by_its_blocks(backend, bomb):
     assert ipldstore.copy_root(bomb, backend, MappingCAStore()).blocks == 41
     store["/".join("b" * 40)] = b"y"
     root = store.freeze()
-    changes = list(ipldstore.diff(bomb, root, backend=backend))
+    changes = list(ipldstore.diff(bomb, root, blocks=backend))
     assert [change.key for change in changes] == ["/".join("b" * 40)]
 
 
@@ -158,10 +158,10 @@ WHOLE = {
     "references": references_of_bomb,
     "copy": lambda backend, root: ipldstore.copy(IPLDStore(backend, root=root), {}),
     "diff": lambda backend, root: list(
-        ipldstore.diff(root, change_two(backend, root)[0], backend=backend)
+        ipldstore.diff(root, change_two(backend, root)[0], blocks=backend)
     ),
     "diff of equal content": lambda backend, root: list(
-        ipldstore.diff(root, change_two(backend, root)[1], backend=backend)
+        ipldstore.diff(root, change_two(backend, root)[1], blocks=backend)
     ),
     "diff to nothing": lambda backend, root: list(
         ipldstore.diff(IPLDStore(backend), IPLDStore(backend, root=root))
@@ -173,7 +173,7 @@ def lower(monkeypatch, number):
     """Set the limits on keys low enough to be reached in no time."""
     for walk in (Tree.iter_entries, iter_differences):
         monkeypatch.setitem(walk.__kwdefaults__, "max_keys", number)
-    for module in ("store.plain", "store.mapping", "references", "views.chunks"):
+    for module in ("store.plain", "store.mapping", "references", "model.values"):
         monkeypatch.setattr(f"ipldstore.{module}.MAX_HELD_KEYS", number)
 
 

@@ -8,6 +8,7 @@ from hierarchy_blocks import LARGE, CountingStore, Made, fill
 
 from ipldstore import (
     BackendError,
+    BlockStoreURLError,
     InvalidCIDError,
     InvalidNodeError,
     IPLDStore,
@@ -224,7 +225,7 @@ def test_what_progress_raises_stops_the_run(store):
 
 class TestRoots:
     def test_a_backend_is_needed(self):
-        with pytest.raises(TypeError, match="a root needs the backend"):
+        with pytest.raises(BlockStoreURLError, match="does not say where its blocks are"):
             verify(CHUNK)
 
     def test_raw_and_unixfs_roots_are_refused(self):

@@ -11,7 +11,13 @@ from numcodecs import Blosc, GZip, Zstd, blosc
 from shown_hierarchies import IS_ZARR3, write_array
 
 import ipldstore
-from ipldstore import BlockNotFoundError, IPLDStore, MappingCAStore, check_compression
+from ipldstore import (
+    BlockNotFoundError,
+    BlockStoreURLError,
+    IPLDStore,
+    MappingCAStore,
+    check_compression,
+)
 from ipldstore.store.mapping import HierarchyMapping
 
 needs_zarr3 = pytest.mark.skipif(not IS_ZARR3, reason="zarr format 3 needs zarr-python 3")
@@ -269,7 +275,7 @@ def test_the_threads_are_set_back():
 
 
 def test_a_root_needs_its_blocks():
-    with pytest.raises(TypeError, match="needs the backend"):
+    with pytest.raises(BlockStoreURLError, match="does not say where its blocks are"):
         check_compression(IPLDStore().freeze())
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shown_hierarchies import ARRAY, small
 
-from ipldstore import BlockNotFoundError, InvalidKeyError, MappingCAStore
+from ipldstore import BlockNotFoundError, BlockStoreURLError, InvalidKeyError, MappingCAStore
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.views.picture import MAX_ARRAYS, find_changes, plot_changes
 
@@ -214,7 +214,7 @@ def test_nothing_changed(tmp_path):
     store = small()
     root = store.freeze()
     plot_changes(root, store, tmp_path / "same.png")
-    plot_changes(root, root, tmp_path / "same.svg", backend=store.backend)
+    plot_changes(root, root, tmp_path / "same.svg", blocks=store.backend)
     assert ElementTree.parse(tmp_path / "same.svg").getroot() is not None
     assert changes_of(root, store).arrays == []
 
@@ -244,7 +244,7 @@ def test_other_suffixes(tmp_path, name):
 
 def test_two_cids_need_a_block_store(tmp_path):
     root = HierarchyMapping().freeze()
-    with pytest.raises(TypeError, match="backend="):
+    with pytest.raises(BlockStoreURLError, match="does not say where its blocks are"):
         plot_changes(root, root, tmp_path / "a.png")
 
 
@@ -252,10 +252,10 @@ def test_no_file_where_a_block_is_missing(tmp_path):
     before, after = pair((2, 3), OLD, NEW)
     (tmp_path / "a.png").write_bytes(b"old")
     with pytest.raises(BlockNotFoundError):
-        plot_changes(before, after, tmp_path / "a.png", backend=MappingCAStore({}))
-    plot_changes(before, after, tmp_path / "b.png", backend=after.backend)
+        plot_changes(before, after, tmp_path / "a.png", blocks=MappingCAStore({}))
+    plot_changes(before, after, tmp_path / "b.png", blocks=after.backend)
     with pytest.raises(BlockNotFoundError):
-        plot_changes(before, before, tmp_path / "a.png", backend=MappingCAStore({}))
+        plot_changes(before, before, tmp_path / "a.png", blocks=MappingCAStore({}))
     assert (tmp_path / "a.png").read_bytes() == b"old"
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png"}
 

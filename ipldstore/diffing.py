@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from functools import partial
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
-from ipldstore.cid import CIDLike, Link, as_link, to_text
-from ipldstore.contentstore import ContentAddressableStore, require_block_store
+from ipldstore.cid import Link, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.finding import Blocks, Hierarchy, found_root, renamed, share_blocks
 from ipldstore.locks import Guard
 from ipldstore.model.differences import Difference, Source, iter_differences
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.nodes import Directory
-
-Hierarchy: TypeAlias = "HierarchyMapping | CIDLike"
 
 
 class Change(NamedTuple):
@@ -43,7 +43,7 @@ class Change(NamedTuple):
 
 
 def diff(
-    a: Hierarchy, b: Hierarchy, *, backend: ContentAddressableStore | None = None
+    a: Hierarchy, b: Hierarchy, blocks: Blocks | None = None, *, backend: Blocks | None = None
 ) -> Iterator[Change]:
     """Iterate the keys in which two hierarchies differ, in natural order.
 
@@ -54,11 +54,13 @@ def diff(
     Parameters
     ----------
     a, b
-        The old and the new hierarchy: each a store, as it stands, frozen or not, or a root CID
-        in any form.
+        The old and the new hierarchy: each a store, as it stands, frozen or not, or what
+        `ipldstore.open` takes: a root, a CAR file.
+    blocks
+        Where the blocks of roots are, as in `ipldstore.open`; if None, also where those of the
+        other one are, if it is a store.
     backend
-        The block store of the hierarchies that are given as CIDs; that of the other one, if it
-        is a store, by default.
+        The former name of `blocks`.
 
     Returns
     -------
@@ -67,10 +69,8 @@ def diff(
 
     Raises
     ------
-    TypeError
-        If two CIDs are given without a block store.
-    InvalidCIDError
-        If a CID is malformed.
+    BlockStoreURLError, BackendError, InvalidCIDError
+        As `ipldstore.open`.
     BlockNotFoundError, CorruptBlockError, InvalidNodeError
         While iterating, if a node that not both share cannot be had or read.
 
@@ -84,43 +84,47 @@ def diff(
     >>> [(change.key, change.kind) for change in ipldstore.diff(root, store)]
     [('a/0', 'changed')]
     """
-    if backend is not None:
-        require_block_store(backend)
-    if backend is None:
-        stores = [side for side in (a, b) if isinstance(side, HierarchyMapping)]
-        if not stores:
-            raise TypeError("two CIDs need backend=, the block store to find them in")
-        backend = stores[0].backend
-    sides = [_Side(side, backend) for side in (a, b)]
+    with ExitStack() as stack:
+        shared = share_blocks((a, b), renamed(blocks, backend), stack)
+        sides = [_find_side(*side, stack) for side in zip((a, b), shared, strict=True)]
+        opened = stack.pop_all()
     old, new = (side.root for side in sides)
     differences = iter_differences(old, new, (sides[0].source, sides[1].source))
-    return _iter_locked(differences, [side.lock for side in sides if side.lock is not None])
+    return _iter_locked(differences, [side.lock for side in sides if side.lock is not None], opened)
 
 
-class _Side:
+class _Side(NamedTuple):
     """One of the two hierarchies: its root, where its blocks are, and its lock if it may change."""
 
     root: Link | Directory
+    backend: ContentAddressableStore
     lock: Guard | None = None
 
-    def __init__(self, hierarchy: Hierarchy, backend: ContentAddressableStore) -> None:
-        if isinstance(hierarchy, HierarchyMapping):
-            state = hierarchy._state
-            backend = state.backend
-            with state.lock():
-                root = state.tree.root
-                if root is None:
-                    self.lock = state.lock
-                self.root = state.tree.top if root is None else root
-        else:
-            self.root = as_link(hierarchy)
-        self.source = Source(backend.get_block, partial(backend.make_cid, codec="dag-cbor"))
+    @property
+    def source(self) -> Source:
+        return Source(self.backend.get_block, partial(self.backend.make_cid, codec="dag-cbor"))
 
 
-def _iter_locked(differences: Iterator[Difference], locks: Iterable[Guard]) -> Iterator[Change]:
+def _find_side(
+    hierarchy: Hierarchy, blocks: ContentAddressableStore | None, stack: ExitStack
+) -> _Side:
+    if not isinstance(hierarchy, HierarchyMapping):
+        return _Side(*stack.enter_context(found_root(hierarchy, blocks)))
+    state = hierarchy._state
+    with state.lock():
+        root = state.tree.root
+        if root is None:
+            return _Side(state.tree.top, state.backend, state.lock)
+        return _Side(root, state.backend)
+
+
+def _iter_locked(
+    differences: Iterator[Difference], locks: Iterable[Guard], opened: ExitStack
+) -> Iterator[Change]:
     locks = sorted(set(locks), key=id)
-    while (found := _next_within(locks, differences)) is not None:
-        yield _make_change(found)
+    with opened:
+        while (found := _next_within(locks, differences)) is not None:
+            yield _make_change(found)
 
 
 def _next_within(locks: list[Guard], differences: Iterator[Difference]) -> Difference | None:

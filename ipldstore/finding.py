@@ -1,0 +1,219 @@
+"""Hierarchies by whatever names them: which root is meant, and where its blocks are."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from typing import Any, NamedTuple, NoReturn, TypeAlias
+
+from ipldstore.backends.layers.union import UnionCAStore
+from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.cid import CIDLike, Link, as_link, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import InvalidCIDError, InvalidKeyError
+from ipldstore.naming import Name, fault_of, is_root, read_name, root_within
+from ipldstore.registry import BlockStoreURLError, find_blocks, open_block_store
+from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.tree.decode import decode_stub
+from ipldstore.tree.encode import Encoder
+from ipldstore.tree.keys import split_path
+from ipldstore.tree.tree import Tree
+from ipldstore.urls import show_url
+
+Hierarchy: TypeAlias = "HierarchyMapping | CIDLike | os.PathLike[str]"
+"""A store, or what `ipldstore.open` takes."""
+
+Blocks: TypeAlias = "ContentAddressableStore | str | os.PathLike[str]"
+"""A block store, or what `ipldstore.open_block_store` takes."""
+
+
+class Found(NamedTuple):
+    """A hierarchy that was found.
+
+    Attributes
+    ----------
+    root : Link or None
+        Its root; None if it begins now.
+    backend : ContentAddressableStore
+        What has its blocks.
+    opened : ContentAddressableStore or None
+        What was opened for it, and is to be closed.
+    """
+
+    root: Link | None
+    backend: ContentAddressableStore
+    opened: ContentAddressableStore | None
+
+
+def find_hierarchy(
+    what: CIDLike | os.PathLike[str],
+    blocks: Blocks | None = None,
+    *,
+    path: str = "",
+    create: bool = False,
+    **options: Any,
+) -> Found:
+    """Find a hierarchy that is named; parameters and errors as in `ipldstore.open`."""
+    name = read_name(what)
+    path = "/".join(filter(None, (name.path.strip("/"), path.strip("/"))))
+    if path and create:
+        raise ValueError(f"path {path!r}: a part of a hierarchy is opened with read_only=True only")
+    if name.root is not None:
+        backend = find_blocks(blocks, **options)
+    elif blocks is not None:
+        _refuse_with_blocks(what, name, blocks)  # type: ignore[arg-type]
+    else:
+        backend = _open_place(what, name.place, create=create, **options)  # type: ignore[arg-type]
+    opened = None if backend is blocks else backend
+    try:
+        if name.root is not None:
+            root = backend.resolve(name.root)
+        elif create:
+            return Found(None, backend, opened)
+        else:
+            root = noted_root(backend, what)  # type: ignore[arg-type]
+        return Found(*(find_group(backend, root, path) if path else (root, backend)), opened)
+    except BaseException:
+        if opened is not None:
+            opened.close()
+        raise
+
+
+@contextmanager
+def found_root(
+    what: Hierarchy, blocks: Blocks | None = None
+) -> Iterator[tuple[Link, ContentAddressableStore]]:
+    """Give the root that is meant and its block store, and close what was opened for it.
+
+    A store is frozen for that; other parameters and errors are those of `ipldstore.open`.
+    """
+    if isinstance(what, HierarchyMapping):
+        yield as_link(what.freeze()), what.backend
+        return
+    root, backend, opened = find_hierarchy(what, blocks)
+    assert root is not None
+    with nullcontext() if opened is None else closing(opened):
+        yield root, backend
+
+
+@contextmanager
+def found_store(what: Hierarchy, blocks: Blocks | None = None) -> Iterator[HierarchyMapping]:
+    """Give a store as it stands, or one that reads what is named; otherwise as `found_root`."""
+    if isinstance(what, HierarchyMapping):
+        yield what
+        return
+    with found_root(what, blocks) as (root, backend):
+        yield HierarchyMapping(backend, root=root, read_only=True)
+
+
+def share_blocks(
+    sides: Sequence[Hierarchy], blocks: Blocks | None, stack: ExitStack
+) -> list[ContentAddressableStore | None]:
+    """Return the block store that goes with each of several hierarchies that are looked at at once.
+
+    Where roots have none, it is that of the first store among them; stores and CAR files have
+    their own. What is opened for it, the stack closes.
+    """
+    if blocks is None:
+        stores = (side.backend for side in sides if isinstance(side, HierarchyMapping))
+        shared = next(stores, None)
+    elif isinstance(blocks, ContentAddressableStore):
+        shared = blocks
+    else:
+        shared = stack.enter_context(closing(find_blocks(blocks)))
+    return [None if _has_blocks(side) else shared for side in sides]
+
+
+def _has_blocks(side: Hierarchy) -> bool:
+    return isinstance(side, HierarchyMapping) or read_name(side).is_archive
+
+
+def renamed(blocks: Blocks | None, backend: Blocks | None) -> Blocks | None:
+    """Return the block store that was given, also by the name that the parameter had before."""
+    if backend is None:
+        return blocks
+    if blocks is not None:
+        raise TypeError("blocks= came twice, by its former name backend= too")
+    warnings.warn("backend= is called blocks= now", DeprecationWarning, stacklevel=3)
+    return backend
+
+
+def _open_place(
+    what: str | os.PathLike[str], place: str, **options: Any
+) -> ContentAddressableStore:
+    """Open the block store that is named in the place of a root."""
+    text = os.fspath(what)
+    may_be_made = options["create"] and not text.startswith(("http://", "https://"))
+    is_meant = is_root(text.partition("/")[0]) or (not may_be_made and root_within(text))
+    if is_meant and not os.path.exists(text):
+        raise InvalidCIDError(fault_of(text))
+    return open_block_store(place, **options)
+
+
+def _refuse_with_blocks(what: str | os.PathLike[str], name: Name, blocks: object) -> NoReturn:
+    """Say why what was named is no root that blocks= could go with."""
+    shown = show_url(os.fspath(what))
+    if is_root(blocks):
+        raise TypeError(f"expected open(ROOT, BLOCKS), not open({shown!r}, {str(blocks)!r})")
+    if name.is_archive:
+        raise TypeError(
+            f"blocks= goes with a root; {shown!r} is a CAR file, which holds its own: open it "
+            "without blocks=, or name the root"
+        )
+    raise InvalidCIDError(fault_of(what))
+
+
+def noted_root(backend: ContentAddressableStore, what: str | os.PathLike[str]) -> Link:
+    """Return the root that a block store notes by itself, as a CAR file does.
+
+    Raises
+    ------
+    BlockStoreURLError
+        If there is none, or several.
+    CarFormatError
+        If it is an empty file, or an archive that was only begun.
+    """
+    root = backend.noted_root
+    if root is not None:
+        return root
+    shown = show_url(os.fspath(what))
+    roots = getattr(backend, "read_roots", lambda: None)()
+    if roots is not None:
+        found = "no root" if not roots else f"{len(roots)} roots, the first of them {roots[0]}"
+        raise BlockStoreURLError(
+            f"{shown!r} is an archive with {found}, expected one: name a root that is in it, and "
+            "the file as blocks= (of commands, --blocks)"
+        )
+    raise BlockStoreURLError(
+        f"{shown!r} is a block store that notes no root: name one, open(ROOT, {shown!r}), "
+        "or begin an empty hierarchy in it with read_only=False"
+    )
+
+
+def find_group(
+    backend: ContentAddressableStore, root: Link, path: str
+) -> tuple[Link, ContentAddressableStore]:
+    """Return a group or array as a root, and a store that has its blocks.
+
+    A small group stands within the block of its parent; the block that it would have by itself
+    is put before the others.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is none at the path.
+    """
+    tree = Tree(backend.get_block, root)
+    directory = tree.find_directory(split_path(path))
+    if directory is None:
+        raise InvalidKeyError(f"no group or array {path!r} under {to_text(root)}")
+    if directory.stub is not None and (link := decode_stub(directory.stub)) is not None:
+        return link, backend
+    made = MappingCAStore(default_hash=backend.default_hash)
+
+    def keep(data: bytes) -> Link:
+        return made.put_raw(data, "dag-cbor")
+
+    return keep(Encoder(backend.get_block, keep).encode(directory)[0]), UnionCAStore(made, backend)
