@@ -33,13 +33,17 @@ if TYPE_CHECKING:
     from ipldstore.errors import (
         BackendError,
         BlockNotFoundError,
+        BlockStoreNotFoundError,
+        BlockStoreURLError,
         CarFormatError,
         CodecError,
         CorruptBlockError,
+        DetachedStoreError,
         InvalidCIDError,
         InvalidKeyError,
         InvalidNodeError,
         IPLDStoreError,
+        JournalError,
         LimitExceededError,
         MergeConflictError,
         ReadOnlyStoreError,
@@ -52,24 +56,24 @@ if TYPE_CHECKING:
     from ipldstore.inventory import info
     from ipldstore.opening import open  # noqa: A004
     from ipldstore.references import car_reference_fs
-    from ipldstore.registry import (
-        BlockStoreNotFoundError,
-        BlockStoreURLError,
-        open_block_store,
-    )
+    from ipldstore.registry import open_block_store
     from ipldstore.transfer import copy_root
-    from ipldstore.verifying import JournalError, Problem, VerifyReport, verify
+    from ipldstore.verifying import Problem, VerifyReport, verify
 
 _ERRORS = (
     "BackendError",
+    "BlockStoreNotFoundError",
+    "BlockStoreURLError",
     "BlockNotFoundError",
     "CarFormatError",
     "CodecError",
     "CorruptBlockError",
+    "DetachedStoreError",
     "IPLDStoreError",
     "InvalidCIDError",
     "InvalidKeyError",
     "InvalidNodeError",
+    "JournalError",
     "LimitExceededError",
     "MergeConflictError",
     "ReadOnlyStoreError",
@@ -94,8 +98,6 @@ _HOMES = {
     "SQLiteCAStore": "ipldstore.backends.sqlite",
     "StoredBlock": "ipldstore.contentstore",
     "UnionCAStore": "ipldstore.backends.layers.union",
-    "BlockStoreNotFoundError": "ipldstore.registry",
-    "BlockStoreURLError": "ipldstore.registry",
     "car_reference_fs": "ipldstore.references",
     "check_compression": "ipldstore.compression",
     "copy": "ipldstore.copying",
@@ -105,7 +107,6 @@ _HOMES = {
     "info": "ipldstore.inventory",
     "open": "ipldstore.opening",
     "open_block_store": "ipldstore.registry",
-    "JournalError": "ipldstore.verifying",
     "Problem": "ipldstore.verifying",
     "VerifyReport": "ipldstore.verifying",
     "verify": "ipldstore.verifying",
@@ -126,6 +127,7 @@ __all__ = [
     "CompressionCheck",
     "ContentAddressableStore",
     "CorruptBlockError",
+    "DetachedStoreError",
     "DirectoryCAStore",
     "GatewayCAStore",
     "IPFSStore",

@@ -12,10 +12,9 @@ from typing import Any
 from ipldstore.cid import CIDLike, as_link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError
-from ipldstore.finding import find_group
+from ipldstore.finding import find_group, found_store
 from ipldstore.jsontext import load_json
-from ipldstore.naming import read_name
-from ipldstore.opening import open as open_hierarchy
+from ipldstore.naming import is_root, read_name
 from ipldstore.store.expansion import measure
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.outline import look_into
@@ -54,7 +53,7 @@ def copy(
         its path is copied; or the path or URL of one: a folder, a zip file, ``s3://``,
         ``https://`` where the metadata is consolidated, and what fsspec knows. Text may also
         name a root, whose blocks are where ``IPLDSTORE_BLOCKS`` says, or a CAR file, see
-        `ipldstore.open`.
+        `ipldstore.open`; so does a root as `freeze` returns it.
     target
         An `IPLDStore`, which then has the root of what was copied; a block store; or any Zarr
         store. A path or URL is that of a plain Zarr store, a folder or a zip file, which is made;
@@ -116,7 +115,7 @@ def copy(
     """
     with ExitStack() as stack:
         source = _find_source(source, root, stack)
-        if isinstance(target, str) and read_name(target).root is not None:
+        if is_root(target) or (isinstance(target, str) and read_name(target).root is not None):
             raise TypeError(f"{target!r} is a root, which never changes: expected a store")
         _check_apart(source, target)
         if isinstance(source, HierarchyMapping):
@@ -156,11 +155,11 @@ def _find_source(source: Any, root: CIDLike | None, stack: ExitStack) -> Any:
             f"root= goes with a block store as the source, not with {type(source).__name__}; "
             "open_block_store(URL) opens one"
         )
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike) or is_root(source):
         name = read_name(source)
         if name.root is None and not name.is_archive:
             return source
-        return stack.enter_context(open_hierarchy(source))
+        return stack.enter_context(found_store(source))
     store, path = find_store(source)
     if not isinstance(store, HierarchyMapping):
         return source

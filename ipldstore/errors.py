@@ -79,6 +79,14 @@ class ReadOnlyStoreError(IPLDStoreError, ValueError):
     """
 
 
+class DetachedStoreError(ReadOnlyStoreError, NotImplementedError):
+    """A write through a copy of a store in another process, where what is written would be lost.
+
+    It is a ``NotImplementedError`` because zarr-python asks any store for a view to write through,
+    and expects one where there is none.
+    """
+
+
 def raise_alone(error: BaseException) -> NoReturn:
     """Raise an error without the one that is being handled, which may hold passwords."""
     try:
@@ -113,6 +121,18 @@ class BackendError(IPLDStoreError):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class BlockStoreURLError(IPLDStoreError, ValueError):
+    """Text does not name a block store."""
+
+
+class BlockStoreNotFoundError(BackendError):
+    """A folder or file of blocks is not there, and was not to be made."""
+
+
+class JournalError(IPLDStoreError, ValueError):
+    """A journal is that of another verification, or cannot be read or written."""
 
 
 class ReentrantCallError(IPLDStoreError, RuntimeError):

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
-from ipldstore.backends.layers.union import UnionCAStore
 from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.cid import CIDLike, Link, as_link, to_text
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import InvalidCIDError, InvalidKeyError
+from ipldstore.errors import BlockStoreURLError, InvalidCIDError, InvalidKeyError
 from ipldstore.naming import Name, fault_of, is_root, read_name, root_within
-from ipldstore.registry import BlockStoreURLError, find_blocks, open_block_store
+from ipldstore.registry import find_blocks, open_block_store
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.encode import Encoder
@@ -205,6 +204,8 @@ def find_group(
     InvalidKeyError
         If there is none at the path.
     """
+    from ipldstore.backends.layers.union import UnionCAStore  # which imports asyncio
+
     tree = Tree(backend.get_block, root)
     directory = tree.find_directory(split_path(path))
     if directory is None:

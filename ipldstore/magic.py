@@ -32,7 +32,7 @@ NETCDF = Kind("a NetCDF-4 or HDF5 file", _PUT)
 NETCDF_3 = Kind("a NetCDF-3 file", _PUT)
 NUMPY = Kind("a NumPy file", _PUT)
 TIFF = Kind("a TIFF file", _PUT)
-ZIP = Kind("a zip file", f"if Zarr is in it, {_PUT}; else {_UNPACK}")
+ZIP = Kind("a zip file", f"of Zarr, or .npz, {_PUT}; else {_UNPACK}")
 EMPTY_ZIP = Kind("an empty zip file")
 SQLITE = Kind("an SQLite database", "of blocks if sqlite:PATH opens it")
 

@@ -95,6 +95,12 @@ def _check_type(what: object) -> None:
             f"expected a root, not {what!r}: open(ROOT, BLOCKS) opens one that is in there, "
             "IPLDStore(BLOCKS) begins an empty hierarchy"
         )
+    if not is_root(what):
+        hint = "; its to_zarr(store) writes it" if hasattr(what, "to_zarr") else ""
+        raise TypeError(
+            "expected a root, as a CID, text or bytes, or the path or URL of a CAR file, not "
+            f"{type(what).__name__}{hint}"
+        )
 
 
 def _check_slashes(text: str) -> None:

@@ -35,7 +35,8 @@ def open(  # noqa: A001
         Where the blocks of a root are: a block store, or what `open_block_store` takes. If None,
         the environment variable ``IPLDSTORE_BLOCKS`` says it. Nothing else is tried.
     path
-        The group or array to open instead of the whole hierarchy; to read only.
+        The group or array to open instead of the whole hierarchy; to read only. What its
+        `root_cid` names may be a part of another block, and then has no block of its own.
     read_only
         Whether the store refuses to be written through. A folder or file of blocks is made only
         when it does not.

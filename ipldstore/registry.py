@@ -15,7 +15,12 @@ from urllib.request import url2pathname
 
 from ipldstore.cidtext import looks_like_cid
 from ipldstore.contentstore import ContentAddressableStore, place_hint
-from ipldstore.errors import BackendError, IPLDStoreError, raise_alone
+from ipldstore.errors import (
+    BackendError,
+    BlockStoreNotFoundError,
+    BlockStoreURLError,
+    raise_alone,
+)
 from ipldstore.urls import has_user, show_url
 
 PLUGINS = "ipldstore.block_stores"
@@ -29,14 +34,6 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+|(?i:[a-z][a-z0-9+.-]+)(?=://)):(.*)", 
 _PARAMETERS = {"?": "parameters (after '?')", "#": "a fragment (after '#')"}
 _MULTIADDR = re.compile("/(ip4|ip6|dns[46]?)/[^/]+/(tcp|udp)/")
 _PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*:[^/?#]*@", re.IGNORECASE)
-
-
-class BlockStoreURLError(IPLDStoreError, ValueError):
-    """Text does not name a block store."""
-
-
-class BlockStoreNotFoundError(BackendError):
-    """A folder or file of blocks is not there, and was not to be made."""
 
 
 def open_block_store(
@@ -368,5 +365,6 @@ def find_blocks(
             "a root does not say where its blocks are: name a block store with blocks= or the "
             f"environment variable {BLOCKS_VARIABLE}, such as a folder, x.car, "
             "ipfs: for the local node, or gateway: for public gateways"
+            + "".join(f" ({name}= says something else)" for name in options)
         )
     return open_block_store(place, create=False, **options)

@@ -18,7 +18,7 @@ from ipldstore.cli.padding import is_padding_allowed
 from ipldstore.cli.progress import Advance, progress
 from ipldstore.cli.reading import watched_reading
 from ipldstore.cli.reporting import CommandError
-from ipldstore.cli.roots import opened
+from ipldstore.cli.roots import check_order, opened
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import CarFormatError
 from ipldstore.store.archive import check_place, open_stream
@@ -45,6 +45,7 @@ def export_archive(
     overwrite
         Whether a file that is there is written over.
     """
+    check_order(what, file)
     with opened(what, blocks) as (backend, root):
         known = None if since is None else backend.resolve(since)
         extent = measure_local(backend, root) if known is None else None

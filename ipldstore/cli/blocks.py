@@ -12,13 +12,8 @@ from ipldstore.cli.output import count_text
 from ipldstore.cli.padding import is_padding_allowed
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag
-from ipldstore.errors import BackendError
-from ipldstore.registry import (
-    BlockStoreNotFoundError,
-    BlockStoreURLError,
-    is_archive,
-    open_block_store,
-)
+from ipldstore.errors import BackendError, BlockStoreNotFoundError, BlockStoreURLError
+from ipldstore.registry import is_archive, open_block_store
 from ipldstore.store.expansion import is_local
 from ipldstore.words import size_text
 

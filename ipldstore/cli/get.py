@@ -13,8 +13,7 @@ from ipldstore.cli.destination import appearing
 from ipldstore.cli.output import say
 from ipldstore.cli.reading import watched_reading
 from ipldstore.cli.reporting import CommandError
-from ipldstore.cli.roots import opened
-from ipldstore.cli.sources import suffixes
+from ipldstore.cli.roots import check_order, opened
 from ipldstore.cli.sources.names import local_path
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError
@@ -22,6 +21,7 @@ from ipldstore.store.expansion import Content, measure
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.decode import decode_directory
 from ipldstore.urls import is_url, show_url
+from ipldstore.zarrstores import suffixes
 
 Form: TypeAlias = Literal["folder", "netcdf", "zip"]
 
@@ -71,6 +71,7 @@ def get_hierarchy(
     LimitExceededError
         If it stands for more; nothing is written then.
     """
+    check_order(what, destination)
     target = _target_of(destination)
     form = form_of(target)
     with opened(what, blocks) as (backend, root), appearing(target) as temporary:

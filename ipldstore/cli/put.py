@@ -44,6 +44,8 @@ def put_sources(
     InvalidKeyError
         If a name cannot be a group's.
     """
+    if concat is not None and (not concat.strip() or "/" in concat):
+        raise CommandError(f"{concat!r} cannot be the name of a dimension")
     named = [name_source(source) for source in sources]
     groups = _groups_of(named, concat, into)
     with ExitStack() as stack:

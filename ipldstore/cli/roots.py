@@ -10,10 +10,9 @@ from typing import NamedTuple
 from ipldstore.cid import Link, to_text
 from ipldstore.cli.blocks import open_blocks
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import InvalidCIDError
+from ipldstore.errors import BlockStoreURLError, InvalidCIDError
 from ipldstore.finding import find_group, noted_root
-from ipldstore.naming import fault_of, read_name
-from ipldstore.registry import BlockStoreURLError
+from ipldstore.naming import fault_of, is_root, read_name
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.tree import Tree
@@ -85,6 +84,20 @@ def opened_mapping(what: str, blocks: str) -> Iterator[HierarchyMapping]:
     """Open a hierarchy as in `opened`, as a mapping to read from."""
     with opened(what, blocks) as (backend, root):
         yield HierarchyMapping(backend, root=root, read_only=True)
+
+
+def check_order(what: str, destination: str) -> None:
+    """Raise `InvalidCIDError` if a root stands where the destination belongs.
+
+    Raises
+    ------
+    InvalidCIDError
+        If so, and what stands first is no root.
+    """
+    if is_root(destination) and not is_root(what.strip().removeprefix("ipfs://").partition("/")[0]):
+        raise InvalidCIDError(
+            f"the root comes first, {destination!r}, and then {show_url(what)!r}, where it goes"
+        )
 
 
 def name_root(what: str) -> str:

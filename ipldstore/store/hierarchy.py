@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from ipldstore.cidobject import CID
     from ipldstore.store.publish import Published
 
-_READ_ONLY = "store was opened in read-only mode and does not support writing"
+_READ_ONLY = (
+    "store was opened in read-only mode and does not support writing: open it with read_only=False"
+)
 
 
 class Hierarchy:
@@ -36,8 +38,8 @@ class Hierarchy:
     def __init__(
         self,
         backend: ContentAddressableStore | None = None,
-        *,
         root: CIDLike | None = None,
+        *,
         read_only: bool = False,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:

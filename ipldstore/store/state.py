@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from ipldstore.cid import Link, as_link
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import ReadOnlyStoreError, UnfrozenChangesError
+from ipldstore.errors import DetachedStoreError, UnfrozenChangesError
 from ipldstore.locks import Guard
 from ipldstore.store.ledger import Ledger
 from ipldstore.store.written import Written
@@ -91,9 +91,9 @@ class State:
         return self.is_away
 
     def check_attached(self) -> None:
-        """Raise `ReadOnlyStoreError` in a copy, whose writes would be lost."""
+        """Raise `DetachedStoreError` in a copy, whose writes would be lost."""
         if self.is_detached:
-            raise ReadOnlyStoreError(_DETACHED)
+            raise DetachedStoreError(_DETACHED)
 
     def _make_tree(self, root: Link | None) -> Tree:
         return Tree(self.backend.get_block, root, cache_bytes=self.cache_bytes)

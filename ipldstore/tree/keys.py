@@ -74,6 +74,8 @@ def segments_fault(segments: Collection[str]) -> str | None:
 
 
 def _segment_fault(segment: str) -> str | None:
+    if not segment:
+        return "a key neither begins nor ends with a slash, nor has two in a row"
     if segment in _RESERVED:
         return f"segment {segment!r} is not allowed"
     try:

@@ -9,14 +9,10 @@ from typing import Any, Self
 
 from ipldstore.cid import Link, parse_text, to_text
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import InvalidCIDError, IPLDStoreError
+from ipldstore.errors import InvalidCIDError, JournalError
 
 _VERSION = 1
 _MAX_HEADER_BYTES = 64 << 10
-
-
-class JournalError(IPLDStoreError, ValueError):
-    """A journal is that of another verification, or cannot be read or written."""
 
 
 class Journal:

@@ -15,6 +15,7 @@ from ipldstore.errors import LimitExceededError
 from ipldstore.limits import MAX_VALUE_BYTES
 from ipldstore.registry import local_place, path_of_file_url
 from ipldstore.urls import show_url
+from ipldstore.zarrstores import suffixes
 
 
 class Place(NamedTuple):
@@ -73,7 +74,8 @@ def find_place(what: str | os.PathLike[str]) -> Place:
 
 def _block_store(text: str) -> TypeError:
     return TypeError(
-        f"expected a Zarr store, not str; open_block_store(URL) opens {show_url(text)!r}, of blocks"
+        f"expected a Zarr store, not the folder of blocks or CAR file {show_url(text)!r}: "
+        "open_block_store(URL) opens that"
     )
 
 
@@ -118,6 +120,8 @@ def made(place: Place) -> Iterator[Place]:
         If the folder that a zip file goes into is not there.
     TypeError
         If it is a folder of blocks.
+    ValueError
+        If its name is that of another kind of file.
     """
     path = place.path
     if path is None or path.is_dir():
@@ -125,6 +129,11 @@ def made(place: Place) -> Iterator[Place]:
             raise _block_store(str(path))
         yield place
         return
+    if path.suffix.lower() in suffixes.FILES - {suffixes.ZIP}:
+        raise ValueError(
+            f"{place.shown} is named as a file of another kind: a Zarr store is a folder (.zarr, "
+            "or no suffix) or a zip file (.zip); `ipldstore get` writes NetCDF"
+        )
     if os.path.lexists(path):
         raise FileExistsError(f"{place.shown} exists and is not written over")
     if not place.is_zip:

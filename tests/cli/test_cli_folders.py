@@ -211,6 +211,26 @@ def test_put_of_a_folder_that_is_no_zarr_store(call: Any, workplace: Path) -> No
     assert put == (1, b"", "error: 'plain' is no Zarr store: it holds no Zarr metadata\n")
 
 
+def test_put_of_a_folder_of_something_else_that_is_taken(call: Any, workplace: Path) -> None:
+    write_files(Path("data"), {"b.NC": b"", "a.npy": b"", "readme.txt": b""})
+    done = call("put", "data")
+    assert done.code == 1
+    assert "is no Zarr store: it holds no Zarr metadata; 2 files such as 'a.npy'" in done.err
+    write_files(Path("z"), {".zgroup": b"{}"})
+    call("put", "z", "--blocks", "blocks")
+    assert (
+        "'blocks' is a folder of blocks: `put` writes into one, --blocks"
+        in call("put", "blocks").err
+    )
+
+
+@pytest.mark.parametrize("command", ["get", "export"])
+def test_arguments_in_the_wrong_order(command: str, call: Any, classic: Path) -> None:
+    done = call(command, "out.file", CLASSIC_ROOT)
+    assert (done.code, done.out) == (2, b"")
+    assert f"the root comes first, '{CLASSIC_ROOT}', and then 'out.file', where it goes" in done.err
+
+
 def test_put_of_a_file_whose_name_is_no_key(call: Any, classic: Path) -> None:
     Path(os.fsdecode(os.fsencode(classic) + b"/\xff")).write_bytes(b"")
     put = call("put", "classic.zarr")

@@ -127,6 +127,8 @@ def test_joined_to_what_one_file_would_be(call: Any) -> None:
 def test_a_dimension_that_no_file_has_is_made(call: Any) -> None:
     files = [str(month(1)), str(month(1).rename("again.nc"))]
     month(1)
+    done = call("put", *files, "--concat", "run")
+    assert "no source has a dimension 'run': each is one step of it" in done.err
     joined = opened(call, *files, "--concat", "run")
     assert joined.sizes["run"] == 2
     assert joined.rain.dims == ("run", "time", "lat")
@@ -136,6 +138,13 @@ def test_a_dimension_that_no_file_has_is_made(call: Any) -> None:
     with xr.open_dataset(files[0]) as expected:
         for run in (0, 1):
             assert joined.rain.isel(run=run).equals(expected.rain)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b"])
+def test_what_cannot_be_a_dimension(name: str, call: Any) -> None:
+    done = call("put", "x.nc", "y.nc", "--concat", name)
+    assert (done.code, done.out) == (1, b"")
+    assert f"{name!r} cannot be the name of a dimension" in done.err
 
 
 def test_a_time_of_each_file_becomes_the_dimension(call: Any) -> None:

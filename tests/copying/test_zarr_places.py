@@ -320,6 +320,29 @@ def test_an_empty_store_copies_nothing():
     assert ipldstore.copy(empty, IPLDStore()) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("name", ["x.nc", "x.npy", "x.tif", "x.tar", "x.JSON"])
+def test_a_name_of_another_kind_of_file(folder, tmp_path, name):
+    with pytest.raises(ValueError, match="is named as a file of another kind: a Zarr store is"):
+        ipldstore.copy(folder, tmp_path / name)
+    assert not (tmp_path / name).exists()
+    (tmp_path / name).mkdir()
+    ipldstore.copy(folder, tmp_path / name)
+
+
+def test_a_root_in_any_form(folder, tmp_path, monkeypatch):
+    blocks = ipldstore.DirectoryCAStore(tmp_path / "blocks")
+    store = IPLDStore(blocks)
+    ipldstore.copy(folder, store)
+    monkeypatch.setenv("IPLDSTORE_BLOCKS", str(tmp_path / "blocks"))
+    root = store.root_cid
+    for source in (root, str(root), bytes(root), f"ipfs://{root}", store):
+        other = IPLDStore()
+        ipldstore.copy(source, other)
+        assert other.root_cid == root
+    with pytest.raises(TypeError, match="is a root, which never changes"):
+        ipldstore.copy(folder, root)
+
+
 def test_text_names_a_root_or_an_archive(folder, tmp_path, monkeypatch):
     store = IPLDStore(ipldstore.DirectoryCAStore(tmp_path / "blocks"))
     ipldstore.copy(folder, store)

@@ -129,7 +129,7 @@ def test_what_is_blocked_by_others_is_absent_too(key):
 def test_messages_name_the_key_and_the_limit():
     store = IPLDStore()
     for key, message in [
-        ("a//b", r"'a//b'.*''"),
+        ("a//b", "'a//b'.*slash"),
         ("a" * 1025, "1025 bytes, at most 1024"),
         ("a/" * 128 + "a", "129 segments, at most 128"),
         ("a/.zattrs/b", "'a/.zattrs/b'.*last segment"),

@@ -72,7 +72,7 @@ def test_another_process_reads_and_does_not_write(store, method, frozen):
     assert read_only
     assert all(tries.values()), tries
     for name, (error, message) in tries.items():
-        assert error == "ReadOnlyStoreError", name
+        assert error == "DetachedStoreError", name
         assert "store.fork()" in message
     assert dict(store.items()) == CONTENT
     assert not store.read_only

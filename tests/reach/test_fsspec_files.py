@@ -22,8 +22,8 @@ from ipldstore import (
 )
 from ipldstore.cid import as_link, make_link, to_text
 from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import BlockStoreNotFoundError, BlockStoreURLError
 from ipldstore.fsspec import IPLDFileSystem
-from ipldstore.registry import BlockStoreNotFoundError, BlockStoreURLError
 
 ABSENT = "bafyreibf3yn5ovxhrcwwdg4sm5sinnkwoyfx3wswghbjchz4zvwt55bhte"
 

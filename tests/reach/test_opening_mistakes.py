@@ -175,6 +175,32 @@ def test_a_group_in_an_archive(root, form):
 
 
 @pytest.mark.parametrize("form", ["x.car/", "./x.car//", "car:x.car/", "file://{}/x.car/"])
+def test_a_dataset_in_the_place_of_a_root(root):
+    xarray = pytest.importorskip("xarray")
+    for call in (open_hierarchy, ipldstore.verify, ipldstore.info):
+        said = told(TypeError, lambda: call(xarray.Dataset()))  # noqa: B023
+        assert said.endswith("of a CAR file, not Dataset; its to_zarr(store) writes it")
+        said = told(TypeError, lambda: call(3))  # noqa: B023
+        assert said.startswith("expected a root, as a CID, text or bytes, or the path or URL")
+
+
+def test_a_root_beside_its_blocks(root):
+    assert "a/0" in IPLDStore(DirectoryCAStore("blocks"), root)
+    said = told(TypeError, lambda: IPLDStore(root, DirectoryCAStore("blocks")))
+    assert "is a root, which ipldstore.open(ROOT, BLOCKS) opens" in said
+
+
+def test_a_store_that_only_reads_says_how_it_writes(root):
+    with pytest.raises(ipldstore.ReadOnlyStoreError, match="open it with read_only=False"):
+        open_hierarchy(root, "blocks")["a/1"] = b""
+
+
+@pytest.mark.parametrize("key", ["/a", "a/", "a//b", ""])
+def test_slashes_in_keys(root, key):
+    with pytest.raises(InvalidKeyError, match="neither begins nor ends with a slash"):
+        IPLDStore()[key] = b""
+
+
 def test_an_archive_with_a_slash_at_its_end(root, form):
     assert "a/0" in open_hierarchy(form.format(os.getcwd()))
 

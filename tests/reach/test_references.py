@@ -26,8 +26,8 @@ from ipldstore import (
 )
 from ipldstore.car import CarReader, write_car
 from ipldstore.cid import codec_of, to_text
+from ipldstore.errors import BlockStoreURLError
 from ipldstore.references import car_reference_fs, references
-from ipldstore.registry import BlockStoreURLError
 
 RAW = 0x55
 

@@ -30,8 +30,8 @@ from ipldstore.backends.http import HTTPClient
 from ipldstore.backends.objects.faults import backend_error
 from ipldstore.backends.retries import Retries
 from ipldstore.cid import as_link
+from ipldstore.errors import BlockStoreURLError
 from ipldstore.references import car_reference_fs, references
-from ipldstore.registry import BlockStoreURLError
 from ipldstore.urls import secrets_in, show_address, show_url, without_secrets
 
 pytestmark = pytest.mark.once

@@ -8,7 +8,7 @@ import pytest
 from hierarchy_blocks import VALUES, CountingStore, Made, fill
 
 from ipldstore import DirectoryCAStore, IPLDStore, MappingCAStore, info, verify
-from ipldstore.verifying import JournalError
+from ipldstore.errors import JournalError
 
 pytestmark = pytest.mark.once
 

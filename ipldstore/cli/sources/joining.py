@@ -16,6 +16,7 @@ import xarray as xr
 from xarray.conventions import decode_cf_variable, encode_cf_variable
 
 from ipldstore.cli.netcdf import Groups, chunk_shape
+from ipldstore.cli.output import say
 from ipldstore.cli.reporting import CommandError
 
 _MEANING = (
@@ -63,6 +64,8 @@ def join(parts: Sequence[Part], dimension: str) -> Groups:
     is_new = not any(
         dimension in dataset.dims for part in parts for dataset in part.groups.values()
     )
+    if is_new:
+        say(f"no source has a dimension {dimension!r}: each is one step of it")
     joined = {}
     for group in first.groups:
         pieces = [_Piece(part.name, group, part.groups[group]) for part in parts]
@@ -177,8 +180,11 @@ def _iter_alike(
             if attribute == "units" and is_time:
                 continue
             if not _is_same(attribute, came, wanted):
+                types = f" (its type is {variable.dtype}, there {versions[0].dtype})"
                 pieces[0].refuse(
-                    piece, f"{attribute} of {name!r} is {_text(came)}, expected {_text(wanted)}"
+                    piece,
+                    f"{attribute} of {name!r} is {_text(came)}, expected {_text(wanted)}"
+                    + types * (variable.dtype != versions[0].dtype),
                 )
         if not is_time or units == expected:
             yield variable

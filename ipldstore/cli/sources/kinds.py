@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
 from ipldstore import magic
+from ipldstore.backends.paths import SHARDING_NAME
 from ipldstore.cli.reporting import CommandError
 from ipldstore.tree.keys import METADATA_NAMES
+from ipldstore.zarrstores import suffixes
 
 Kind: TypeAlias = Literal["folder", "netcdf", "npy", "npz", "tiff", "zip"]
 
@@ -33,6 +35,7 @@ _SIGNATURE_BYTES = 8
 _USER_BLOCKS = tuple(512 << shift for shift in range(12))
 """Where the superblock of HDF5 may be, after what a user put before it: up to 1 MiB."""
 
+_SUFFIXES = suffixes.NETCDF | {".npy", ".npz", ".tif", ".tiff", suffixes.ZIP}
 _TAKEN = "NetCDF, HDF5, a Zarr folder or zip, .npy, .npz and TIFF"
 
 
@@ -82,9 +85,14 @@ def _kind_of_file(file: BinaryIO, shown: str) -> Kind:
 def _check_folder(folder: Path, shown: str) -> None:
     if any((folder / name).is_file() for name in METADATA_NAMES):
         return
-    if not os.listdir(folder):
+    names = os.listdir(folder)
+    if not names:
         raise CommandError(f"{shown!r} is an empty folder, expected a Zarr store")
-    raise CommandError(f"{shown!r} is no Zarr store: it holds no Zarr metadata")
+    if SHARDING_NAME in names:
+        raise CommandError(f"{shown!r} is a folder of blocks: `put` writes into one, --blocks")
+    found = sorted(name for name in names if Path(name).suffix.lower() in _SUFFIXES)
+    more = f"; {len(found)} files such as {found[0]!r} are in it: name these" if found else ""
+    raise CommandError(f"{shown!r} is no Zarr store: it holds no Zarr metadata{more}")
 
 
 def _kind_of_zip(file: BinaryIO, shown: str) -> Kind:

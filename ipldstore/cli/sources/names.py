@@ -9,7 +9,8 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ipldstore.cli.reporting import CommandError
-from ipldstore.registry import BlockStoreURLError, path_of_file_url
+from ipldstore.errors import BlockStoreURLError
+from ipldstore.registry import path_of_file_url
 from ipldstore.urls import is_url, show_url
 
 DEMO_PREFIX = "demo:"

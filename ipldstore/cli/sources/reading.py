@@ -8,13 +8,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from ipldstore.cli.sources import suffixes
 from ipldstore.cli.sources.download import fetched, has_zarr
 from ipldstore.cli.sources.folders import Notes
 from ipldstore.cli.sources.kinds import Kind, kind_of_path
 from ipldstore.cli.sources.names import WEB, Named
 from ipldstore.cli.sources.zarrs import Values, open_folder, open_url, open_zip
 from ipldstore.errors import InvalidKeyError
+from ipldstore.zarrstores import suffixes
 
 if TYPE_CHECKING:
     from ipldstore.cli.netcdf import Groups
