@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -52,8 +53,8 @@ class StoredBlock(NamedTuple):
 class ContentAddressableStore(ABC):
     """Keeps blocks of bytes and finds them by their CID.
 
-    A backend has to write `get_raw` and `put_raw`; all else has a default that works, and is there
-    to be overridden where a backend can do better. Backends must be safe under threads. They
+    A backend has to write `get_raw` and `put_block`; all else has a default that works, and is
+    there to be overridden where a backend can do better. Backends must be safe under threads. They
     return bytes as they find them: `get_block` is the one place where bytes are verified.
 
     Parameters
@@ -82,6 +83,17 @@ class ContentAddressableStore(ABC):
     is_shared: bool = True
     in_memory: bool = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "put_raw" in vars(cls) and cls.put_block is ContentAddressableStore.put_block:
+            warnings.warn(
+                f"{cls.__name__} writes put_raw(data, codec): a block store writes "
+                "put_block(cid, data) now, and no hashing",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            cls.put_block = _put_by_put_raw  # type: ignore[method-assign, assignment]
+
     def __init__(self, *, default_hash: str = "sha2-256") -> None:
         hash_function(default_hash)
         self.default_hash = default_hash
@@ -105,28 +117,49 @@ class ContentAddressableStore(ABC):
         """
 
     @abstractmethod
+    def put_block(self, cid: Link, data: bytes) -> None:
+        """Keep a block whose CID is known and right, whatever its hash function or codec.
+
+        Idempotent and atomic: when it returns, the whole block is there. An identity CID carries
+        its block itself, so that nothing has to be kept.
+
+        Parameters
+        ----------
+        cid
+            A binary CIDv1.
+        data
+            The bytes, which may be none, or a C-contiguous buffer of them.
+
+        Raises
+        ------
+        BackendError
+            If the block cannot be kept, also because the store cannot keep one under this CID;
+            nothing of it is visible then.
+        """
+
     def put_raw(self, data: bytes, codec: str) -> Link:
         """Keep a block under a CID of the store's own hash function.
-
-        Idempotent and atomic: when it returns, the whole block is there.
 
         Parameters
         ----------
         data
-            The bytes, which may be none, or a C-contiguous buffer of them.
+            The bytes, or a buffer of them, as in `put_block`.
         codec
             ``"raw"``, ``"dag-cbor"`` or ``"dag-pb"``.
 
         Returns
         -------
         Link
-            The CID that the store will answer to; `make_cid` makes it.
+            The block's CID, as `make_cid` makes it.
 
         Raises
         ------
         BackendError
-            If the block cannot be kept; nothing of it is visible then.
+            As in `put_block`.
         """
+        cid = self.make_cid(data, codec)
+        self.put_block(cid, data)
+        return cid
 
     async def get_raw_async(self, cid: Link) -> bytes:
         """`get_raw` for event loops; the default uses a thread."""
@@ -134,11 +167,21 @@ class ContentAddressableStore(ABC):
 
         return await asyncio.to_thread(self.get_raw, cid)
 
-    async def put_raw_async(self, data: bytes, codec: str) -> Link:
-        """`put_raw` for event loops; the default uses a thread."""
+    async def put_block_async(self, cid: Link, data: bytes) -> None:
+        """`put_block` for event loops; the default uses a thread."""
         import asyncio
 
-        return await asyncio.to_thread(self.put_raw, data, codec)
+        await asyncio.to_thread(self.put_block, cid, data)
+
+    async def put_raw_async(self, data: bytes, codec: str) -> Link:
+        """`put_raw` for event loops."""
+        if type(self).put_block_async is ContentAddressableStore.put_block_async:
+            import asyncio
+
+            return await asyncio.to_thread(self.put_raw, data, codec)  # which hashes there, too
+        cid = self.make_cid(data, codec)
+        await self.put_block_async(cid, data)
+        return cid
 
     def flush(self) -> None:  # noqa: B027
         """Return once every block that was put is where it belongs.
@@ -254,24 +297,6 @@ class ContentAddressableStore(ABC):
             )
         verify_block(link, data)
         return data
-
-    def put_block(self, cid: Link, data: bytes) -> None:
-        """Keep a block whose CID is known and verified, whatever its hash function or codec.
-
-        An identity CID carries its block itself, so there is nothing to keep.
-
-        Raises
-        ------
-        BackendError
-            If the store names blocks by another hash function and cannot keep it under this CID.
-        """
-        if identity_data(cid) is not None:
-            return
-        names = {code: name for name, code in CODECS.items()}
-        codec = names.get(codec_of(cid))
-        if codec is None or self.make_cid(data, codec) != cid:
-            raise BackendError(f"{self!r} cannot keep a block under the foreign CID {to_text(cid)}")
-        self.put_raw(data, codec)
 
     def get_many(self, cids: Iterable[CIDLike]) -> Iterator[tuple[Link, bytes]]:
         """Iterate the verified bytes of several blocks, in any order; errors as in `get_block`.
@@ -410,6 +435,17 @@ class ContentAddressableStore(ABC):
         cid = as_link(self.put_raw(data, codec))
         self.flush()
         return to_cid(cid)
+
+
+def _put_by_put_raw(store: ContentAddressableStore, cid: Link, data: bytes) -> None:
+    """`put_block` of stores that were written when `put_raw` was what a store wrote."""
+    if identity_data(cid) is not None:
+        return
+    names = {code: name for name, code in CODECS.items()}
+    codec = names.get(codec_of(cid))
+    if codec is None or store.make_cid(data, codec) != cid:
+        raise BackendError(f"{store!r} cannot keep a block under the foreign CID {to_text(cid)}")
+    store.put_raw(data, codec)
 
 
 def require_block_store(store: object) -> None:

@@ -202,7 +202,7 @@ class _Archive(ContentAddressableStore):
         size = super().size_of(cid)
         return self._place_of(cid)[1] if size is None else size
 
-    def put_raw(self, data: bytes, codec: str) -> NoReturn:
+    def put_block(self, cid: Link, data: bytes) -> NoReturn:
         raise ReadOnlyStoreError("the archive is only read")
 
 

@@ -105,11 +105,6 @@ class DirectoryCAStore(ContentAddressableStore):
         except OSError as error:
             raise _backend_error(f"cannot read block {to_text(cid)}", name, error) from error
 
-    def put_raw(self, data: bytes, codec: str) -> Link:
-        cid = self.make_cid(data, codec)
-        self.put_block(cid, data)
-        return cid
-
     def put_block(self, cid: Link, data: bytes) -> None:
         if identity_data(cid) is not None:
             return

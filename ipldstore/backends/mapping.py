@@ -65,11 +65,6 @@ class MappingCAStore(ContentAddressableStore):
             empty = ", which is empty" if self.in_memory and not self.mapping else ""
             raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}{empty}") from None
 
-    def put_raw(self, data: bytes, codec: str) -> Link:
-        cid = self.make_cid(data, codec)
-        self.put_block(cid, data)
-        return cid
-
     def put_block(self, cid: Link, data: bytes) -> None:
         if identity_data(cid) is None:
             self.mapping[to_text(cid)] = bytes(data)

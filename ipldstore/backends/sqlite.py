@@ -134,11 +134,6 @@ class SQLiteCAStore(ContentAddressableStore):
         data: bytes = row[0]
         return data
 
-    def put_raw(self, data: bytes, codec: str) -> Link:
-        cid = self.make_cid(data, codec)
-        self.put_block(cid, data)
-        return cid
-
     def put_block(self, cid: Link, data: bytes) -> None:
         if identity_data(cid) is not None:
             return

@@ -26,8 +26,8 @@ class WatchedCAStore(VerifiedCAStore):
     async def get_raw_async(self, cid: Link) -> bytes:
         return self._told(cid, await get_block_on_loop(self._store, cid))
 
-    def put_raw(self, data: bytes, codec: str) -> Link:
-        return self._store.put_raw(data, codec)
+    def put_block(self, cid: Link, data: bytes) -> None:
+        self._store.put_block(cid, data)
 
     def has_raw(self, cid: Link) -> bool:
         return self._store.has(cid)

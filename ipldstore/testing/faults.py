@@ -288,27 +288,17 @@ class FaultyStore(ContentAddressableStore):
         data = self._late.get(cid)
         return _damaged(await self.store.get_raw_async(cid) if data is None else data, fault)
 
-    def put_raw(self, data: bytes, codec: str) -> Link:
-        cid = self.make_cid(data, codec)
-        fault = self._begin(PUT, cid)
-        self._stop_for(fault)
-        if self._is_put_otherwise(cid, data, fault):
-            return cid
-        return self.store.put_raw(data, codec)
-
-    async def put_raw_async(self, data: bytes, codec: str) -> Link:
-        cid = self.make_cid(data, codec)
-        fault = self._begin(PUT, cid)
-        await self._stop_for_async(fault)
-        if self._is_put_otherwise(cid, data, fault):
-            return cid
-        return await self.store.put_raw_async(data, codec)
-
     def put_block(self, cid: Link, data: bytes) -> None:
         fault = self._begin(PUT, cid)
         self._stop_for(fault)
         if not self._is_put_otherwise(cid, data, fault):
             self.store.put_block(cid, data)
+
+    async def put_block_async(self, cid: Link, data: bytes) -> None:
+        fault = self._begin(PUT, cid)
+        await self._stop_for_async(fault)
+        if not self._is_put_otherwise(cid, data, fault):
+            await self.store.put_block_async(cid, data)
 
     def has(self, cid: CIDLike) -> bool:
         link = as_link(cid)

@@ -1,7 +1,8 @@
-"""A block store that a user writes: `get_raw` and `put_raw`, and the contract holds."""
+"""A block store that a user writes: `get_raw` and `put_block`, and the contract holds."""
 
 import pytest
 
+import ipldstore
 from ipldstore import BackendError, BlockNotFoundError, ContentAddressableStore, IPLDStore
 from ipldstore.testing import MISSING, BackendTests
 
@@ -14,15 +15,11 @@ class SmallestStore(ContentAddressableStore):
     def get_raw(self, cid):
         return self.blocks[cid]
 
-    def put_raw(self, data, codec):
-        cid = self.make_cid(data, codec)
+    def put_block(self, cid, data):
         self.blocks[cid] = bytes(data)
-        return cid
 
 
 class TestSmallestStore(BackendTests):
-    keeps_foreign_cids = False
-
     def make_backend(self, folder, default_hash="sha2-256"):
         return SmallestStore(default_hash=default_hash)
 
@@ -72,5 +69,49 @@ def test_both_methods_are_needed():
         def get_raw(self, cid):
             raise BlockNotFoundError(str(cid))
 
-    with pytest.raises(TypeError, match="put_raw"):
+    with pytest.raises(TypeError, match="put_block"):
         HalfStore()
+
+
+with pytest.warns(DeprecationWarning, match=r"StoreOfOld writes put_raw.*writes put_block"):
+
+    class StoreOfOld(ContentAddressableStore):
+        """One that was written when `put_raw` was what a store writes."""
+
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.blocks = {}
+
+        def get_raw(self, cid):
+            return self.blocks[cid]
+
+        def put_raw(self, data, codec):
+            cid = self.make_cid(data, codec)
+            self.blocks[cid] = bytes(data)
+            return cid
+
+        async def put_raw_async(self, data, codec):
+            return self.put_raw(data, codec)
+
+
+class TestStoreOfOld(BackendTests):
+    keeps_foreign_cids = False
+
+    def make_backend(self, folder, default_hash="sha2-256"):
+        return StoreOfOld(default_hash=default_hash)
+
+    def corrupt(self, backend, cid):
+        backend.blocks[cid] = b"damaged"
+
+
+def test_a_store_of_old_in_layers_and_below_others():
+    class More(StoreOfOld):
+        """Inherits what it needs, so that nothing is said again."""
+
+    for layers in (
+        ipldstore.UnionCAStore(More(), SmallestStore()),
+        ipldstore.CachingCAStore(More(), SmallestStore()),
+    ):
+        store = IPLDStore(layers)
+        store["a/0"] = b"chunk"
+        assert dict(IPLDStore(layers, root=store.freeze())) == {"a/0": b"chunk"}

@@ -341,7 +341,7 @@ def test_a_new_error_in_a_backend_comes_through(store):
         def get_raw(self, cid):
             raise OSError("the disk is gone")
 
-        def put_raw(self, data, codec):
+        def put_block(self, cid, data):
             raise OSError("the disk is gone")
 
     broken = IPLDStore(Broken())

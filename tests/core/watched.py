@@ -54,7 +54,5 @@ class BareStore(ContentAddressableStore):
     def get_raw(self, cid):
         return self.blocks[cid]
 
-    def put_raw(self, data, codec):
-        cid = self.make_cid(data, codec)
+    def put_block(self, cid, data):
         self.blocks[cid] = bytes(data)
-        return cid

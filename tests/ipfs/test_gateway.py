@@ -262,11 +262,6 @@ class Published(GatewayCAStore):
         self.default_hash = default_hash
         self.api = node.url
 
-    def put_raw(self, data, codec):
-        link = self.make_cid(data, codec)
-        self.put_block(link, data)
-        return link
-
     def put_block(self, cid, data):
         kind = to_cid(cid)
         answer = requests.post(

@@ -26,13 +26,13 @@ class Killing(IPFSStore):
             if self.left == 0:
                 self.node.kill()
 
-    def put_raw(self, data, codec):
+    def put_block(self, cid, data):
         self._count()
-        return super().put_raw(data, codec)
+        super().put_block(cid, data)
 
-    async def put_raw_async(self, data, codec):
+    async def put_block_async(self, cid, data):
         self._count()
-        return await super().put_raw_async(data, codec)
+        await super().put_block_async(cid, data)
 
 
 def random_dataset(chunks):

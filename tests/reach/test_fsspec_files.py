@@ -46,7 +46,7 @@ class RemoteCAStore(ContentAddressableStore):
         self.under_way -= 1
         return self.folder.get_raw(cid)
 
-    def put_raw(self, data, codec):
+    def put_block(self, cid, data):
         raise NotImplementedError
 
 

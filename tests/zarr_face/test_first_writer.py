@@ -27,15 +27,15 @@ class FarAway(MappingCAStore):
         self.puts = 0
         self._writers = writers
 
-    def put_raw(self, data, codec):
+    def put_block(self, cid, data):
         self.puts += 1
-        return super().put_raw(data, codec)
+        super().put_block(cid, data)
 
-    async def put_raw_async(self, data, codec):
+    async def put_block_async(self, cid, data):
         self._writers -= 1
         while self._writers > 0:
             await asyncio.sleep(0)
-        return self.put_raw(data, codec)
+        self.put_block(cid, data)
 
 
 def buffer(data: bytes) -> cpu.Buffer:

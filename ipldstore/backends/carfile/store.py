@@ -161,11 +161,6 @@ class CARStore(ContentAddressableStore):
                 raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}{_torn(archive)}")
             return archive.read(section)
 
-    def put_raw(self, data: bytes, codec: str) -> Link:
-        cid = self.make_cid(data, codec)
-        self.put_block(cid, data)
-        return cid
-
     def put_block(self, cid: Link, data: bytes) -> None:
         if identity_data(cid) is not None:
             return

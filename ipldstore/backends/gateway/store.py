@@ -152,11 +152,8 @@ class GatewayCAStore(VerifiedCAStore):
             )
         )
 
-    def put_raw(self, data: bytes, codec: str) -> NoReturn:
-        raise ReadOnlyStoreError(f"{self!r} only reads: publish through an IPFS node")
-
     def put_block(self, cid: Link, data: bytes) -> NoReturn:
-        self.put_raw(data, "raw")
+        raise ReadOnlyStoreError(f"{self!r} only reads: publish through an IPFS node")
 
     def resolve(self, name: CIDLike) -> Link:
         """Return the CID that a name stands for; names of IPNS are refused.

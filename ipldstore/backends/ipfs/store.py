@@ -65,7 +65,7 @@ class IPFSStore(ContentAddressableStore):
         How many requests may be under way at once.
     buffer_bytes
         How many bytes of blocks are collected at most; with 0 each block is sent by itself, and
-        is in the node when `put_raw` returns.
+        is in the node when `put_block` returns.
     default_hash
         The hash function that names new blocks.
     offline
@@ -150,25 +150,21 @@ class IPFSStore(ContentAddressableStore):
             return data
         return await self.rpc.call_async("block/get", to_text(cid), offline=self.offline or None)
 
-    def put_raw(self, data: bytes, codec: str) -> Link:
-        cid = self.make_cid(data, codec)
-        self.put_block(cid, bytes(data))
-        return cid
-
-    async def put_raw_async(self, data: bytes, codec: str) -> Link:
-        cid = self.make_cid(data, codec)
+    async def put_block_async(self, cid: Link, data: bytes) -> None:
+        if identity_data(cid) is not None:
+            return
         data = bytes(data)
         _check_block(cid, data)
-        if not self.buffer_bytes:
+        if not self.buffer_bytes and _has_names(cid):
             command, options = _block_put(cid)
             _check_cid(cid, await self.rpc.call_json_async(command, file=data, **options))
-        elif not self._buffer.offer(cid, data):
-            await super().put_raw_async(data, codec)
-        return cid
+        elif not self.buffer_bytes or not self._buffer.offer(cid, data):
+            await super().put_block_async(cid, data)
 
     def put_block(self, cid: Link, data: bytes) -> None:
         if identity_data(cid) is not None:
             return
+        data = bytes(data)
         _check_block(cid, data)
         if self.buffer_bytes:
             self._buffer.put(cid, data)

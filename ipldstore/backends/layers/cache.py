@@ -102,20 +102,15 @@ class CachingCAStore(VerifiedCAStore):
     async def get_raw_async(self, cid: Link) -> bytes:
         return await self._flights.run_async(cid, self._find_async)
 
-    def put_raw(self, data: bytes, codec: str) -> Link:
-        cid = as_link(self.source.put_raw(data, codec))
-        self._keep(cid, data)
-        return cid
-
-    async def put_raw_async(self, data: bytes, codec: str) -> Link:
-        cid = as_link(await self.source.put_raw_async(data, codec))
-        await self._keep_async(cid, data)
-        return cid
-
     def put_block(self, cid: Link, data: bytes) -> None:
         self.source.put_block(cid, data)
         if identity_data(cid) is None:
             self._keep(cid, data)
+
+    async def put_block_async(self, cid: Link, data: bytes) -> None:
+        await self.source.put_block_async(cid, data)
+        if identity_data(cid) is None:
+            await self._keep_async(cid, data)
 
     def get_many(self, cids: Iterable[CIDLike]) -> Iterator[tuple[Link, bytes]]:
         links = map(as_link, cids)

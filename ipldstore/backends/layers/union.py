@@ -160,14 +160,11 @@ class UnionCAStore(VerifiedCAStore):
                 return answer
         raise _failure(cid, faults)
 
-    def put_raw(self, data: bytes, codec: str) -> Link:
-        return self._first.put_raw(data, codec)
-
-    async def put_raw_async(self, data: bytes, codec: str) -> Link:
-        return await self._first.put_raw_async(data, codec)
-
     def put_block(self, cid: Link, data: bytes) -> None:
         self._first.put_block(cid, data)
+
+    async def put_block_async(self, cid: Link, data: bytes) -> None:
+        await self._first.put_block_async(cid, data)
 
     def put_many(self, blocks: Iterable[tuple[Link, bytes]]) -> None:
         self._first.put_many(blocks)

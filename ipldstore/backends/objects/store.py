@@ -75,7 +75,7 @@ class ObjectCAStore(ContentAddressableStore):
         How many requests are under way at once, for the threads together and for each event loop.
     buffer_bytes
         How many bytes of blocks wait to be sent at most; with 0 a block is in the bucket when
-        `put_raw` returns.
+        `put_block` returns.
     default_hash
         The hash function that names new blocks.
 
@@ -195,13 +195,9 @@ class ObjectCAStore(ContentAddressableStore):
             error = caught
         raise await asyncio.to_thread(self._error, "read", cid, error) from None
 
-    def put_raw(self, data: bytes, codec: str) -> Link:
-        cid = self.make_cid(data, codec)
-        self.put_block(cid, bytes(data))
-        return cid
-
-    async def put_raw_async(self, data: bytes, codec: str) -> Link:
-        cid = self.make_cid(data, codec)
+    async def put_block_async(self, cid: Link, data: bytes) -> None:
+        if identity_data(cid) is not None:
+            return
         data = bytes(data)
         self._check_process()
         if not self.buffer_bytes:
@@ -209,11 +205,11 @@ class ObjectCAStore(ContentAddressableStore):
                 await asyncio.to_thread(self._put, cid, data)
         elif not self._buffer.offer(cid, data):
             await asyncio.to_thread(self._buffer.put, cid, data)
-        return cid
 
     def put_block(self, cid: Link, data: bytes) -> None:
         if identity_data(cid) is not None:
             return
+        data = bytes(data)
         self._check_process()
         if self.buffer_bytes:
             self._buffer.put(cid, data)
