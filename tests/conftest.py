@@ -5,7 +5,7 @@ import warnings
 from ipldstore.errors import UnfrozenChangesWarning
 
 # --doctest-modules would import all of these as one module of the name `conftest`
-collect_ignore_glob = ["conftest.py", "*/conftest.py"]
+collect_ignore_glob = ["conftest.py", "*/conftest.py", "*/*/conftest.py"]
 
 # what is still there when all tests are done may be given up
 warnings.simplefilter("ignore", UnfrozenChangesWarning)

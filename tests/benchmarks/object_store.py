@@ -149,7 +149,7 @@ def measure(table: Table, name: str, peer: Any, chunk: int, data: Any) -> None:
 
 
 def start_server(resources: ExitStack) -> Any:
-    sys.path[:0] = [str(TESTS), str(TESTS / "objects")]
+    sys.path[:0] = [str(TESTS)]
     from servers import S3
 
     folder = resources.enter_context(tempfile.TemporaryDirectory())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,7 +134,6 @@ def test_what_was_put_comes_back_as_netcdf(case: Case, call: Any) -> None:
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    sys.path.append(str(Path(__file__).parents[1] / "objects"))
     from servers import S3
 
     with S3(tmp_path_factory.mktemp("s3")) as server:

@@ -2,7 +2,7 @@
 
 BIN is the folder of the programs of an environment that has what the page says to install. To be
 called in a network namespace of its own, where the usual ports are free and nothing leads out, with
-tests/ and tests/objects/ among the folders of modules.
+tests/ among the folders of modules.
 """
 
 import fcntl

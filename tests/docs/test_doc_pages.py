@@ -51,11 +51,10 @@ def test_page_does_what_it_says(page, wheel, tmp_path):
 def follow(page, programs, folder):
     """Follow a page where nothing leads out, and end all that it left running."""
     here = Path(__file__).parent
-    modules = [here.parent, here.parent / "objects"]
     alone = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     process = subprocess.Popen(
         [*alone, sys.executable, here / "follow.py", page.path, programs, folder],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, modules))},
+        env=os.environ | {"PYTHONPATH": str(here.parent)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

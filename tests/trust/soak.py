@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "ipfs")]
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import faulty_gateway  # noqa: E402
 from node import Node  # noqa: E402

@@ -10,7 +10,7 @@ from zarr.core.buffer import default_buffer_prototype
 
 from ipldstore import IPLDStore
 from ipldstore.backends.objects.store import ObjectCAStore
-from tests.zarr_face.test_store_suite import IPLDStoreTests
+from tests.faces.test_store_suite import IPLDStoreTests
 
 
 class TestOnS3(IPLDStoreTests):

@@ -22,7 +22,7 @@ iris_sample_data = pytest.importorskip("iris_sample_data", reason="no real datas
 pytestmark = pytest.mark.filterwarnings("ignore:The data type:FutureWarning")
 
 HERE = Path(__file__).parent
-INTEROP = HERE.parent / "interop"
+INTEROP = HERE.parents[1] / "interop"
 NAMES = ["A1B_north_america.nc", "rotated_pole.nc"]
 KINDS = {"car": CARStore, "sqlite": SQLiteCAStore}
 

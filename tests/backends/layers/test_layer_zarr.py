@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("zarr", minversion="3", reason="zarr.testing came with zarr-python 3")
 
 from ipldstore import CachingCAStore, DirectoryCAStore, MappingCAStore, UnionCAStore
-from tests.zarr_face.test_store_suite import IPLDStoreTests
+from tests.faces.test_store_suite import IPLDStoreTests
 
 
 class LayerTests(IPLDStoreTests):

@@ -22,7 +22,7 @@ from outside import skip_without
 
 DEADLINE = 60
 HTTP = {"allow_http": True}
-AZURITE = Path(__file__).parents[1] / "interop" / "node_modules" / ".bin" / "azurite-blob"
+AZURITE = Path(__file__).parent / "interop" / "node_modules" / ".bin" / "azurite-blob"
 
 
 class Server:

@@ -279,7 +279,7 @@ def test_folders_with_odd_names(tmp_path, monkeypatch):
 
 
 def test_json(call, target, tmp_path, start_node):
-    schemas = Path(__file__).parents[2] / "docs" / "reference" / "json"
+    schemas = Path(__file__).parents[3] / "docs" / "reference" / "json"
 
     def facts(schema, *arguments):
         lines = call(*arguments, "--json").stdout.splitlines()

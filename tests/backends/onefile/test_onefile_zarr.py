@@ -6,7 +6,7 @@ pytest.importorskip("zarr", minversion="3", reason="zarr.testing came with zarr-
 
 from ipldstore.backends.carfile.store import CARStore
 from ipldstore.backends.sqlite import SQLiteCAStore
-from tests.zarr_face.test_store_suite import IPLDStoreTests
+from tests.faces.test_store_suite import IPLDStoreTests
 
 
 class TestOnSQLite(IPLDStoreTests):

@@ -12,7 +12,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.buffer.cpu import Buffer
 
 from ipldstore import BackendError, IPFSStore, IPLDStore
-from tests.zarr_face.test_store_suite import IPLDStoreTests
+from tests.faces.test_store_suite import IPLDStoreTests
 
 PROTOTYPE = default_buffer_prototype()
 KIB = 1 << 10
