@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from ipldstore.cid import Link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import ReentrantCallError
-from ipldstore.finding import Blocks, Hierarchy, found_store, renamed
+from ipldstore.finding import Blocks, HierarchyLike, found_store, renamed
 from ipldstore.limits import MAX_TRIED_BYTES
 from ipldstore.locks import Guard
 from ipldstore.model.cells import CellShape, Shape, read_cell, shape_at
@@ -73,7 +73,7 @@ class CompressionCheck:
 
 
 def check_compression(
-    what: Hierarchy,
+    what: HierarchyLike,
     blocks: Blocks | None = None,
     *,
     chunks: int = 3,

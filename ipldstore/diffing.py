@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from ipldstore.cid import Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.finding import Blocks, Hierarchy, found_root, renamed, share_blocks
+from ipldstore.finding import Blocks, HierarchyLike, found_root, renamed, share_blocks
 from ipldstore.locks import Guard
 from ipldstore.model.differences import Difference, Source, iter_differences
 from ipldstore.store.mapping import HierarchyMapping
@@ -43,7 +43,11 @@ class Change(NamedTuple):
 
 
 def diff(
-    a: Hierarchy, b: Hierarchy, blocks: Blocks | None = None, *, backend: Blocks | None = None
+    a: HierarchyLike,
+    b: HierarchyLike,
+    blocks: Blocks | None = None,
+    *,
+    backend: Blocks | None = None,
 ) -> Iterator[Change]:
     """Iterate the keys in which two hierarchies differ, in natural order.
 
@@ -106,7 +110,7 @@ class _Side(NamedTuple):
 
 
 def _find_side(
-    hierarchy: Hierarchy, blocks: ContentAddressableStore | None, stack: ExitStack
+    hierarchy: HierarchyLike, blocks: ContentAddressableStore | None, stack: ExitStack
 ) -> _Side:
     if not isinstance(hierarchy, HierarchyMapping):
         return _Side(*stack.enter_context(found_root(hierarchy, blocks)))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
+from ipldstore.abilities import ListsRoots
 from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.cid import CIDLike, Link, as_link, to_text
 from ipldstore.contentstore import ContentAddressableStore
@@ -21,7 +22,7 @@ from ipldstore.tree.keys import split_path
 from ipldstore.tree.tree import Tree
 from ipldstore.urls import show_url
 
-Hierarchy: TypeAlias = "HierarchyMapping | CIDLike | os.PathLike[str]"
+HierarchyLike: TypeAlias = "HierarchyMapping | CIDLike | os.PathLike[str]"
 """A store, or what `ipldstore.open` takes."""
 
 Blocks: TypeAlias = "ContentAddressableStore | str | os.PathLike[str]"
@@ -82,7 +83,7 @@ def find_hierarchy(
 
 @contextmanager
 def found_root(
-    what: Hierarchy, blocks: Blocks | None = None
+    what: HierarchyLike, blocks: Blocks | None = None
 ) -> Iterator[tuple[Link, ContentAddressableStore]]:
     """Give the root that is meant and its block store, and close what was opened for it.
 
@@ -98,7 +99,7 @@ def found_root(
 
 
 @contextmanager
-def found_store(what: Hierarchy, blocks: Blocks | None = None) -> Iterator[HierarchyMapping]:
+def found_store(what: HierarchyLike, blocks: Blocks | None = None) -> Iterator[HierarchyMapping]:
     """Give a store as it stands, or one that reads what is named; otherwise as `found_root`."""
     if isinstance(what, HierarchyMapping):
         yield what
@@ -108,7 +109,7 @@ def found_store(what: Hierarchy, blocks: Blocks | None = None) -> Iterator[Hiera
 
 
 def share_blocks(
-    sides: Sequence[Hierarchy], blocks: Blocks | None, stack: ExitStack
+    sides: Sequence[HierarchyLike], blocks: Blocks | None, stack: ExitStack
 ) -> list[ContentAddressableStore | None]:
     """Return the block store that goes with each of several hierarchies that are looked at at once.
 
@@ -125,7 +126,7 @@ def share_blocks(
     return [None if _has_blocks(side) else shared for side in sides]
 
 
-def _has_blocks(side: Hierarchy) -> bool:
+def _has_blocks(side: HierarchyLike) -> bool:
     return isinstance(side, HierarchyMapping) or read_name(side).is_archive
 
 
@@ -178,8 +179,8 @@ def noted_root(backend: ContentAddressableStore, what: str | os.PathLike[str]) -
     if root is not None:
         return root
     shown = show_url(os.fspath(what))
-    roots = getattr(backend, "read_roots", lambda: None)()
-    if roots is not None:
+    if isinstance(backend, ListsRoots):
+        roots = backend.read_roots()
         found = "no root" if not roots else f"{len(roots)} roots, the first of them {roots[0]}"
         raise BlockStoreURLError(
             f"{shown!r} is an archive with {found}, expected one: name a root that is in it, and "

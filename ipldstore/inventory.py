@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipldstore.cid import RAW, Link, codec_of, identity_data, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag, links_of
-from ipldstore.finding import Blocks, Hierarchy, found_root, renamed
+from ipldstore.finding import Blocks, HierarchyLike, found_root, renamed
 from ipldstore.model.outline import make_outline
 from ipldstore.model.values import remembering
 from ipldstore.store.expansion import check_held
@@ -68,7 +68,9 @@ class Info:
     arrays: dict[str, ArrayInfo]
 
 
-def info(what: Hierarchy, blocks: Blocks | None = None, *, backend: Blocks | None = None) -> Info:
+def info(
+    what: HierarchyLike, blocks: Blocks | None = None, *, backend: Blocks | None = None
+) -> Info:
     """Say how much is stored under a root.
 
     Loads every directory; values are not read where the block store knows their sizes.

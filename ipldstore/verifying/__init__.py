@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from ipldstore.cid import DAG_CBOR, Link, codec_of, to_text
 from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.errors import InvalidNodeError
-from ipldstore.finding import Blocks, Hierarchy, found_root, renamed
+from ipldstore.finding import Blocks, HierarchyLike, found_root, renamed
 from ipldstore.transfer import Progress
 from ipldstore.tree.decode import codec_fault
 from ipldstore.verifying.blocks import MendedBlocks
@@ -23,7 +23,7 @@ __all__ = ["ChunkCount", "Problem", "VerifyReport", "verify"]
 
 
 def verify(
-    what: Hierarchy,
+    what: HierarchyLike,
     blocks: Blocks | None = None,
     *,
     repair_from: ContentAddressableStore | Sequence[ContentAddressableStore] | None = None,

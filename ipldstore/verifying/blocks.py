@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ipldstore.abilities import RemovesBlocks
 from ipldstore.cid import Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import (
@@ -87,7 +88,7 @@ class MendedBlocks:
         try:
             return self.store.get_block(cid)
         except CorruptBlockError:
-            if not hasattr(self.store, "remove_block"):
+            if not isinstance(self.store, RemovesBlocks):
                 raise
         self.store.remove_block(cid)
         self.store.put_block(cid, data)

@@ -11,7 +11,7 @@ from pathlib import Path
 from ipldstore.cid import Link
 from ipldstore.diffing import diff
 from ipldstore.errors import InvalidKeyError
-from ipldstore.finding import Blocks, Hierarchy, found_store, renamed, share_blocks
+from ipldstore.finding import Blocks, HierarchyLike, found_store, renamed, share_blocks
 from ipldstore.model.cells import Shape
 from ipldstore.model.metadata import Metadata, read_metadata
 from ipldstore.model.outline import find_directory
@@ -30,8 +30,8 @@ _SUFFIXES = (".png", ".svg")
 
 
 def plot_changes(
-    before: Hierarchy,
-    after: Hierarchy,
+    before: HierarchyLike,
+    after: HierarchyLike,
     file: str | os.PathLike[str],
     *,
     blocks: Blocks | None = None,

@@ -22,7 +22,7 @@ LAYERS = [
         "words",
     },
     {"dagcbor", "unixfs", "car", "dag", "jsontext", "magic", "tree"},
-    {"contentstore"},
+    {"abilities", "contentstore"},
     {"backends", "registry", "transfer"},
     {"model"},
     {"store"},

@@ -1,0 +1,29 @@
+"""What some block stores can do beyond the contract: asked by ``isinstance``."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from ipldstore.cid import Link
+
+
+@runtime_checkable
+class RemovesBlocks(Protocol):
+    """A block store that can let a block go."""
+
+    def remove_block(self, cid: Link) -> None:
+        """Remove a block, if it is there.
+
+        Raises
+        ------
+        BackendError
+            If that cannot be done.
+        """
+
+
+@runtime_checkable
+class ListsRoots(Protocol):
+    """A block store that is an archive, and names roots, one or any number."""
+
+    def read_roots(self) -> list[Link]:
+        """Return the roots that the archive names."""
