@@ -85,14 +85,17 @@ class ContentAddressableStore(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "put_raw" in vars(cls) and cls.put_block is ContentAddressableStore.put_block:
+        if "put_raw" in vars(cls) and "put_block" not in vars(cls):
             warnings.warn(
                 f"{cls.__name__} writes put_raw(data, codec): a block store writes "
                 "put_block(cid, data) now, and no hashing",
                 DeprecationWarning,
                 stacklevel=2,
             )
-            cls.put_block = _put_by_put_raw  # type: ignore[method-assign, assignment]
+        if cls.put_raw is not ContentAddressableStore.put_raw:
+            written = (vars(base)["put_block"] for base in cls.__mro__ if "put_block" in vars(base))
+            others = (one for one in written if one not in _NOT_WRITTEN)
+            cls.put_block = next(others, _put_by_put_raw)  # type: ignore[method-assign, assignment]
 
     def __init__(self, *, default_hash: str = "sha2-256") -> None:
         hash_function(default_hash)
@@ -128,7 +131,7 @@ class ContentAddressableStore(ABC):
         cid
             A binary CIDv1.
         data
-            The bytes, which may be none, or a C-contiguous buffer of them.
+            The bytes, which may be none, or a memoryview of bytes.
 
         Raises
         ------
@@ -136,6 +139,7 @@ class ContentAddressableStore(ABC):
             If the block cannot be kept, also because the store cannot keep one under this CID;
             nothing of it is visible then.
         """
+        _put_by_put_raw(self, cid, data)
 
     def put_raw(self, data: bytes, codec: str) -> Link:
         """Keep a block under a CID of the store's own hash function.
@@ -143,7 +147,7 @@ class ContentAddressableStore(ABC):
         Parameters
         ----------
         data
-            The bytes, or a buffer of them, as in `put_block`.
+            The bytes, or a C-contiguous buffer of anything.
         codec
             ``"raw"``, ``"dag-cbor"`` or ``"dag-pb"``.
 
@@ -157,6 +161,7 @@ class ContentAddressableStore(ABC):
         BackendError
             As in `put_block`.
         """
+        data = flat(data)
         cid = self.make_cid(data, codec)
         self.put_block(cid, data)
         return cid
@@ -179,6 +184,7 @@ class ContentAddressableStore(ABC):
             import asyncio
 
             return await asyncio.to_thread(self.put_raw, data, codec)  # which hashes there, too
+        data = flat(data)
         cid = self.make_cid(data, codec)
         await self.put_block_async(cid, data)
         return cid
@@ -437,8 +443,15 @@ class ContentAddressableStore(ABC):
         return to_cid(cid)
 
 
+def flat(data: bytes) -> bytes:
+    """Return bytes as they are, and of any other buffer its bytes one by one, not copied."""
+    return data if isinstance(data, bytes) else memoryview(data).cast("B")
+
+
 def _put_by_put_raw(store: ContentAddressableStore, cid: Link, data: bytes) -> None:
     """`put_block` of stores that were written when `put_raw` was what a store wrote."""
+    if type(store).put_raw is ContentAddressableStore.put_raw:
+        raise NotImplementedError(f"{type(store).__name__} does not write put_block")
     if identity_data(cid) is not None:
         return
     names = {code: name for name, code in CODECS.items()}
@@ -446,6 +459,9 @@ def _put_by_put_raw(store: ContentAddressableStore, cid: Link, data: bytes) -> N
     if codec is None or store.make_cid(data, codec) != cid:
         raise BackendError(f"{store!r} cannot keep a block under the foreign CID {to_text(cid)}")
     store.put_raw(data, codec)
+
+
+_NOT_WRITTEN = (ContentAddressableStore.put_block, _put_by_put_raw)
 
 
 def require_block_store(store: object) -> None:

@@ -94,7 +94,11 @@ def diff(
         opened = stack.pop_all()
     old, new = (side.root for side in sides)
     differences = iter_differences(old, new, (sides[0].source, sides[1].source))
-    return _iter_locked(differences, [side.lock for side in sides if side.lock is not None], opened)
+    changes = _iter_locked(
+        differences, [side.lock for side in sides if side.lock is not None], opened
+    )
+    next(changes)  # so that closing it closes what was opened, also if nobody iterates it
+    return changes  # type: ignore[return-value]
 
 
 class _Side(NamedTuple):
@@ -124,9 +128,10 @@ def _find_side(
 
 def _iter_locked(
     differences: Iterator[Difference], locks: Iterable[Guard], opened: ExitStack
-) -> Iterator[Change]:
+) -> Iterator[Change | None]:
     locks = sorted(set(locks), key=id)
     with opened:
+        yield None
         while (found := _next_within(locks, differences)) is not None:
             yield _make_change(found)
 

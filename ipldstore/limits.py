@@ -183,6 +183,13 @@ REQUEST_SECONDS = 60.0
 """Seconds for a request to its last byte, where the caller sets no `timeout`: nodes look for
 blocks in the network that long."""
 
+STALL_SECONDS = 15.0
+"""Seconds in which a read of an object store may bring no byte, before it is tried again."""
+
+PATIENCE_SECONDS = 180.0
+"""Seconds for which a request to an object store is tried again that fails for now, where the
+caller sets no `patience`."""
+
 GATEWAY_SECONDS = 30.0
 """Seconds for a gateway's answer, where the caller sets no `timeout`: another one can be asked."""
 

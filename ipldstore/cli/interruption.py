@@ -37,6 +37,9 @@ _hints: list[Hint] = []
 _finished: list[str] = []
 """What this command has done for good."""
 
+_said: list[bool] = []
+"""Whether it was said that the command was interrupted."""
+
 _timers: list[threading.Timer] = []
 """What ends the program after Ctrl-C."""
 
@@ -86,6 +89,7 @@ def end_soon_if_interrupted() -> None:
     """Have the program clean up and end after a signal to end, within seconds if a thread waits."""
     _finished.clear()
     _arrived.clear()
+    _said.clear()
     for number in _SIGNALS:
         if signal.getsignal(number) in _UNTOUCHED:
             signal.signal(number, _interrupt)
@@ -93,7 +97,9 @@ def end_soon_if_interrupted() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _arrived.append(number)
-    signal.signal(number, signal.default_int_handler)
+    # who presses Ctrl-C again does not want to wait; others may send a signal twice
+    again = signal.default_int_handler if number == signal.SIGINT else signal.SIG_IGN
+    signal.signal(number, again)
     _start_timer()
     raise KeyboardInterrupt
 
@@ -112,8 +118,10 @@ def _leave_late() -> None:
 
 def report_interruption(hints: Iterable[str]) -> int:
     """Say what is left and how to go on, and return the exit code."""
-    hint = " ".join(hints) or " ".join(_finished) or BEGUN_ANEW
-    say_error("Interrupted", hint, _exit_code(), label="interrupted")
+    if not _said:
+        _said.append(True)
+        hint = " ".join(hints) or " ".join(_finished) or BEGUN_ANEW
+        say_error("Interrupted", hint, _exit_code(), label="interrupted")
     return _exit_code()
 
 
@@ -123,7 +131,8 @@ def _exit_code() -> int:
 
 def leave_if_interrupted(code: int) -> None:
     """End the program and all its threads at once, if that is why a command ended."""
-    if code == _exit_code():
+    if code in (_exit_code(), 128 + signal.SIGINT):
+        report_interruption(())  # where it came before the command began, nobody has said so
         leave()
 
 

@@ -6,6 +6,7 @@ block store inherits them. The module needs pytest.
 
 from __future__ import annotations
 
+import array
 import asyncio
 import pickle
 from collections.abc import Iterator
@@ -121,6 +122,12 @@ class BackendTests:
         buffer[0] = 0
         assert str(as_link(cid)) == HELLO_RAW
         assert backend.get_block(cid) == b"hello"
+
+    def test_buffer_of_larger_items(self, backend: ContentAddressableStore) -> None:
+        items = array.array("i", range(5))
+        cids = [backend.put_raw(memoryview(items), "raw"), backend.put_raw(b"after", "raw")]  # type: ignore[arg-type]
+        backend.flush()
+        assert [backend.get_block(cid) for cid in cids] == [items.tobytes(), b"after"]
 
     def test_block_is_bytes(self, backend: ContentAddressableStore) -> None:
         cid = backend.put_raw(b"hello", "raw")

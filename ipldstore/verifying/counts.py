@@ -49,7 +49,7 @@ def count_chunks(
             raise Spent
         try:
             return kept.get(link) or backend.get_block(link)
-        except IPLDStoreError:
+        except (IPLDStoreError, OSError):
             raise Spent from None
 
     try:

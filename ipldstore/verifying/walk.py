@@ -35,6 +35,8 @@ _LOCAL_BATCH = 16
 _LOCAL_WORKERS = min(4, os.cpu_count() or 1)
 _DISTANT_WORKERS = 16
 _MAX_KEPT_BYTES = 64 * 2**20
+_MAX_WAITING = 1 << 16
+"""How many further links may wait for blocks that are under way, before these are read."""
 
 
 class _Role(Enum):
@@ -131,6 +133,7 @@ class Walk:
         self._others: dict[Hashable, Place | Fault] = {}
         self._counted: set[Link] = set()
         self._awaited: dict[Hashable, list[_Want]] = {}
+        self._waiting = 0
         self._nodes: list[_Want] = []
         self._values: deque[_Want] = deque()
 
@@ -161,7 +164,8 @@ class Walk:
 
     def _take(self) -> Sequence[_Want]:
         """Take what to read next: a node where values will run out, else some values."""
-        if self._nodes and len(self._values) < 2 * self._workers * self._batch:
+        has_values = len(self._values) >= 2 * self._workers * self._batch
+        if self._nodes and not has_values and (self._waiting < _MAX_WAITING or not self._values):
             return [self._nodes.pop()]
         return [self._values.popleft() for _ in range(min(self._batch, len(self._values)))]
 
@@ -182,6 +186,7 @@ class Walk:
             self._settle(want, state)
         elif key in self._awaited:
             self._awaited[key].append(want)
+            self._waiting += 1
         else:
             self._awaited[key] = [want]
             (self._values if want.role is _Role.VALUE else self._nodes).append(want)
@@ -204,6 +209,7 @@ class Walk:
         for want, answer in answers:
             key = want.key
             wants = self._awaited.pop(key)
+            self._waiting -= len(wants) - 1
             state: _State
             if isinstance(answer, bytes):
                 self._count_node(want.cid, len(answer))

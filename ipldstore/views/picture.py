@@ -16,6 +16,7 @@ from ipldstore.model.cells import Shape
 from ipldstore.model.metadata import Metadata, read_metadata
 from ipldstore.model.outline import find_directory
 from ipldstore.model.values import iter_values
+from ipldstore.store.archive import check_place
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.store.outline import look_into
 from ipldstore.tree.keys import split_path
@@ -172,6 +173,7 @@ def _set_present(drawn: ArrayChanges, store: HierarchyMapping) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     """Make a file appear with all that is in it."""
+    check_place(path, overwrite=True)
     temporary = path.with_name(f".ipldstore-{secrets.token_hex(8)}")
     try:
         temporary.write_bytes(data)

@@ -115,3 +115,48 @@ def test_a_store_of_old_in_layers_and_below_others():
         store = IPLDStore(layers)
         store["a/0"] = b"chunk"
         assert dict(IPLDStore(layers, root=store.freeze())) == {"a/0": b"chunk"}
+
+
+def keeps(backend):
+    """Whether a store keeps a block by every way on which one comes to it."""
+    source = SmallestStore()
+    first, second = source.put_raw(b"1", "raw"), source.put_raw(b"2", "dag-pb")
+    backend.put_block(first, b"1")
+    backend.put_many([(second, b"2")])
+    third = backend.put_raw(b"3", "raw")
+    return [backend.get_block(cid) for cid in (first, second, third)] == [b"1", b"2", b"3"]
+
+
+@pytest.mark.filterwarnings("ignore:.*writes put_raw:DeprecationWarning")
+def test_stores_of_old_in_every_form():
+    class CallsBase(StoreOfOld):
+        def put_block(self, cid, data):
+            return super().put_block(cid, data)
+
+    class Counting(ContentAddressableStore):
+        def put_raw(self, data, codec):
+            return super().put_raw(data, codec)
+
+    class Counted(Counting, ipldstore.MappingCAStore):
+        pass
+
+    class Mixin:
+        get_raw, put_raw = vars(StoreOfOld)["get_raw"], vars(StoreOfOld)["put_raw"]
+
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.blocks = {}
+
+    class Mixed(Mixin, ContentAddressableStore):
+        pass
+
+    for kind in (CallsBase, Counted, Mixed):
+        assert keeps(kind()), kind
+
+
+def test_who_only_changes_the_helper_is_warned():
+    with pytest.warns(DeprecationWarning, match="ReadsOnly writes put_raw"):
+
+        class ReadsOnly(ipldstore.MappingCAStore):
+            def put_raw(self, data, codec):
+                raise BackendError("only reads")

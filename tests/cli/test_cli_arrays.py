@@ -168,6 +168,17 @@ def test_npz_that_is_damaged(call: Any) -> None:
     assert "'a.npy' cannot be unpacked: Bad CRC-32" in refused(call, "x.npz")
 
 
+@pytest.mark.parametrize("way", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_npz_that_is_damaged_and_compressed(way: int, call: Any) -> None:
+    np.save("a.npy", IMAGE)
+    with zipfile.ZipFile("x.npz", "w", way) as archive:
+        archive.write("a.npy")
+    data = bytearray(Path("x.npz").read_bytes())
+    data[40:60] = bytes(20)
+    Path("x.npz").write_bytes(data)
+    assert "'x.npz': 'a.npy' cannot be unpacked: " in refused(call, "x.npz")
+
+
 def test_what_needs_more_room_than_there_is(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "free")(1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)

@@ -263,3 +263,47 @@ def test_an_interruption_that_a_library_makes_another_error_of(root: str, run: A
     done = run("get", root, "out.zarr", code=TORN)
     said = "interrupted: 'out.zarr' was not made; run again, the command begins anew\n"
     assert (done.code, done.err) == (130, said)
+
+
+EARLY = """
+import signal
+from ipldstore.cli import main
+
+import typer.core
+
+def make_context(self, *arguments, **options):
+    signal.raise_signal(signal.SIGTERM)
+typer.core.TyperGroup.make_context = make_context
+main()
+"""
+
+
+def test_a_signal_before_the_command_began_is_said(root: str, run: Any) -> None:
+    done = run("verify", root, code=EARLY)
+    assert (done.code, done.err.count("\n")) == (128 + signal.SIGTERM, 1)
+    assert done.err.startswith("interrupted: ")
+
+
+TWICE = """
+import os, shutil, signal
+from ipldstore.cli import main
+remove = shutil.rmtree
+
+def remove_interrupted(*arguments, **options):
+    signal.raise_signal(signal.SIGTERM)
+    remove(*arguments, **options)
+
+def interrupted(*arguments):
+    signal.raise_signal(signal.SIGTERM)
+
+shutil.rmtree = remove_interrupted
+os.rename = interrupted
+main()
+"""
+
+
+def test_a_signal_that_comes_twice_is_one(root: str, run: Any) -> None:
+    done = run("get", root, "out.zarr", code=TWICE)
+    said = "interrupted: 'out.zarr' was not made; run again, the command begins anew\n"
+    assert (done.code, done.err) == (128 + signal.SIGTERM, said)
+    assert not list(Path().glob(".ipldstore*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from ipldstore.cli.reporting import CommandError
 from ipldstore.cli.sources.netcdf3 import check_whole
+from ipldstore.errors import LimitExceededError
 
 netCDF4 = pytest.importorskip("netCDF4")  # noqa: N816 - the name of the package
 
@@ -88,10 +90,46 @@ def test_a_file_of_a_beginning_only(size: int, call: Any, workplace: Path) -> No
     assert (done.code != 0, done.out) == (True, b"")
 
 
-def test_a_file_whose_records_were_not_counted_when_it_was_begun(
-    call: Any, workplace: Path
-) -> None:
-    make(Path("x.nc"), "NETCDF3_CLASSIC", {"f4": "t"}, 2)
-    data = Path("x.nc").read_bytes()
-    Path("x.nc").write_bytes(data[:4] + b"\xff" * 4 + data[8:])
-    check_whole(Path("x.nc"))
+def test_a_file_whose_records_were_never_counted(call: Any, workplace: Path) -> None:
+    for number, kinds in enumerate(({"f4": "t"}, {"f4": "x"})):
+        make(Path("x.nc"), "NETCDF3_CLASSIC", kinds, 2)
+        data = Path("x.nc").read_bytes()
+        Path(f"{number}.nc").write_bytes(data[:4] + b"\xff" * 4 + data[8:])
+    done = call("put", "0.nc")
+    assert (done.code, done.out) == (1, b"")
+    assert "'0.nc' was never finished: it does not say how many records it has" in done.err
+    check_whole(Path("1.nc"))
+
+
+@pytest.mark.parametrize("tag", [10, 11, 12])
+def test_headers_that_would_take_forever(tag: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.nc"
+    lists = {10: b"", 11: bytes(16), 12: bytes(8)}[tag]
+    head = b"CDF\1" + bytes(4) + lists + tag.to_bytes(4, "big") + b"\x01\xff\xff\xff"
+    with open(path, "wb") as file:
+        file.write(head)
+        file.truncate(1 << 40)
+    with pytest.raises(LimitExceededError, match="lists more than"):
+        check_whole(path)
+
+
+def test_many_record_variables_and_long_names(tmp_path: Path) -> None:
+    path = tmp_path / "x.nc"
+    names = [b"%08d" % number for number in range(20_000)]
+    one = (8).to_bytes(4, "big") + b"%b" + bytes([0, 0, 0, 1]) + bytes(4) + bytes(8)
+    rest = (4).to_bytes(4, "big") + (4).to_bytes(4, "big") + (1 << 20).to_bytes(4, "big")
+    dimension = (10).to_bytes(4, "big") + (1).to_bytes(4, "big")
+    dimension += (1 << 30).to_bytes(4, "big") + bytes(1 << 10) + bytes(4)
+    head = b"CDF\1" + (3).to_bytes(4, "big")
+    short = dimension[:8] + (4).to_bytes(4, "big") + b"time" + bytes(4)
+    variables = (11).to_bytes(4, "big") + len(names).to_bytes(4, "big")
+    path.write_bytes(head + short + bytes(8) + variables + b"".join(one % n + rest for n in names))
+    with pytest.raises(CommandError, match="cut short"):
+        check_whole(path)
+    with open(path, "wb") as file:
+        file.write(head + dimension)
+        file.truncate(1 << 40)
+    tracemalloc.start()
+    check_whole(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()

@@ -6,6 +6,7 @@ import pytest
 from watched import CountingStore
 
 from ipldstore import InvalidKeyError, IPLDStore, MappingCAStore, ReadOnlyStoreError
+from ipldstore.cid import RAW, codec_of
 
 VALUES = {
     "a/0": [b"0", b"1", b"2", b"3"],
@@ -22,10 +23,10 @@ class Slow(MappingCAStore):
         super().__init__({})
         self._met = Barrier(threads)
 
-    def put_raw(self, data, codec):
-        if codec == "raw" and len(data) < 100:
+    def put_block(self, cid, data):
+        if codec_of(cid) == RAW and len(data) < 100:
             self._met.wait(timeout=20)
-        return super().put_raw(data, codec)
+        super().put_block(cid, data)
 
 
 def set_at_once(store, key, values):

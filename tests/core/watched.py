@@ -1,6 +1,7 @@
 """Block stores that count what is asked of them, or fail when they are told to."""
 
 from ipldstore import BackendError, ContentAddressableStore, MappingCAStore
+from ipldstore.cid import DAG_CBOR, DAG_PB, RAW, codec_of
 
 
 class CountingStore(MappingCAStore):
@@ -14,9 +15,9 @@ class CountingStore(MappingCAStore):
         self.puts = []
         self.gets = []
 
-    def put_raw(self, data, codec):
-        self.puts.append(codec)
-        return super().put_raw(data, codec)
+    def put_block(self, cid, data):
+        self.puts.append({RAW: "raw", DAG_PB: "dag-pb", DAG_CBOR: "dag-cbor"}[codec_of(cid)])
+        super().put_block(cid, data)
 
     def get_raw(self, cid):
         self.gets.append(str(cid))
@@ -31,12 +32,12 @@ class FailingStore(MappingCAStore):
         self.puts_left = None
         self.gets_fail = False
 
-    def put_raw(self, data, codec):
+    def put_block(self, cid, data):
         if self.puts_left is not None:
             if not self.puts_left:
                 raise BackendError("no space left", retryable=True)
             self.puts_left -= 1
-        return super().put_raw(data, codec)
+        super().put_block(cid, data)
 
     def get_raw(self, cid):
         if self.gets_fail:

@@ -108,3 +108,21 @@ def test_differences_of_two_places(store):
 def test_differences_that_nobody_asks_for_load_nothing(store):
     missing = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua"
     assert list(ipldstore.diff(missing, missing, "blocks")) == []
+
+
+def test_differences_that_nobody_iterates_are_closed(store, monkeypatch):
+    closed = []
+    close = CARStore.close
+    monkeypatch.setattr(CARStore, "close", lambda self: (closed.append(self), close(self)))
+    changes = ipldstore.diff("x.car", "empty.car")
+    changes.close()
+    assert len(closed) == 2
+    changes = ipldstore.diff("x.car", "empty.car")
+    next(changes)
+    del changes
+    assert len(closed) == 4
+
+
+def test_a_picture_in_no_folder(store):
+    with pytest.raises(FileNotFoundError, match="no folder to put"):
+        plot_changes("x.car", "empty.car", "no/x.svg")

@@ -194,7 +194,7 @@ def open_bucket(url, **options):
         config=config,
         client_options={"allow_http": True},
         retry_config={"max_retries": 1, "backoff": {"init_backoff": timedelta(milliseconds=1)}},
-        **{"timeout": 0.5, **options},
+        **{"timeout": 0.5, "patience": 0.5, **options},
     )
 
 

@@ -19,6 +19,7 @@ from ipldstore import (
 )
 from ipldstore.testing import IDENTITY_HELLO, Fail, FaultyStore, Stall, at
 from ipldstore.verifying import ChunkCount
+from ipldstore.verifying.walk import Walk
 
 pytestmark = pytest.mark.once
 
@@ -398,3 +399,41 @@ def test_counting_takes_no_longer_where_few_directories_stand_for_many():
     report = verify(node, blocks)
     assert (report.ok, report.blocks, report.arrays) == (True, 5, None)
     assert sum(blocks.reads.values()) < 2000
+
+
+def test_links_to_a_few_values_do_not_fill_the_memory():
+    store = IPLDStore()
+    for number in range(30_000):
+        store[f"a/{number}"] = b"%d" % (number % 50)
+    root = store.freeze()
+    waiting = []
+
+    class Noting(Walk):
+        def _meet(self, want):
+            super()._meet(want)
+            waiting.append(self._waiting)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ipldstore.verifying.walk._MAX_WAITING", 1000)
+        patch.setattr("ipldstore.verifying.Walk", Noting)
+        report = verify(root, store.backend)
+    assert report.ok
+    assert max(waiting) < 15_000, "pages that are under way are met as a whole"
+
+
+def test_a_store_that_fails_while_chunks_are_counted(store, monkeypatch):
+    monkeypatch.setattr("ipldstore.verifying.walk._MAX_KEPT_BYTES", 0)
+    walk_run = Walk.run
+
+    def run(self, root):
+        place = walk_run(self, root)
+        self._blocks.store.get_raw = fail
+        return place
+
+    def fail(cid):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Walk, "run", run)
+    report = verify(store.root_cid, store.backend)
+    assert report.ok
+    assert report.arrays is None

@@ -13,7 +13,7 @@ from ipldstore.backends.carfile.sections import Section
 from ipldstore.backends.paths import local_path
 from ipldstore.car import encode_header, encode_section_head
 from ipldstore.cid import Link, identity_data, to_text
-from ipldstore.contentstore import ContentAddressableStore, StoredBlock
+from ipldstore.contentstore import ContentAddressableStore, StoredBlock, flat
 from ipldstore.errors import BackendError, BlockNotFoundError, CarFormatError, ReadOnlyStoreError
 from ipldstore.locks import Guard
 
@@ -164,6 +164,7 @@ class CARStore(ContentAddressableStore):
     def put_block(self, cid: Link, data: bytes) -> None:
         if identity_data(cid) is not None:
             return
+        data = flat(data)
         with self._guard(), self._failing("cannot keep a block in", cid):
             archive = self._writing()
             section = self._section(archive, cid)

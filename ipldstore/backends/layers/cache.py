@@ -13,7 +13,7 @@ from ipldstore.backends.layers.bound import SizeBound
 from ipldstore.backends.layers.flights import Flights
 from ipldstore.backends.verified import VerifiedCAStore, get_block_on_loop
 from ipldstore.cid import CIDLike, Link, as_link, identity_data
-from ipldstore.contentstore import ContentAddressableStore, StoredBlock, require_block_store
+from ipldstore.contentstore import ContentAddressableStore, StoredBlock, flat, require_block_store
 from ipldstore.errors import BlockNotFoundError, CorruptBlockError, ReentrantCallError
 
 _BATCH = 64
@@ -103,11 +103,13 @@ class CachingCAStore(VerifiedCAStore):
         return await self._flights.run_async(cid, self._find_async)
 
     def put_block(self, cid: Link, data: bytes) -> None:
+        data = flat(data)
         self.source.put_block(cid, data)
         if identity_data(cid) is None:
             self._keep(cid, data)
 
     async def put_block_async(self, cid: Link, data: bytes) -> None:
+        data = flat(data)
         await self.source.put_block_async(cid, data)
         if identity_data(cid) is None:
             await self._keep_async(cid, data)

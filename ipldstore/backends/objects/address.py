@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ipldstore.errors import BackendError, raise_alone
+from ipldstore.limits import STALL_SECONDS
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -94,6 +95,27 @@ def open_store(
         why = f"cannot open {url!r} ({kind}): check the URL, and the values for {names}"
         raise_alone(BackendError(why))
     return store
+
+
+def open_reader(
+    url: str,
+    *,
+    client_options: Mapping[str, Any] | None = None,
+    retry_config: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> ObjectStore:
+    """Open what a URL names to read from, as `open_store`, for callers that try again themselves.
+
+    A read that brings no byte for `STALL_SECONDS` fails. While something is sent, nothing comes,
+    so that this is no store to write to.
+    """
+    stalls = {"read_timeout": timedelta(seconds=STALL_SECONDS)}
+    return open_store(
+        url,
+        client_options=stalls | dict(client_options or {}),
+        retry_config={"max_retries": 0} | dict(retry_config or {}),
+        **options,
+    )
 
 
 def _check_url(url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ipldstore.errors import BackendError
+from ipldstore.errors import BackendError, IPLDStoreError
 from ipldstore.urls import without_secrets
 
 ABSENT = ("NoSuchKey", "BlobNotFound")
@@ -50,6 +50,7 @@ _WITHOUT_ANSWER = {
 _LASTING = ("BadScheme", "InvalidContentType", "InvalidCertificate")
 _STORES = {"S3": "AWS", "GCS": "GOOGLE", "MicrosoftAzure": "AZURE"}
 _BUSY_CODES = ("SlowDown", "RequestTimeout", "InternalError", "ServerBusy", "OperationTimedOut")
+_BUSY_STATUSES = (408, 409, 425, 429)
 _LONGEST = 300
 
 
@@ -80,13 +81,35 @@ def backend_error(what: str, error: BaseException, secrets: Iterable[str] = ()) 
         What the message may not show.
     """
     code, status = code_in(error), status_in(error)
-    is_busy = status is not None and (status >= 500 or status in (408, 409, 425, 429))
-    unanswered = status is None and _has_no_answer(error)
-    sign = next((sign for sign in _WITHOUT_ANSWER if unanswered and sign in str(error)), None)
+    sign = _sign_in(error)
     advice = _ADVICE.get(code or "") or _BY_STATUS.get(status or 0) or _advice_on(sign, error)
     parts = [what, _describe(error, code, status, secrets), *([advice] if advice else [])]
-    may_pass = is_busy or (unanswered and sign not in _LASTING) or code in _BUSY_CODES
-    return BackendError(": ".join(parts), retryable=may_pass)
+    return BackendError(": ".join(parts), retryable=may_pass(error))
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether what obstore raised may be over in a moment."""
+    if isinstance(error, IPLDStoreError):
+        return False
+    status = status_in(error)
+    if status is None:
+        return is_silent(error) and _sign_in(error) not in _LASTING
+    return status >= 500 or status in _BUSY_STATUSES or code_in(error) in _BUSY_CODES
+
+
+def is_silent(error: BaseException) -> bool:
+    """Whether no answer came, or not all of it."""
+    return status_in(error) is None and _has_no_answer(error)
+
+
+def is_unconnected(error: BaseException) -> bool:
+    """Whether there was not even a connection."""
+    return is_silent(error) and "kind: Connect" in str(error)
+
+
+def _sign_in(error: BaseException) -> str | None:
+    silent = is_silent(error)
+    return next((sign for sign in _WITHOUT_ANSWER if silent and sign in str(error)), None)
 
 
 def _advice_on(sign: str | None, error: BaseException) -> str | None:

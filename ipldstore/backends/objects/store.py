@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from ipldstore.backends.directory import parse_file_name
-from ipldstore.backends.objects.address import open_store, secrets_of
+from ipldstore.backends.objects.address import open_reader, open_store, secrets_of
 from ipldstore.backends.objects.faults import ABSENT, backend_error, code_in, status_in
+from ipldstore.backends.objects.patience import Patience
 from ipldstore.backends.shipping import Shipping
 from ipldstore.cid import CIDLike, Link, as_link, identity_data, multihash_of, to_text, verify_block
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
@@ -26,7 +27,7 @@ from ipldstore.errors import (
     ReentrantCallError,
     raise_alone,
 )
-from ipldstore.limits import MAX_BLOCK_BYTES
+from ipldstore.limits import MAX_BLOCK_BYTES, PATIENCE_SECONDS
 from ipldstore.locks import Turns
 
 if TYPE_CHECKING:
@@ -67,10 +68,13 @@ class ObjectCAStore(ContentAddressableStore):
     prefix
         Where in the bucket, or below the URL, the blocks are.
     config, client_options, retry_config, credential_provider
-        For a URL: as ``obstore.store.from_url`` takes them. By default a request that fails for
-        now is tried five times within a minute.
+        For a URL: as ``obstore.store.from_url`` takes them.
     timeout
-        For a URL: how many seconds a request may take.
+        For a URL: how many seconds a request may take. A read that brings no byte for 15 s is
+        tried again before that.
+    patience
+        For how many seconds a request is tried again that fails for now, such as by a reset
+        connection or a server that is busy. A server that was never reached is tried for 4 s.
     connections
         How many requests are under way at once, for the threads together and for each event loop.
     buffer_bytes
@@ -103,15 +107,16 @@ class ObjectCAStore(ContentAddressableStore):
         retry_config: Mapping[str, Any] | None = None,
         credential_provider: Any = None,
         timeout: float = DEFAULT_TIMEOUT,
+        patience: float = PATIENCE_SECONDS,
         connections: int = DEFAULT_CONNECTIONS,
         buffer_bytes: int = DEFAULT_BUFFER_BYTES,
         default_hash: str = "sha2-256",
     ) -> None:
         super().__init__(default_hash=default_hash)
-        if connections < 1 or timeout <= 0 or buffer_bytes < 0:
+        if connections < 1 or timeout <= 0 or buffer_bytes < 0 or patience < 0:
             raise ValueError(
                 f"connections {connections} and timeout {timeout} must be positive, "
-                f"buffer_bytes {buffer_bytes} not negative"
+                f"buffer_bytes {buffer_bytes} and patience {patience} not negative"
             )
         options = {
             "config": config,
@@ -119,11 +124,13 @@ class ObjectCAStore(ContentAddressableStore):
             "retry_config": retry_config,
             "credential_provider": credential_provider,
         }
+        reader = None
         if isinstance(store, str):
+            reader = open_reader(store, timeout=timeout, **options)
             store = open_store(store, timeout=timeout, **options)
         elif given := [name for name, value in options.items() if value is not None]:
             raise ValueError(f"{given} are for URLs: a store of obstore has its own")
-        self._begin(store, prefix.strip("/"), connections, buffer_bytes)
+        self._begin(store, prefix.strip("/"), connections, buffer_bytes, reader, patience)
 
     def _begin(
         self,
@@ -131,10 +138,15 @@ class ObjectCAStore(ContentAddressableStore):
         prefix: str,
         connections: int,
         buffer_bytes: int,
+        reader: ObjectStore | None,
+        patience: float,
         default_hash: str | None = None,
     ) -> None:
         self.default_hash = default_hash or self.default_hash
         self.store = store
+        self._reader = store if reader is None else reader
+        self.patience = patience
+        self._patience = Patience(patience)
         self.prefix = prefix
         self.connections = connections
         self.buffer_bytes = buffer_bytes
@@ -153,7 +165,9 @@ class ObjectCAStore(ContentAddressableStore):
         if not self.is_shared:
             raise TypeError("a MemoryStore is in this process only and cannot be pickled")
         self.flush()
-        return self.store, self.prefix, self.connections, self.buffer_bytes, self.default_hash
+        reader = None if self._reader is self.store else self._reader
+        how = self.connections, self.buffer_bytes, reader, self.patience, self.default_hash
+        return self.store, self.prefix, *how
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._begin(*state)
@@ -178,7 +192,7 @@ class ObjectCAStore(ContentAddressableStore):
             return data
         try:
             path = self._path(cid)
-            return self._in_turn(lambda: self._get(cid, path))
+            return self._tried(lambda: self._get(cid, path))
         except Exception as error:
             raise_alone(self._error("read", cid, error))
 
@@ -187,10 +201,7 @@ class ObjectCAStore(ContentAddressableStore):
             return data
         path = self._path(cid)
         try:
-            async with self._slots_here():
-                answer = await self.store.get_async(path)
-                _check_size(cid, answer.meta["size"])
-                return bytes(await answer.bytes_async())
+            return await self._patience.run_async(lambda: self._get_async(cid, path))
         except Exception as caught:
             error = caught
         raise await asyncio.to_thread(self._error, "read", cid, error) from None
@@ -241,7 +252,7 @@ class ObjectCAStore(ContentAddressableStore):
             return len(data)
         path = self._path(cid)
         try:
-            return self._in_turn(lambda: self.store.head(path)["size"])
+            return self._tried(lambda: self._reader.head(path)["size"])
         except Exception as caught:
             error = self._error("look for", cid, caught)
         if isinstance(error, BlockNotFoundError):
@@ -313,13 +324,17 @@ class ObjectCAStore(ContentAddressableStore):
     def _put(self, cid: Link, data: bytes) -> None:
         path = self._path(cid)
         try:
-            self._in_turn(lambda: self._put_or_mend(cid, path, data))
+            self._tried(lambda: self._put_or_mend(cid, path, data))
         except Exception as error:
             raise_alone(self._error("keep", cid, error, may_be_missing=False))
 
     def _put_or_mend(self, cid: Link, path: str, data: bytes) -> None:
         if not self._create(path, data) and not self._holds(cid, path, data):
             self._write(path, data)
+
+    def _tried(self, work: Callable[[], B]) -> B:
+        """Call a function in its turn, and again while it fails for now."""
+        return self._patience.run(lambda: self._in_turn(work))
 
     def _in_turn(self, work: Callable[[], B]) -> B:
         """Call a function while not too many others are under way."""
@@ -351,7 +366,7 @@ class ObjectCAStore(ContentAddressableStore):
 
         tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         try:
-            answer = self.store.get(path, options={"if_none_match": f'"{tag}"'})
+            answer = self._reader.get(path, options={"if_none_match": f'"{tag}"'})
             if answer.meta["size"] != len(data):
                 return False
             verify_block(cid, bytes(answer.bytes()))
@@ -362,9 +377,15 @@ class ObjectCAStore(ContentAddressableStore):
         return True
 
     def _get(self, cid: Link, path: str) -> bytes:
-        answer = self.store.get(path)
+        answer = self._reader.get(path)
         _check_size(cid, answer.meta["size"])
         return bytes(answer.bytes())
+
+    async def _get_async(self, cid: Link, path: str) -> bytes:
+        async with self._slots_here():
+            answer = await self._reader.get_async(path)
+            _check_size(cid, answer.meta["size"])
+            return bytes(await answer.bytes_async())
 
     def _error(
         self, verb: str, cid: Link, error: Exception, *, may_be_missing: bool = True

@@ -109,7 +109,9 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, to: Path, shown: 
     try:
         with archive.open(member) as source, open(to, "xb") as target:
             shutil.copyfileobj(source, target)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except Exception as error:  # each way of compressing has errors of its own
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise CommandError(f"{shown!r}: {member.filename!r} cannot be unpacked: {error}") from None
     return to
 

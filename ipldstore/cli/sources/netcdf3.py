@@ -8,13 +8,21 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ipldstore.cli.reporting import CommandError
+from ipldstore.errors import LimitExceededError
 
 MAGIC = b"CDF"
+
+_MOST = 1_000_000
+"""Dimensions, variables and attributes in all; old versions of the library took thousands."""
 
 _CLASSIC, _LARGE_FILES, _LARGE_DATA = 1, 2, 5
 _DIMENSIONS, _VARIABLES, _ATTRIBUTES = 10, 11, 12
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 """Bytes of an element, by the numbers of the types."""
+
+
+class _UnfinishedError(Exception):
+    """The number of records was not known when the file was begun, and nobody filled it in."""
 
 
 class _Variable(NamedTuple):
@@ -26,10 +34,14 @@ class _Variable(NamedTuple):
 def check_whole(path: Path) -> None:
     """Check that a NetCDF-3 file is as long as what it says that is in it.
 
+    Of one whose header is malformed its library says what is wrong.
+
     Raises
     ------
     CommandError
-        If it is shorter. Of one whose header is malformed its library says what is wrong.
+        If it is shorter, or does not say how long it is.
+    LimitExceededError
+        If its header is so large that reading it would take too long.
     """
     size = path.stat().st_size
     try:
@@ -37,6 +49,12 @@ def check_whole(path: Path) -> None:
             end = _Header(file).find_end()
     except EOFError:
         raise CommandError(f"{str(path)!r} is cut short: it ends in its header") from None
+    except LimitExceededError as error:
+        raise LimitExceededError(f"{str(path)!r}: {error}") from None
+    except _UnfinishedError:
+        raise CommandError(
+            f"{str(path)!r} was never finished: it does not say how many records it has"
+        ) from None
     except (ValueError, KeyError, IndexError):
         return
     if size < end:
@@ -49,6 +67,7 @@ class _Header:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._left = os.fstat(file.fileno()).st_size
+        self._listed = 0
         version = self._take(4)[3]
         if version not in (_CLASSIC, _LARGE_FILES, _LARGE_DATA):
             raise ValueError(f"version {version}")
@@ -58,20 +77,22 @@ class _Header:
     def find_end(self) -> int:
         """Return the number of bytes that a complete file has, without padding after the data."""
         records = self._count()
-        if records == (1 << 8 * self._count_bytes) - 1:  # not known when the file was begun
-            records = 0
         lengths = [self._dimension() for _ in range(self._list_length(_DIMENSIONS))]
         self._skip_attributes()
         variables = [self._variable(lengths) for _ in range(self._list_length(_VARIABLES))]
-        return max((_end_of(one, variables, records) for one in variables), default=0)
+        inner = [one.size for one in variables if one.is_record]
+        if inner and records == (1 << 8 * self._count_bytes) - 1:
+            raise _UnfinishedError
+        step = inner[0] if len(inner) == 1 else sum(map(_padded, inner))
+        return max((_end_of(one, records, step) for one in variables), default=0)
 
     def _dimension(self) -> int:
-        self._take(self._count())
+        self._skip(self._count())
         return self._count()
 
     def _variable(self, lengths: list[int]) -> _Variable:
-        self._take(self._count())
-        dimensions = [self._count() for _ in range(self._count())]
+        self._skip(self._count())
+        dimensions = [self._count() for _ in range(self._checked(self._count()))]
         self._skip_attributes()
         item = _SIZES[self._number(4)]
         self._count()  # the size, which does not tell those of large variables
@@ -82,15 +103,15 @@ class _Header:
 
     def _skip_attributes(self) -> None:
         for _ in range(self._list_length(_ATTRIBUTES)):
-            self._take(self._count())
+            self._skip(self._count())
             item = _SIZES[self._number(4)]
-            self._take(item * self._count())
+            self._skip(item * self._count())
 
     def _list_length(self, tag: int) -> int:
         found, length = self._number(4), self._count()
         if found not in (0, tag):
             raise ValueError(f"tag {found}")
-        return length
+        return self._checked(length)
 
     def _count(self) -> int:
         return self._number(self._count_bytes)
@@ -99,21 +120,30 @@ class _Header:
         return int.from_bytes(self._take(size), "big")
 
     def _take(self, size: int) -> bytes:
-        """Read bytes and what pads them."""
-        padded = _padded(size)
-        self._left -= padded
+        self._left -= size
         if self._left < 0:
             raise EOFError
-        return self._file.read(padded)[:size]
+        return self._file.read(size)
+
+    def _skip(self, size: int) -> None:
+        """Pass bytes and what pads them."""
+        self._left -= _padded(size)
+        if self._left < 0:
+            raise EOFError
+        self._file.seek(_padded(size), os.SEEK_CUR)
+
+    def _checked(self, length: int) -> int:
+        self._listed += length
+        if self._listed > _MOST:
+            raise LimitExceededError(f"a header that lists more than {_MOST} things")
+        return length
 
 
-def _end_of(variable: _Variable, variables: list[_Variable], records: int) -> int:
+def _end_of(variable: _Variable, records: int, step: int) -> int:
     if not variable.size or (variable.is_record and not records):
         return 0
     if not variable.is_record:
         return variable.begin + variable.size
-    inner = [one.size for one in variables if one.is_record]
-    step = inner[0] if len(inner) == 1 else sum(map(_padded, inner))
     return variable.begin + (records - 1) * step + variable.size
 
 

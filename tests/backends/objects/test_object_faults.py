@@ -27,7 +27,7 @@ BLOCK = b"a block"
 LINK = make_link(BLOCK)
 QUICK = {"retry_config": {"backoff": {"init_backoff": timedelta(milliseconds=1)}}}
 NAME = "QJ/CIQCZ4SNXJP3BIYOE3UDWKWFXHRJ4GYWDZOB7J2CLZZQIM3CSOFZQJA.data"
-NO_RETRY = {"retry_config": {"max_retries": 0}}
+NO_RETRY = {"retry_config": {"max_retries": 0}, "patience": 0}
 
 
 def name_of(store):
