@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from ipldstore.backends.gateway.address import Gateway, parse_gateway
-from ipldstore.backends.gateway.health import Health
 from ipldstore.backends.gateway.reading import (
     FAULTS,
     Faults,
@@ -17,6 +16,7 @@ from ipldstore.backends.gateway.reading import (
 from ipldstore.backends.gateway.redirects import ask
 from ipldstore.backends.gateway.steps import Steps, opened, run, run_async
 from ipldstore.backends.gateway.subtree import CAR, CAR_ACCEPT, CAR_QUERY, Wanted, iter_wanted
+from ipldstore.backends.health import Health
 from ipldstore.backends.http import DEFAULT_CONNECTIONS, Auth, HTTPClient, Stream
 from ipldstore.backends.retries import DEFAULT_RETRIES, Retries
 from ipldstore.backends.verified import VerifiedCAStore

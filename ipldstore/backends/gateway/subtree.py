@@ -119,14 +119,12 @@ class _Body(io.RawIOBase):
         pieces: Iterator[bytes],
         allowance: int,
         seconds: float,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pieces = pieces
         self._piece = memoryview(b"")
         self._allowance = allowance
         self._seconds = seconds
-        self._clock = clock
-        self._deadline = clock() + seconds
+        self._deadline = time.monotonic() + seconds
 
     def readable(self) -> bool:
         return True
@@ -134,7 +132,7 @@ class _Body(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if not self._piece:
             self._piece = memoryview(next(self._pieces, b""))
-        if self._clock() > self._deadline:
+        if time.monotonic() > self._deadline:
             raise BackendError(f"no further block within {self._seconds:g} s", retryable=True)
         size = min(len(buffer), len(self._piece))
         self._allowance -= size
@@ -147,4 +145,4 @@ class _Body(io.RawIOBase):
     def go_on(self, size: int) -> None:
         """Read so much more, and wait anew."""
         self._allowance += size
-        self._deadline = self._clock() + self._seconds
+        self._deadline = time.monotonic() + self._seconds

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeAlias
 
-from ipldstore.backends.layers.health import Health
+from ipldstore.backends.health import FAILURE, Health
 from ipldstore.backends.verified import VerifiedCAStore, get_block_on_loop
 from ipldstore.cid import CIDLike, Link, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock, require_block_store
@@ -21,17 +20,26 @@ from ipldstore.errors import (
     InvalidCIDError,
     ReentrantCallError,
 )
-from ipldstore.locks import Guard
+from ipldstore.locks import Guard, Turns
 
 Answer: TypeAlias = bytes | Exception
+
+_MOST_REQUESTS = 32
+"""About how many requests to a store may be under way before others are asked first."""
 
 
 class _Source:
     """One of the stores, and how it did."""
 
-    def __init__(self, store: ContentAddressableStore, clock: Callable[[], float]) -> None:
+    def __init__(self, store: ContentAddressableStore, health: Health) -> None:
         self.store = store
-        self.health = Health(clock)
+        self._health = health
+        self._requests = Turns()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it answers, as far as is known, and keeps up with what it is asked."""
+        return len(self._requests) < _MOST_REQUESTS and self._health.is_well(self)
 
     def ask(self, cid: Link) -> Answer:
         with self._noting() as answers:
@@ -46,19 +54,19 @@ class _Source:
     @contextmanager
     def _noting(self) -> Iterator[list[Answer]]:
         answers: list[Answer] = []
-        turn = self.health.begin()
+        turn = self._requests.begin()
         try:
             yield answers
         except ReentrantCallError:
             raise
         except (BlockNotFoundError, InvalidCIDError) as error:
-            self.health.note_success()
+            self._health.clear(self)
             answers.append(error)
         except Exception as error:
-            self.health.note_failure()
+            self._health.punish(self, FAILURE)
             answers.append(error)
         else:
-            self.health.note_success()
+            self._health.clear(self)
         finally:
             turn.end()
 
@@ -79,8 +87,6 @@ class UnionCAStore(VerifiedCAStore):
     race
         Whether all are asked at once and the first sound block is taken, instead of one after
         the other. That costs every store a request, and helps where one never knows which is fast.
-    clock
-        A monotonic clock, in seconds.
 
     Raises
     ------
@@ -96,12 +102,7 @@ class UnionCAStore(VerifiedCAStore):
     b'hello'
     """
 
-    def __init__(
-        self,
-        *stores: ContentAddressableStore,
-        race: bool = False,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, *stores: ContentAddressableStore, race: bool = False) -> None:
         if not stores:
             raise TypeError("expected at least one ContentAddressableStore, got none")
         for store in stores:
@@ -112,8 +113,8 @@ class UnionCAStore(VerifiedCAStore):
         self.is_shared = all(store.is_shared for store in stores)
         self.in_memory = stores[0].in_memory
         self._first = stores[0]
-        self._clock = clock
-        self._sources = [_Source(store, clock) for store in stores]
+        health = Health()
+        self._sources = [_Source(store, health) for store in stores]
 
     def __repr__(self) -> str:
         race = ", race=True" * self.race
@@ -126,10 +127,10 @@ class UnionCAStore(VerifiedCAStore):
         return hash((UnionCAStore, self.stores))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"stores": self.stores, "race": self.race, "clock": self._clock}
+        return {"stores": self.stores, "race": self.race}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        UnionCAStore.__init__(self, *state["stores"], race=state["race"], clock=state["clock"])
+        UnionCAStore.__init__(self, *state["stores"], race=state["race"])
 
     def get_raw(self, cid: Link) -> bytes:
         """Return the verified bytes of a block.
@@ -252,7 +253,7 @@ class UnionCAStore(VerifiedCAStore):
 
     def _groups(self) -> list[list[_Source]]:
         """Return the stores in the order to ask them, those to be asked at once together."""
-        good = [source for source in self._sources if source.health.is_good]
+        good = [source for source in self._sources if source.is_good]
         others = [source for source in self._sources if source not in good]
         if self.race:
             return [group for group in (good, others) if group]

@@ -1,11 +1,13 @@
 """The rules for gateways without a network: where redirects may lead, and who is asked first."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from ipldstore.backends.gateway.address import parse_gateway
-from ipldstore.backends.gateway.health import FAILURE, LIE, Health
 from ipldstore.backends.gateway.redirects import ask, is_public, redirected
 from ipldstore.backends.gateway.steps import Ask, LookUp
+from ipldstore.backends.health import FAILURE, LIE, Health
 from ipldstore.backends.http import Reply
 from ipldstore.cid import as_link
 from ipldstore.errors import BackendError
@@ -169,8 +171,10 @@ class Clock:
 
 
 @pytest.fixture
-def clock():
-    return Clock()
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("ipldstore.backends.health.time", SimpleNamespace(monotonic=clock))
+    return clock
 
 
 @pytest.fixture
@@ -179,12 +183,12 @@ def gateways():
 
 
 def test_gateways_are_asked_as_given(gateways, clock):
-    assert Health(clock).order(gateways) == gateways
+    assert Health().order(gateways) == gateways
 
 
 def test_a_failure_counts_for_a_while(gateways, clock):
     a, b, c = gateways
-    health = Health(clock)
+    health = Health()
     health.punish(a, FAILURE)
     assert health.order(gateways) == [b, c, a]
     clock.now += FAILURE.first - 0.1
@@ -196,7 +200,7 @@ def test_a_failure_counts_for_a_while(gateways, clock):
 def test_penalties_double_up_to_a_bound(gateways, clock):
     a, b, c = gateways
     for penalty in (FAILURE, LIE):
-        health = Health(clock)
+        health = Health()
         seconds = penalty.first
         for _ in range(100):
             health.punish(a, penalty)
@@ -209,7 +213,7 @@ def test_penalties_double_up_to_a_bound(gateways, clock):
 
 def test_a_liar_waits_for_longer(gateways, clock):
     a, b, c = gateways
-    health = Health(clock)
+    health = Health()
     health.punish(a, LIE)
     health.punish(b, FAILURE)
     assert health.order(gateways) == [c, b, a]
@@ -221,7 +225,7 @@ def test_a_liar_waits_for_longer(gateways, clock):
 
 def test_requests_that_fail_together_count_once(gateways, clock):
     a, b, c = gateways
-    health = Health(clock)
+    health = Health()
     for _ in range(16):
         health.punish(a, FAILURE)
     clock.now += FAILURE.first + 0.1
@@ -230,7 +234,7 @@ def test_requests_that_fail_together_count_once(gateways, clock):
 
 def test_a_success_clears_the_record(gateways, clock):
     a, b, _ = gateways
-    health = Health(clock)
+    health = Health()
     for _ in range(5):
         health.punish(a, LIE)
         clock.now += LIE.longest

@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 from itertools import permutations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,6 +45,13 @@ class Clock:
 
     def __call__(self):
         return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("ipldstore.backends.health.time", SimpleNamespace(monotonic=clock))
+    return clock
 
 
 MAKERS = {
@@ -155,10 +163,9 @@ def test_each_face_uses_its_own_of_the_stores(race):
 
 
 @pytest.mark.parametrize("bad", [FailingSource, LyingSource])
-def test_store_that_failed_is_asked_last_for_some_time(bad):
-    clock = Clock()
+def test_store_that_failed_is_asked_last_for_some_time(bad, clock):
     first, second = bad(), good()
-    store = UnionCAStore(first, second, clock=clock)
+    store = UnionCAStore(first, second)
 
     def asked_first():
         before = len(first.gets)
@@ -174,10 +181,9 @@ def test_store_that_failed_is_asked_last_for_some_time(bad):
         assert asked_first()
 
 
-def test_store_that_recovered_rests_no_longer_than_at_first():
-    clock = Clock()
+def test_store_that_recovered_rests_no_longer_than_at_first(clock):
     first, second = FailingSource(), good()
-    store = UnionCAStore(first, second, clock=clock)
+    store = UnionCAStore(first, second)
     store.get_block(HELLO)
     clock.now += 1
     store.get_block(HELLO)
@@ -193,9 +199,8 @@ def test_store_that_recovered_rests_no_longer_than_at_first():
 
 
 def test_resting_store_is_still_asked_when_no_other_has_the_block(read, race):
-    clock = Clock()
     first, second = FailingSource(), good()
-    store = UnionCAStore(first, second, race=race, clock=clock)
+    store = UnionCAStore(first, second, race=race)
     with pytest.raises(BackendError):
         read(store, make_link(b"other"))
     first.get_raw = lambda cid: b"other"
@@ -205,7 +210,7 @@ def test_resting_store_is_still_asked_when_no_other_has_the_block(read, race):
 
 def test_missing_block_is_no_failure():
     first, second = CountingSource(), good()
-    store = UnionCAStore(first, second, clock=Clock())
+    store = UnionCAStore(first, second)
     store.get_block(HELLO)
     store.get_block(HELLO)
     assert first.gets == [HELLO, HELLO]
