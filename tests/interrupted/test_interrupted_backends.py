@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import warnings
 from functools import partial
 from threading import Thread
 
@@ -139,6 +140,15 @@ def iter_points(kind, name, folder, within):
         given = operation.prepare(tried.store, tried.blocks)
         yield point, tried, partial(operation.work, tried.store, given)
     tried.end()
+
+
+@pytest.fixture(autouse=True)
+def what_is_left_is_collected_here():
+    """Stores that were interrupted close their files when they are collected, not in other tests."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
