@@ -144,7 +144,7 @@ def iter_points(kind, name, folder, within):
 
 @pytest.fixture(autouse=True)
 def what_is_left_is_collected_here():
-    """Stores that were interrupted close their files when they are collected, not in other tests."""
+    """Stores that were interrupted close their files when collected, here and not elsewhere."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
