@@ -31,7 +31,10 @@ from ipldstore.verifying.blocks import MendedBlocks, fault_of
 from ipldstore.verifying.journal import Journal
 from ipldstore.verifying.places import Fault, Place
 
-_LOCAL_BATCH = 16
+_LOCAL_BATCH, _SMALL_BATCH = 16, 256
+_SMALL_BYTES = 16 << 10
+"""Below this size of values on average, threads would mostly wait for each other."""
+
 _LOCAL_WORKERS = min(4, os.cpu_count() or 1)
 _DISTANT_WORKERS = 16
 _MAX_KEPT_BYTES = 64 * 2**20
@@ -120,15 +123,16 @@ class Walk:
         self, blocks: MendedBlocks, journal: Journal | None, progress: Progress | None
     ) -> None:
         self.blocks_read = self.bytes_read = self.skipped = 0
+        self._values_read = self._value_bytes = 0
         self.is_whole = True
         self.kept: dict[Link, bytes] = {}
         self._room = _MAX_KEPT_BYTES
         self._blocks = blocks
         self._journal = journal
         self._progress = progress
-        is_local = blocks.store.inline_limit > 0
-        self._batch = _LOCAL_BATCH if is_local else 1
-        self._workers = _LOCAL_WORKERS if is_local else _DISTANT_WORKERS
+        self._is_local = blocks.store.inline_limit > 0
+        self._batch = _LOCAL_BATCH if self._is_local else 1
+        self._workers = _LOCAL_WORKERS if self._is_local else _DISTANT_WORKERS
         self._raw: dict[Link, int | Fault] = {}
         self._others: dict[Hashable, Place | Fault] = {}
         self._counted: set[Link] = set()
@@ -145,7 +149,7 @@ class Walk:
         with ThreadPoolExecutor(self._workers, "ipldstore-verify") as pool:
             try:
                 while self._nodes or self._values or under_way:
-                    while len(under_way) < 2 * self._workers and (batch := self._take()):
+                    while len(under_way) < self._most_at_once() and (batch := self._take()):
                         under_way.add(pool.submit(self._fetch, batch))
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     for future in done:
@@ -161,6 +165,14 @@ class Walk:
             with_codec(cid, codec) in (self._raw if codec == RAW else self._counted)
             for codec in CODECS.values()
         )
+
+    def _most_at_once(self) -> int:
+        """Return how many batches may be under way: of small values on this machine one."""
+        if self._is_local:
+            is_small = self._value_bytes < _SMALL_BYTES * self._values_read
+            self._batch = _SMALL_BATCH if is_small else _LOCAL_BATCH
+            return 1 if is_small else 2 * self._workers
+        return 2 * self._workers
 
     def _take(self) -> Sequence[_Want]:
         """Take what to read next: a node where values will run out, else some values."""
@@ -243,6 +255,8 @@ class Walk:
 
     def _count_value(self, cid: Link, size: int | Fault) -> None:
         if not isinstance(size, Fault):
+            self._values_read += 1
+            self._value_bytes += size
             self.blocks_read += 1
             self.bytes_read += size
             if self._journal is not None:
