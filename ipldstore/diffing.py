@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ipldstore.cid import Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
@@ -98,7 +98,7 @@ def diff(
         differences, [side.lock for side in sides if side.lock is not None], opened
     )
     next(changes)  # so that closing it closes what was opened, also if nobody iterates it
-    return changes  # type: ignore[return-value]
+    return changes
 
 
 class _Side(NamedTuple):
@@ -128,7 +128,7 @@ def _find_side(
 
 def _iter_locked(
     differences: Iterator[Difference], locks: Iterable[Guard], opened: ExitStack
-) -> Iterator[Change | None]:
+) -> Iterator[Any]:
     locks = sorted(set(locks), key=id)
     with opened:
         yield None

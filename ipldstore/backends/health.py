@@ -18,7 +18,7 @@ class Penalty(NamedTuple):
     longest: float
 
 
-FAILURE = Penalty(1.0, 60.0)
+FAILURE = Penalty(2.0, 120.0)
 LIE = Penalty(60.0, 3600.0)
 
 

@@ -131,7 +131,6 @@ class Walk:
         self._journal = journal
         self._progress = progress
         self._is_local = blocks.store.inline_limit > 0
-        self._batch = _LOCAL_BATCH if self._is_local else 1
         self._workers = _LOCAL_WORKERS if self._is_local else _DISTANT_WORKERS
         self._raw: dict[Link, int | Fault] = {}
         self._others: dict[Hashable, Place | Fault] = {}
@@ -149,7 +148,7 @@ class Walk:
         with ThreadPoolExecutor(self._workers, "ipldstore-verify") as pool:
             try:
                 while self._nodes or self._values or under_way:
-                    while len(under_way) < self._most_at_once() and (batch := self._take()):
+                    while self._may_begin(len(under_way)) and (batch := self._take()):
                         under_way.add(pool.submit(self._fetch, batch))
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     for future in done:
@@ -166,13 +165,19 @@ class Walk:
             for codec in CODECS.values()
         )
 
-    def _most_at_once(self) -> int:
-        """Return how many batches may be under way: of small values on this machine one."""
-        if self._is_local:
-            is_small = self._value_bytes < _SMALL_BYTES * self._values_read
-            self._batch = _SMALL_BATCH if is_small else _LOCAL_BATCH
-            return 1 if is_small else 2 * self._workers
-        return 2 * self._workers
+    @property
+    def _is_small(self) -> bool:
+        """Whether values on this machine are so small that one thread reads them best."""
+        return self._is_local and self._value_bytes < _SMALL_BYTES * self._values_read
+
+    @property
+    def _batch(self) -> int:
+        if not self._is_local:
+            return 1
+        return _SMALL_BATCH if self._is_small else _LOCAL_BATCH
+
+    def _may_begin(self, under_way: int) -> bool:
+        return under_way < (1 if self._is_small else 2 * self._workers)
 
     def _take(self) -> Sequence[_Want]:
         """Take what to read next: a node where values will run out, else some values."""

@@ -154,6 +154,15 @@ def test_stores_of_old_in_every_form():
         assert keeps(kind()), kind
 
 
+def test_who_leaves_putting_to_the_base_is_told():
+    class Neither(SmallestStore):
+        def put_block(self, cid, data):
+            ContentAddressableStore.put_block(self, cid, data)
+
+    with pytest.raises(NotImplementedError, match="Neither does not write put_block"):
+        Neither().put_raw(b"1", "raw")
+
+
 def test_who_only_changes_the_helper_is_warned():
     with pytest.warns(DeprecationWarning, match="ReadsOnly writes put_raw"):
 

@@ -284,22 +284,7 @@ def test_a_signal_before_the_command_began_is_said(root: str, run: Any) -> None:
     assert done.err.startswith("interrupted: ")
 
 
-TWICE = """
-import os, shutil, signal
-from ipldstore.cli import main
-remove = shutil.rmtree
-
-def remove_interrupted(*arguments, **options):
-    signal.raise_signal(signal.SIGTERM)
-    remove(*arguments, **options)
-
-def interrupted(*arguments):
-    signal.raise_signal(signal.SIGTERM)
-
-shutil.rmtree = remove_interrupted
-os.rename = interrupted
-main()
-"""
+TWICE = SLOW_REMOVAL.replace("time.sleep(1)", "interrupted()").replace("SIGINT", "SIGTERM")
 
 
 def test_a_signal_that_comes_twice_is_one(root: str, run: Any) -> None:

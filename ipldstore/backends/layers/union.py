@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeAlias
 
-from ipldstore.backends.health import FAILURE, Health
+from ipldstore.backends.health import Health, Penalty
 from ipldstore.backends.verified import VerifiedCAStore, get_block_on_loop
 from ipldstore.cid import CIDLike, Link, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock, require_block_store
@@ -24,6 +24,7 @@ from ipldstore.locks import Guard, Turns
 
 Answer: TypeAlias = bytes | Exception
 
+_REST = Penalty(1.0, 60.0)
 _MOST_REQUESTS = 32
 """About how many requests to a store may be under way before others are asked first."""
 
@@ -63,7 +64,7 @@ class _Source:
             self._health.clear(self)
             answers.append(error)
         except Exception as error:
-            self._health.punish(self, FAILURE)
+            self._health.punish(self, _REST)
             answers.append(error)
         else:
             self._health.clear(self)

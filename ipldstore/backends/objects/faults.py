@@ -93,23 +93,24 @@ def may_pass(error: BaseException) -> bool:
         return False
     status = status_in(error)
     if status is None:
-        return is_silent(error) and _sign_in(error) not in _LASTING
+        return _is_silent(error) and _sign_in(error) not in _LASTING
     return status >= 500 or status in _BUSY_STATUSES or code_in(error) in _BUSY_CODES
 
 
-def is_silent(error: BaseException) -> bool:
+def _is_silent(error: BaseException) -> bool:
     """Whether no answer came, or not all of it."""
     return status_in(error) is None and _has_no_answer(error)
 
 
 def is_unconnected(error: BaseException) -> bool:
     """Whether there was not even a connection."""
-    return is_silent(error) and "kind: Connect" in str(error)
+    return _is_silent(error) and "kind: Connect" in str(error)
 
 
 def _sign_in(error: BaseException) -> str | None:
-    silent = is_silent(error)
-    return next((sign for sign in _WITHOUT_ANSWER if silent and sign in str(error)), None)
+    if not _is_silent(error):
+        return None
+    return next((sign for sign in _WITHOUT_ANSWER if sign in str(error)), None)
 
 
 def _advice_on(sign: str | None, error: BaseException) -> str | None:

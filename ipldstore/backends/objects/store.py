@@ -145,7 +145,6 @@ class ObjectCAStore(ContentAddressableStore):
         self.default_hash = default_hash or self.default_hash
         self.store = store
         self._reader = store if reader is None else reader
-        self.patience = patience
         self._patience = Patience(patience)
         self.prefix = prefix
         self.connections = connections
@@ -166,7 +165,8 @@ class ObjectCAStore(ContentAddressableStore):
             raise TypeError("a MemoryStore is in this process only and cannot be pickled")
         self.flush()
         reader = None if self._reader is self.store else self._reader
-        how = self.connections, self.buffer_bytes, reader, self.patience, self.default_hash
+        seconds = self._patience.seconds
+        how = self.connections, self.buffer_bytes, reader, seconds, self.default_hash
         return self.store, self.prefix, *how
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:

@@ -10,8 +10,6 @@ from typing import BinaryIO, NamedTuple
 from ipldstore.cli.reporting import CommandError
 from ipldstore.errors import LimitExceededError
 
-MAGIC = b"CDF"
-
 _MOST = 1_000_000
 """Dimensions, variables and attributes in all; old versions of the library took thousands."""
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ipldstore import magic
 from ipldstore.cli.output import say
 from ipldstore.cli.reporting import CommandError
 from ipldstore.cli.sources import netcdf3
 
+_HEAD_BYTES = 512
 _DIMENSION_ONLY = b"This is a netCDF dimension but not a netCDF variable"
 _OF_THE_LIBRARY = frozenset(
     {
@@ -38,8 +40,8 @@ def check_types(path: Path) -> None:
         If something in the file is such, a group is in itself, or h5py is not installed.
     """
     with open(path, "rb") as file:
-        is_netcdf3 = file.read(len(netcdf3.MAGIC)) == netcdf3.MAGIC
-    if is_netcdf3:
+        kind = magic.kind_of(file.read(_HEAD_BYTES))
+    if kind == magic.NETCDF_3:
         netcdf3.check_whole(path)
         return
     try:
@@ -56,7 +58,7 @@ def check_types(path: Path) -> None:
         for name, found in _iter_objects(h5py, top):
             if (fault := _fault_of(h5py, found)) is not None:
                 raise CommandError(f"{str(path)!r}: {name!r} {fault}")
-            if (attribute := _find_flat_fault(found)) is not None:
+            if (attribute := _find_matrix(found)) is not None:
                 raise CommandError(
                     f"{str(path)!r}: attribute {attribute!r} of {name!r} is an array of several "
                     "dimensions, which NetCDF does not have"
@@ -93,8 +95,8 @@ def _address(h5py: Any, found: Any) -> Any:
     return h5py.h5o.get_info(found.id).addr
 
 
-def _find_flat_fault(found: Any) -> str | None:
-    """Return an attribute that is no single value and no list of values."""
+def _find_matrix(found: Any) -> str | None:
+    """Return an attribute that is an array of several dimensions."""
     names = (name for name in found.attrs if len(found.attrs.get_id(name).shape or ()) > 1)
     return next(names, None)
 
