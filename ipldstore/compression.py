@@ -12,15 +12,15 @@ from typing import Any, Literal, NamedTuple
 from ipldstore.cid import Link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import ReentrantCallError
-from ipldstore.finding import Blocks, HierarchyLike, found_store, renamed
+from ipldstore.finding import Blocks, HierarchyLike, found_store
 from ipldstore.limits import MAX_TRIED_BYTES
 from ipldstore.locks import Guard
 from ipldstore.model.cells import CellShape, Shape, read_cell, shape_at
 from ipldstore.model.metadata import Metadata, codecs_of
 from ipldstore.model.outline import Outline, iter_arrays
 from ipldstore.model.values import Value, iter_values
-from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.store.outline import look_into
+from ipldstore.store.deprecated import renamed
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.values import read_value, value_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory
@@ -121,19 +121,19 @@ def check_compression(
         return _check_arrays(store, chunks)
 
 
-def _check_arrays(store: HierarchyMapping, chunks: int) -> list[CompressionCheck]:
-    load = store.backend.get_block
+def _check_arrays(store: Hierarchy, chunks: int) -> list[CompressionCheck]:
+    load = store.blocks.get_block
 
     def check(top: Directory, _root: Link | None) -> list[CompressionCheck]:
         checks = []
         numbers = count(1)
         for found, directory, metadata in iter_arrays(Outline("", ""), top, load, numbers):
             values = iter_values(directory, metadata, load, numbers)
-            parts = _iter_parts(store.backend, metadata.stored_shape or (), values)
+            parts = _iter_parts(store.blocks, metadata.stored_shape or (), values)
             checks.append(_check(found.path, metadata, parts, chunks))
         return checks
 
-    return look_into(store, check)
+    return store.reader.look(check)
 
 
 class _UntriedError(Exception):
@@ -141,12 +141,12 @@ class _UntriedError(Exception):
 
 
 def _iter_parts(
-    backend: ContentAddressableStore, cells: CellShape, values: Iterable[Value]
+    blocks: ContentAddressableStore, cells: CellShape, values: Iterable[Value]
 ) -> Iterator[tuple[_Part, Shape]]:
     """Iterate the stored chunks, or shards, of an array, each with its shape."""
     for value in values:
         if value.place is not None:
-            yield _part_of(backend, value.entry), shape_at(cells, value.place)
+            yield _part_of(blocks, value.entry), shape_at(cells, value.place)
 
 
 def _check(
@@ -235,11 +235,11 @@ class _Part(NamedTuple):
         return _Part(size, lambda first, end: self.read(start + first, start + end))
 
 
-def _part_of(backend: ContentAddressableStore, entry: Link | Document) -> _Part:
+def _part_of(blocks: ContentAddressableStore, entry: Link | Document) -> _Part:
     def read(start: int, stop: int) -> bytes:
-        return bytes(read_value(backend, entry, lambda _: (start, stop)))
+        return bytes(read_value(blocks, entry, lambda _: (start, stop)))
 
-    return _Part(value_size(backend, entry), read)
+    return _Part(value_size(blocks, entry), read)
 
 
 def _iter_frames(

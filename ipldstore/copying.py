@@ -16,8 +16,7 @@ from ipldstore.finding import find_group, found_store
 from ipldstore.jsontext import load_json
 from ipldstore.naming import is_root, read_name
 from ipldstore.store.expansion import measure
-from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.store.outline import look_into
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.transfer import ABSENT, Copied, Moves, Progress, copy_root
 from ipldstore.tree.keys import METADATA_NAMES, split_key
 from ipldstore.zarrstores import PlainStore, find_store, open_zarr_store
@@ -118,10 +117,10 @@ def copy(
         if is_root(target) or (isinstance(target, str) and read_name(target).root is not None):
             raise TypeError(f"{target!r} is a root, which never changes: expected a store")
         _check_apart(source, target)
-        if isinstance(source, HierarchyMapping):
+        if isinstance(source, Hierarchy):
             if (goal := _block_target(target)) is not None:
                 return _copy_blocks(source, goal, workers, progress)
-            content = look_into(source, lambda top, _: measure(source.backend, top))
+            content = source.reader.look(lambda top, _: measure(source.blocks, top))
             content.check(max_files, max_bytes)
         opened = stack.enter_context(open_zarr_store(source))
         written = stack.enter_context(_written(target))
@@ -149,7 +148,7 @@ def _find_source(source: Any, root: CIDLike | None, stack: ExitStack) -> Any:
     if isinstance(source, ContentAddressableStore):
         if root is None:
             raise TypeError("expected root=, the CID of what to copy from a block store")
-        return HierarchyMapping(source, root=root, read_only=True)
+        return Hierarchy(source, root=root, read_only=True)
     if root is not None:
         raise TypeError(
             f"root= goes with a block store as the source, not with {type(source).__name__}; "
@@ -161,38 +160,37 @@ def _find_source(source: Any, root: CIDLike | None, stack: ExitStack) -> Any:
             return source
         return stack.enter_context(found_store(source))
     store, path = find_store(source)
-    if not isinstance(store, HierarchyMapping):
+    if not isinstance(store, Hierarchy):
         return source
     if not path:
         return store
-    top, backend = find_group(store.backend, as_link(store.freeze()), path)
-    return HierarchyMapping(backend, root=top, read_only=True)
+    top, blocks = find_group(store.blocks, as_link(store.freeze()), path)
+    return Hierarchy(blocks, root=top, read_only=True)
 
 
-def _block_target(target: Any) -> HierarchyMapping | ContentAddressableStore | None:
+def _block_target(target: Any) -> Hierarchy | ContentAddressableStore | None:
     """Return a target that takes blocks as they are, None if it takes values."""
     if isinstance(target, ContentAddressableStore):
         return target
     if isinstance(target, str | os.PathLike):
         return None
     store, path = find_store(target)
-    return store if isinstance(store, HierarchyMapping) and not path else None
+    return store if isinstance(store, Hierarchy) and not path else None
 
 
 def _copy_blocks(
-    source: HierarchyMapping,
-    target: HierarchyMapping | ContentAddressableStore,
+    source: Hierarchy,
+    target: Hierarchy | ContentAddressableStore,
     workers: int,
     progress: Progress | None,
 ) -> Copied:
     root = as_link(source.freeze())
     if isinstance(target, ContentAddressableStore):
-        copied = copy_root(root, source.backend, target, workers=workers, progress=progress)
+        copied = copy_root(root, source.blocks, target, workers=workers, progress=progress)
         target.note_root(root)
         return copied
-    target._check_writable()
-    target._state.check_frozen()
-    copied = copy_root(root, source.backend, target.backend, workers=workers, progress=progress)
+    target.check_replaceable()
+    copied = copy_root(root, source.blocks, target.blocks, workers=workers, progress=progress)
     target.set_root(root)
     return copied
 
@@ -203,10 +201,10 @@ def _written(target: Any) -> Iterator[PlainStore]:
     if isinstance(target, str | os.PathLike):
         store, path = None, ""
     elif isinstance(target, ContentAddressableStore):
-        store, path = HierarchyMapping(target), ""
+        store, path = Hierarchy(target), ""
     else:
         store, path = find_store(target)
-    if not isinstance(store, HierarchyMapping):
+    if not isinstance(store, Hierarchy):
         with open_zarr_store(target, write=True) as plain:
             yield plain
         return
@@ -218,7 +216,7 @@ def _written(target: Any) -> Iterator[PlainStore]:
         store.merge(fork)
         store.freeze()
     finally:
-        fork._state.unfrozen.clear()
+        fork.abandon()
 
 
 def _copy_values(source: PlainStore, target: PlainStore, moves: Moves) -> None:

@@ -9,10 +9,11 @@ from typing import Any, Literal, NamedTuple
 
 from ipldstore.cid import Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.finding import Blocks, HierarchyLike, found_root, renamed, share_blocks
+from ipldstore.finding import Blocks, HierarchyLike, found_root, share_blocks
 from ipldstore.locks import Guard
 from ipldstore.model.differences import Difference, Source, iter_differences
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.deprecated import renamed
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.nodes import Directory
 
 
@@ -105,25 +106,22 @@ class _Side(NamedTuple):
     """One of the two hierarchies: its root, where its blocks are, and its lock if it may change."""
 
     root: Link | Directory
-    backend: ContentAddressableStore
+    blocks: ContentAddressableStore
     lock: Guard | None = None
 
     @property
     def source(self) -> Source:
-        return Source(self.backend.get_block, partial(self.backend.make_cid, codec="dag-cbor"))
+        return Source(self.blocks.get_block, partial(self.blocks.make_cid, codec="dag-cbor"))
 
 
 def _find_side(
     hierarchy: HierarchyLike, blocks: ContentAddressableStore | None, stack: ExitStack
 ) -> _Side:
-    if not isinstance(hierarchy, HierarchyMapping):
+    if not isinstance(hierarchy, Hierarchy):
         return _Side(*stack.enter_context(found_root(hierarchy, blocks)))
-    state = hierarchy._state
-    with state.lock():
-        root = state.tree.root
-        if root is None:
-            return _Side(state.tree.top, state.backend, state.lock)
-        return _Side(root, state.backend)
+    standing = hierarchy.reader.standing
+    lock = hierarchy.reader.lock if isinstance(standing, Directory) else None
+    return _Side(standing, hierarchy.blocks, lock)
 
 
 def _iter_locked(

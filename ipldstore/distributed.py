@@ -12,8 +12,8 @@ import xarray as xr
 import zarr
 from xarray.backends import ZarrStore
 
-from ipldstore.store.forks import Changes, changes_of, join_changes, merge_changes
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.forks import Changes, join_changes
+from ipldstore.store.hierarchy import Hierarchy
 
 if TYPE_CHECKING:
     from ipldstore.faces import IPLDStore
@@ -94,7 +94,7 @@ class DelayedWrite:
         if self._writes:
             fork = self._store.fork()
             changes = _compute(self._writes, fork, self._write_empty_chunks, options)
-            merge_changes(self._store._state, [changes])
+            self._store.merge(changes)
 
     def __dask_graph__(self) -> NoReturn:
         """Refuse what dask takes for a collection and would leave uncomputed."""
@@ -198,7 +198,7 @@ def to_zarr(
     """
     if not isinstance(dataset, xr.Dataset):
         raise TypeError(f"expected an xarray.Dataset, not {type(dataset).__name__}")
-    if not isinstance(store, HierarchyMapping):
+    if not isinstance(store, Hierarchy):
         raise TypeError(
             f"expected an IPLDStore, not {type(store).__name__}: "
             "ipldstore.open(BLOCKS, read_only=False) begins one"
@@ -294,10 +294,10 @@ def _write_block(
     places = zip(start, block_info[0]["array-location"], strict=True)
     region = tuple(slice(offset + first, offset + end) for offset, (first, end) in places)
     part = fork.fork()
-    part._state.check_attached()  # zarr would say less
+    part._check_writable()  # zarr would say less
     _open_array(part, path, write_empty_chunks)[region] = block
-    changes = changes_of(part._state)
-    part._state.unfrozen.clear()
+    changes = part.take_changes()
+    part.abandon()
     return changes
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import Any, NamedTuple, NoReturn, TypeAlias
@@ -12,17 +11,14 @@ from ipldstore.abilities import ListsRoots
 from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.cid import CIDLike, Link, as_link, to_text
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import BlockStoreURLError, InvalidCIDError, InvalidKeyError
+from ipldstore.errors import BlockStoreURLError, InvalidCIDError
 from ipldstore.naming import Name, fault_of, is_root, read_name, root_within
 from ipldstore.registry import find_blocks, open_block_store
-from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.tree.decode import decode_stub
-from ipldstore.tree.encode import Encoder
-from ipldstore.tree.keys import split_path
-from ipldstore.tree.tree import Tree
+from ipldstore.store.hierarchy import Hierarchy
+from ipldstore.store.reader import Reader
 from ipldstore.urls import show_url
 
-HierarchyLike: TypeAlias = "HierarchyMapping | CIDLike | os.PathLike[str]"
+HierarchyLike: TypeAlias = "Hierarchy | CIDLike | os.PathLike[str]"
 """A store, or what `ipldstore.open` takes."""
 
 Blocks: TypeAlias = "ContentAddressableStore | str | os.PathLike[str]"
@@ -36,14 +32,14 @@ class Found(NamedTuple):
     ----------
     root : Link or None
         Its root; None if it begins now.
-    backend : ContentAddressableStore
+    blocks : ContentAddressableStore
         What has its blocks.
     opened : ContentAddressableStore or None
         What was opened for it, and is to be closed.
     """
 
     root: Link | None
-    backend: ContentAddressableStore
+    blocks: ContentAddressableStore
     opened: ContentAddressableStore | None
 
 
@@ -61,20 +57,20 @@ def find_hierarchy(
     if path and create:
         raise ValueError(f"path {path!r}: a part of a hierarchy is opened with read_only=True only")
     if name.root is not None:
-        backend = find_blocks(blocks, **options)
+        found = find_blocks(blocks, **options)
     elif blocks is not None:
         _refuse_with_blocks(what, name, blocks)  # type: ignore[arg-type]
     else:
-        backend = _open_place(what, name.place, create=create, **options)  # type: ignore[arg-type]
-    opened = None if backend is blocks else backend
+        found = _open_place(what, name.place, create=create, **options)  # type: ignore[arg-type]
+    opened = None if found is blocks else found
     try:
         if name.root is not None:
-            root = backend.resolve(name.root)
+            root = found.resolve(name.root)
         elif create:
-            return Found(None, backend, opened)
+            return Found(None, found, opened)
         else:
-            root = noted_root(backend, what)  # type: ignore[arg-type]
-        return Found(*(find_group(backend, root, path) if path else (root, backend)), opened)
+            root = noted_root(found, what)  # type: ignore[arg-type]
+        return Found(*(find_group(found, root, path) if path else (root, found)), opened)
     except BaseException:
         if opened is not None:
             opened.close()
@@ -89,23 +85,23 @@ def found_root(
 
     A store is frozen for that; other parameters and errors are those of `ipldstore.open`.
     """
-    if isinstance(what, HierarchyMapping):
-        yield as_link(what.freeze()), what.backend
+    if isinstance(what, Hierarchy):
+        yield as_link(what.freeze()), what.blocks
         return
-    root, backend, opened = find_hierarchy(what, blocks)
+    root, found, opened = find_hierarchy(what, blocks)
     assert root is not None
     with nullcontext() if opened is None else closing(opened):
-        yield root, backend
+        yield root, found
 
 
 @contextmanager
-def found_store(what: HierarchyLike, blocks: Blocks | None = None) -> Iterator[HierarchyMapping]:
+def found_store(what: HierarchyLike, blocks: Blocks | None = None) -> Iterator[Hierarchy]:
     """Give a store as it stands, or one that reads what is named; otherwise as `found_root`."""
-    if isinstance(what, HierarchyMapping):
+    if isinstance(what, Hierarchy):
         yield what
         return
-    with found_root(what, blocks) as (root, backend):
-        yield HierarchyMapping(backend, root=root, read_only=True)
+    with found_root(what, blocks) as (root, found):
+        yield Hierarchy(found, root=root, read_only=True)
 
 
 def share_blocks(
@@ -117,7 +113,7 @@ def share_blocks(
     their own. What is opened for it, the stack closes.
     """
     if blocks is None:
-        stores = (side.backend for side in sides if isinstance(side, HierarchyMapping))
+        stores = (side.blocks for side in sides if isinstance(side, Hierarchy))
         shared = next(stores, None)
     elif isinstance(blocks, ContentAddressableStore):
         shared = blocks
@@ -127,17 +123,7 @@ def share_blocks(
 
 
 def _has_blocks(side: HierarchyLike) -> bool:
-    return isinstance(side, HierarchyMapping) or read_name(side).is_archive
-
-
-def renamed(blocks: Blocks | None, backend: Blocks | None) -> Blocks | None:
-    """Return the block store that was given, also by the name that the parameter had before."""
-    if backend is None:
-        return blocks
-    if blocks is not None:
-        raise TypeError("blocks= came twice, by its former name backend= too")
-    warnings.warn("backend= is called blocks= now", DeprecationWarning, stacklevel=3)
-    return backend
+    return isinstance(side, Hierarchy) or read_name(side).is_archive
 
 
 def _open_place(
@@ -165,7 +151,7 @@ def _refuse_with_blocks(what: str | os.PathLike[str], name: Name, blocks: object
     raise InvalidCIDError(fault_of(what))
 
 
-def noted_root(backend: ContentAddressableStore, what: str | os.PathLike[str]) -> Link:
+def noted_root(blocks: ContentAddressableStore, what: str | os.PathLike[str]) -> Link:
     """Return the root that a block store notes by itself, as a CAR file does.
 
     Raises
@@ -175,12 +161,12 @@ def noted_root(backend: ContentAddressableStore, what: str | os.PathLike[str]) -
     CarFormatError
         If it is an empty file, or an archive that was only begun.
     """
-    root = backend.noted_root
+    root = blocks.noted_root
     if root is not None:
         return root
     shown = show_url(os.fspath(what))
-    if isinstance(backend, ListsRoots):
-        roots = backend.read_roots()
+    if isinstance(blocks, ListsRoots):
+        roots = blocks.read_roots()
         found = "no root" if not roots else f"{len(roots)} roots, the first of them {roots[0]}"
         raise BlockStoreURLError(
             f"{shown!r} is an archive with {found}, expected one: name a root that is in it, and "
@@ -193,7 +179,7 @@ def noted_root(backend: ContentAddressableStore, what: str | os.PathLike[str]) -
 
 
 def find_group(
-    backend: ContentAddressableStore, root: Link, path: str
+    blocks: ContentAddressableStore, root: Link, path: str
 ) -> tuple[Link, ContentAddressableStore]:
     """Return a group or array as a root, and a store that has its blocks.
 
@@ -207,15 +193,8 @@ def find_group(
     """
     from ipldstore.backends.layers.union import UnionCAStore  # which imports asyncio
 
-    tree = Tree(backend.get_block, root)
-    directory = tree.find_directory(split_path(path))
-    if directory is None:
-        raise InvalidKeyError(f"no group or array {path!r} under {to_text(root)}")
-    if directory.stub is not None and (link := decode_stub(directory.stub)) is not None:
-        return link, backend
-    made = MappingCAStore(default_hash=backend.default_hash)
-
-    def keep(data: bytes) -> Link:
-        return made.put_raw(data, "dag-cbor")
-
-    return keep(Encoder(backend.get_block, keep).encode(directory)[0]), UnionCAStore(made, backend)
+    top, made = Reader(blocks, root).extract(path)
+    if not made:
+        return top, blocks
+    own = MappingCAStore({to_text(link): data for link, data in made.items()})
+    return top, UnionCAStore(own, blocks)

@@ -23,53 +23,20 @@ from ipldstore.cid import RAW, Link, codec_of, parse_text, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError, IPLDStoreError, LimitExceededError, ReadOnlyStoreError
 from ipldstore.limits import MAX_HELD_KEYS
-from ipldstore.locks import Guard
+from ipldstore.onloop import run_on_loop
 from ipldstore.registry import BLOCKS_VARIABLE, absolute, find_blocks
-from ipldstore.store.async_values import read_on_loop
-from ipldstore.store.expansion import check_held
+from ipldstore.store.on_loop import find_on_loop, read_on_loop
+from ipldstore.store.reader import Reader
 from ipldstore.store.values import Cut, value_size
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory, Entry, is_value
-from ipldstore.tree.pages import iter_entries
-from ipldstore.tree.tree import Tree
 from ipldstore.urls import show_url
 
 _HIERARCHIES = 16
 _READ_ONLY = "files of ipld:// are only read"
 _WRITE_ELSEWHERE = f"{_READ_ONLY}: write through an IPLDStore"
-
-
-class _Hierarchy:
-    """The tree under a root, for several threads."""
-
-    def __init__(self, backend: ContentAddressableStore, root: Link) -> None:
-        self.root = root
-        self._tree = Tree(backend.get_block, root)
-        self._load = backend.get_block
-        self._guard = Guard()
-
-    def find(self, segments: list[str]) -> Entry | None:
-        with self._guard():
-            value = self._tree.find(segments) if segments else None
-            return self._tree.find_directory(segments) if value is None else value
-
-    def peek(self, segments: list[str]) -> Link | Document | None:
-        """Find a value if that takes no waiting, neither for blocks nor for another thread."""
-        if not segments or self._guard.is_taken:
-            return None
-        with self._guard():
-            return self._tree.peek(segments)[1]
-
-    def list(self, directory: Directory) -> list[tuple[str, Entry]]:
-        with self._guard():
-            return list(iter_entries(directory, self._load))
-
-    def check_held(self, directory: Directory) -> None:
-        """Refuse a directory below which there is more than can be listed."""
-        with self._guard():
-            check_held(directory, self._load)
 
 
 class _ByBlocks(type(AsyncFileSystem)):  # type: ignore[misc]
@@ -121,7 +88,7 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
     >>> store = ipldstore.IPLDStore()
     >>> store["a/0"], store["a/.zarray"] = b"chunk", b"{}"
     >>> root = store.freeze()
-    >>> files = fsspec.filesystem("ipld", blocks=store.backend)
+    >>> files = fsspec.filesystem("ipld", blocks=store.blocks)
     >>> files.cat(f"ipld://{root}/a/0", start=-3)
     b'unk'
     >>> [name.removeprefix(str(root)) for name in files.find(f"{root}")]
@@ -140,23 +107,28 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         **options: Any,
     ) -> None:
         super().__init__(asynchronous=asynchronous, loop=loop, batch_size=batch_size)
-        self.backend = find_blocks(blocks, **options)
-        self._hierarchy: Callable[[str], _Hierarchy] = lru_cache(_HIERARCHIES)(
-            lambda root: _Hierarchy(self.backend, parse_text(root))
+        self.blocks = find_blocks(blocks, **options)
+        self._hierarchy: Callable[[str], Reader] = lru_cache(_HIERARCHIES)(
+            lambda root: Reader(self.blocks, parse_text(root))
         )
+
+    @property
+    def backend(self) -> ContentAddressableStore:
+        """Former name of `blocks`."""
+        return self.blocks
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, IPLDFileSystem)
-            and self.backend == other.backend
+            and self.blocks == other.blocks
             and self.asynchronous == other.asynchronous
         )
 
     def __hash__(self) -> int:
-        return hash((IPLDFileSystem, self.backend))
+        return hash((IPLDFileSystem, self.blocks))
 
     def __dask_tokenize__(self) -> tuple[str, str]:
-        return "ipldstore.IPLDFileSystem", repr(self.backend)
+        return "ipldstore.IPLDFileSystem", repr(self.blocks)
 
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **options: Any
@@ -164,24 +136,19 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         entry = await self._find_value(path)
         cut = None if start is None and end is None else _cut(start, end)
         try:
-            return bytes(await read_on_loop(self.backend, entry, cut))
+            return bytes(await read_on_loop(self.blocks, entry, cut))
         except IPLDStoreError as error:
             error.add_note(f"while reading {path!r}")
             raise
 
     async def _find_value(self, path: str) -> Link | Document:
         hierarchy, segments = self._locate(path)
-        if not self.backend.inline_limit:
-            entry: Entry | None = hierarchy.peek(segments)
-            if entry is None:
-                entry = await asyncio.to_thread(hierarchy.find, segments)
-        else:
-            entry = hierarchy.find(segments)
-        if isinstance(entry, Directory):
-            raise IsADirectoryError(path)
-        if entry is None:
+        entry = await find_on_loop(hierarchy, segments) if segments else None
+        if entry is not None:
+            return entry
+        if await run_on_loop(self.blocks, hierarchy.find_any, segments) is None:
             raise FileNotFoundError(path)
-        return entry
+        raise IsADirectoryError(path)
 
     async def _cat(
         self,
@@ -220,14 +187,15 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
 
     def _describe(self, path: str) -> dict[str, Any]:
         hierarchy, segments = self._locate(path)
-        entry = hierarchy.find(segments)
+        entry = hierarchy.find_any(segments)
         if entry is None:
             raise FileNotFoundError(path)
         found = _info_of(self._strip_protocol(path), entry)
         if not segments:
+            assert hierarchy.root is not None
             return found | {"cid": to_text(hierarchy.root)}
         if not isinstance(entry, Directory):
-            found["size"] = value_size(self.backend, entry)
+            found["size"] = value_size(self.blocks, entry)
         return found
 
     async def _ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
@@ -240,12 +208,12 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
 
     def _list(self, path: str) -> list[dict[str, Any]]:
         hierarchy, segments = self._locate(path)
-        directory = hierarchy.find(segments)
-        if not isinstance(directory, Directory):
+        entries = hierarchy.list_entries(segments)
+        if entries is None:
             return [self._describe(path)]
         top = self._strip_protocol(path)
         found = []
-        for segment, entry in hierarchy.list(directory):
+        for segment, entry in entries:
             info = _info_of(f"{top}/{segment}", entry)
             if info["type"] == "file":
                 info["size"] = self._cheap_size(entry)
@@ -255,8 +223,8 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
     def _cheap_size(self, entry: Entry) -> int | None:
         if isinstance(entry, Document):
             return len(entry.to_json())
-        if isinstance(entry, Link) and codec_of(entry) == RAW and self.backend.inline_limit:
-            return self.backend.size_of(entry)
+        if isinstance(entry, Link) and codec_of(entry) == RAW and self.blocks.inline_limit:
+            return self.blocks.size_of(entry)
         return None
 
     async def _find(
@@ -275,9 +243,7 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
 
     def _check_held(self, path: str) -> None:
         hierarchy, segments = self._locate(path)
-        directory = hierarchy.find(segments)
-        if isinstance(directory, Directory):
-            hierarchy.check_held(directory)
+        hierarchy.check_held(segments)
 
     async def _walk(
         self, path: str, maxdepth: int | None = None, **options: Any
@@ -340,7 +306,7 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
 
     _pipe_file = _put_file = _cp_file = _rm = _rm_file = _mkdir = _makedirs = _refuse
 
-    def _locate(self, path: str) -> tuple[_Hierarchy, list[str]]:
+    def _locate(self, path: str) -> tuple[Reader, list[str]]:
         """Take a path apart; one that no key can have is like one that is not there."""
         root, _, key = self._strip_protocol(path).partition("/")
         if not root:

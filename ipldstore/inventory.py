@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ipldstore.cid import RAW, Link, codec_of, identity_data, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag, links_of
-from ipldstore.finding import Blocks, HierarchyLike, found_root, renamed
+from ipldstore.finding import Blocks, HierarchyLike, found_root
 from ipldstore.model.outline import make_outline
 from ipldstore.model.values import remembering
+from ipldstore.store.deprecated import renamed
 from ipldstore.store.expansion import check_held
 from ipldstore.store.values import value_size
 from ipldstore.tree.decode import decode_directory
@@ -107,14 +108,14 @@ def info(
         return _take_stock(root, found)
 
 
-def _take_stock(root: Link, backend: ContentAddressableStore) -> Info:
-    check_held(root, backend.get_block)
+def _take_stock(root: Link, blocks: ContentAddressableStore) -> Info:
+    check_held(root, blocks.get_block)
     sizes: dict[Link, int] = {}
     nodes: list[int] = []
     referenced = 0
-    for link, data in iter_dag(root, backend.get_block, children_first=True):
+    for link, data in iter_dag(root, blocks.get_block, children_first=True):
         if data is None:
-            sizes[link] = _size_of(link, backend)
+            sizes[link] = _size_of(link, blocks)
         else:
             sizes[link] = len(data)
             nodes.append(len(data))
@@ -127,13 +128,13 @@ def _take_stock(root: Link, backend: ContentAddressableStore) -> Info:
         node_blocks=len(nodes),
         node_bytes=sum(nodes),
         shared_bytes=referenced + sizes.get(root, 0) - total,
-        arrays=_arrays(root, backend, sizes),
+        arrays=_arrays(root, blocks, sizes),
     )
 
 
-def _size_of(link: Link, backend: ContentAddressableStore) -> int:
-    size = backend.size_of(link)
-    return len(backend.get_block(link)) if size is None else size
+def _size_of(link: Link, blocks: ContentAddressableStore) -> int:
+    size = blocks.size_of(link)
+    return len(blocks.get_block(link)) if size is None else size
 
 
 def _references(link: Link, data: bytes) -> Iterator[Link]:
@@ -147,16 +148,16 @@ def _references(link: Link, data: bytes) -> Iterator[Link]:
 
 
 def _arrays(
-    root: Link, backend: ContentAddressableStore, sizes: Mapping[Link, int]
+    root: Link, blocks: ContentAddressableStore, sizes: Mapping[Link, int]
 ) -> dict[str, ArrayInfo]:
     """Count the chunks of each array."""
 
     def size_of(entry: Link | Document) -> int:
         size = sizes.get(entry) if isinstance(entry, Link) and codec_of(entry) == RAW else None
-        return value_size(backend, entry) if size is None else size
+        return value_size(blocks, entry) if size is None else size
 
-    top = decode_directory(root, backend.get_block(root), root=True)
-    outline = make_outline(top, [], backend.get_block, remembering(size_of))
+    top = decode_directory(root, blocks.get_block(root), root=True)
+    outline = make_outline(top, [], blocks.get_block, remembering(size_of))
     arrays = sorted((node.path, node) for node in outline.walk() if node.kind == "array")
     return {
         path: ArrayInfo(node.chunks_present or 0, node.stored_bytes or 0, node.chunks_possible)

@@ -13,7 +13,7 @@ from ipldstore.cidtext import looks_like_cid
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidCIDError
 from ipldstore.registry import is_archive, local_place
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.urls import show_url
 
 _ROOTS = ("ipld://", "ipfs://", "/ipfs/")
@@ -88,7 +88,7 @@ def read_name(what: CIDLike | os.PathLike[str]) -> Name:
 
 
 def _check_type(what: object) -> None:
-    if isinstance(what, HierarchyMapping):
+    if isinstance(what, Hierarchy):
         raise TypeError(f"expected a root, not {what!r}, which is open already")
     if isinstance(what, ContentAddressableStore):
         raise TypeError(

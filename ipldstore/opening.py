@@ -79,7 +79,7 @@ def open(  # noqa: A001
 
     found = find_hierarchy(what, blocks, path=path, create=not read_only, **options)
     try:
-        return IPLDStore(found.backend, root=found.root, read_only=read_only)
+        return IPLDStore(found.blocks, root=found.root, read_only=read_only)
     except BaseException:
         if found.opened is not None:
             found.opened.close()

@@ -80,7 +80,7 @@ def copy_root(
     >>> from ipldstore import IPLDStore, MappingCAStore, copy_root
     >>> store = IPLDStore()
     >>> store["a/0"] = b"chunk"
-    >>> copy_root(store.freeze(), store.backend, MappingCAStore())
+    >>> copy_root(store.freeze(), store.blocks, MappingCAStore())
     Copied(blocks=2, bytes=52, skipped=0)
     """
     for store in (source, target):

@@ -22,7 +22,7 @@ from ipldstore.cli.roots import check_order, opened
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import CarFormatError
 from ipldstore.store.archive import check_place, open_stream
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.urls import is_url, show_url
 from ipldstore.words import size_text
 
@@ -70,11 +70,11 @@ def _write(
 ) -> int:
     if known is None:
         with watched_reading("exporting", backend, root, extent) as watched:
-            size = HierarchyMapping(watched, root=root, read_only=True).to_car(stream)
+            size = Hierarchy(watched, root=root, read_only=True).to_car(stream)
     else:
         with progress("exporting", None) as advance:
             counted = cast("BinaryIO", _Counted(stream, advance))
-            mapping = HierarchyMapping(backend, root=root, read_only=True)
+            mapping = Hierarchy(backend, root=root, read_only=True)
             size = mapping.to_car(counted, since=known)
     assert isinstance(size, int)
     return size
@@ -98,7 +98,7 @@ def import_archive(file: str, blocks: str) -> dict[str, Any]:
         with progress("importing", size) as advance:
             counted = _Counted(stream, advance)
             root = as_link(
-                HierarchyMapping(backend).import_car(
+                Hierarchy(backend).import_car(
                     cast("BinaryIO", counted), allow_padding=is_padding_allowed()
                 )
             )

@@ -12,10 +12,10 @@ from ipldstore.cli.destination import check_free
 from ipldstore.cli.output import say
 from ipldstore.cli.roots import opened_mapping
 from ipldstore.diffing import Change, diff
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.words import printable
 
-Pair: TypeAlias = tuple[HierarchyMapping, HierarchyMapping]
+Pair: TypeAlias = tuple[Hierarchy, Hierarchy]
 _KINDS = ("added", "removed", "changed")
 
 

@@ -18,7 +18,7 @@ from ipldstore.cli.sources.names import local_path
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError
 from ipldstore.store.expansion import Content, measure
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.decode import decode_directory
 from ipldstore.urls import is_url, show_url
 from ipldstore.zarrstores import suffixes
@@ -82,7 +82,7 @@ def get_hierarchy(
             content.check(max_files, max_bytes, parts="chunks")
         extent = Extent(content.blocks, content.stored) if content.is_exact else None
         with watched_reading("getting", backend, root, extent) as watched:
-            mapping = HierarchyMapping(watched, root=root, read_only=True)
+            mapping = Hierarchy(watched, root=root, read_only=True)
             if form == "netcdf":
                 _write_netcdf(watched, root, temporary)
             elif form == "zip":
@@ -100,7 +100,7 @@ def get_hierarchy(
     }
 
 
-def write_folder(mapping: HierarchyMapping, folder: Path) -> None:
+def write_folder(mapping: Hierarchy, folder: Path) -> None:
     """Write a hierarchy into a new folder, one file a key.
 
     Raises
@@ -122,7 +122,7 @@ def write_folder(mapping: HierarchyMapping, folder: Path) -> None:
             file.write(data)
 
 
-def write_zip(mapping: HierarchyMapping, path: Path) -> None:
+def write_zip(mapping: Hierarchy, path: Path) -> None:
     """Write a hierarchy into a new zip file, one member a key, as zarr's ``ZipStore`` reads it.
 
     Nothing is compressed again, and members have no times: equal hierarchies give equal files.

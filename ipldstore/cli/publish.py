@@ -15,7 +15,7 @@ from ipldstore.cli.progress import as_totals, progress
 from ipldstore.cli.roots import opened
 from ipldstore.cli.unixfs import write_files
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.publish import Published, publish
 
 
@@ -56,7 +56,7 @@ def publish_root(
         opened(what, blocks) as (backend, root),
     ):
         if not files:
-            HierarchyMapping(backend, root=root, read_only=True)  # refuses what is none
+            Hierarchy(backend, root=root, read_only=True)  # refuses what is none
         extent = measure_local(backend, root)
         with progress("sending", None if extent is None else extent.size) as advance:
             published = publish(

@@ -11,7 +11,7 @@ from ipldstore.cli.escaping import one_line
 from ipldstore.cli.output import say
 from ipldstore.cli.reporting import CommandError
 from ipldstore.errors import IPLDStoreError
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def _opens_alone(store: IPLDStore, path: str, name: str) -> bool:
     for place in (group, f"{group}/{name}".lstrip("/")):
         for document in METADATA_NAMES:
             key = f"{place}/{document}".lstrip("/")
-            if (data := HierarchyMapping.get(store, key)) is not None:
-                HierarchyMapping.__setitem__(alone, key, data)
+            if (data := Hierarchy.get(store, key)) is not None:
+                Hierarchy.__setitem__(alone, key, data)
     try:
         _open(alone, path, decode_cf=False).close()
     except Exception:

@@ -13,7 +13,7 @@ from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockStoreURLError, InvalidCIDError
 from ipldstore.finding import find_group, noted_root
 from ipldstore.naming import fault_of, is_root, read_name
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.tree import Tree
 from ipldstore.urls import show_url
@@ -80,10 +80,10 @@ def opened(what: str, blocks: str) -> Iterator[tuple[ContentAddressableStore, Li
 
 
 @contextmanager
-def opened_mapping(what: str, blocks: str) -> Iterator[HierarchyMapping]:
+def opened_mapping(what: str, blocks: str) -> Iterator[Hierarchy]:
     """Open a hierarchy as in `opened`, as a mapping to read from."""
     with opened(what, blocks) as (backend, root):
-        yield HierarchyMapping(backend, root=root, read_only=True)
+        yield Hierarchy(backend, root=root, read_only=True)
 
 
 def check_order(what: str, destination: str) -> None:

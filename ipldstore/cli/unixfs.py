@@ -11,7 +11,7 @@ from ipldstore.cli.interruption import KEPT, interruptible
 from ipldstore.cli.output import say
 from ipldstore.cli.roots import opened
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.plain import write_plain
 from ipldstore.transfer import copy_root
 
@@ -50,7 +50,7 @@ def read_files(what: str, blocks: str, *, max_files: int | None = None) -> str:
         How many files and directories there may be; see `Hierarchy.from_unixfs`.
     """
     with _brought(what, blocks) as (backend, directory):
-        root = HierarchyMapping.from_unixfs(directory, backend, max_keys=max_files).root_cid
+        root = Hierarchy.from_unixfs(directory, backend, max_keys=max_files).root_cid
         say(f"the plain files are a hierarchy in {backend!r}")
     return str(root)
 

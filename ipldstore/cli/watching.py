@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ipldstore.backends.verified import VerifiedCAStore, get_block_on_loop
+from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.cid import Link
 from ipldstore.cli.progress import Advance
 from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.onloop import get_block_on_loop
 
 
 class WatchedCAStore(VerifiedCAStore):

@@ -17,7 +17,7 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from ipldstore.cid import Link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import IPLDStoreError
-from ipldstore.store.async_values import read_file_on_loop, read_on_loop
+from ipldstore.store.on_loop import read_file_on_loop, read_on_loop
 from ipldstore.store.values import Cut, is_file, read_value
 from ipldstore.tree.documents import Document
 from ipldstore.unixfs import CHUNK_BYTES, decode_file, read_content
@@ -57,7 +57,7 @@ def as_buffer(prototype: BufferPrototype | None, data: bytes | memoryview) -> Bu
 
 
 async def plan_parts(
-    backend: ContentAddressableStore,
+    blocks: ContentAddressableStore,
     key: str,
     entry: Link | Document,
     byte_ranges: Sequence[ByteRequest | None],
@@ -68,7 +68,7 @@ async def plan_parts(
 
     Parameters
     ----------
-    backend, key, entry
+    blocks, key, entry
         The value.
     byte_ranges, prototype
         What is wanted of it, and as what.
@@ -84,24 +84,24 @@ async def plan_parts(
 
         async def read_all() -> Parts:
             with _naming(key):
-                data = await read_on_loop(backend, entry)
+                data = await read_on_loop(blocks, entry)
             return _cut_out(data, 0, _resolve(byte_ranges, len(data)), prototype)
 
         return iter((read_all(),))
     with _naming(key):
-        file = decode_file(entry, await backend.get_block_async(entry))
+        file = decode_file(entry, await blocks.get_block_async(entry))
 
     async def read_run(run: Sequence[_Range]) -> Parts:
         start, stop = _bounds(run)
         with _naming(key):
-            data = await read_file_on_loop(backend, file, start, stop)
+            data = await read_file_on_loop(blocks, file, start, stop)
         return _cut_out(data, start, run, prototype)
 
     return map(read_run, _join(_resolve(byte_ranges, file.size), most))
 
 
 def read_parts(
-    backend: ContentAddressableStore,
+    blocks: ContentAddressableStore,
     key: str,
     entry: Link | Document,
     byte_ranges: Sequence[ByteRequest | None],
@@ -111,13 +111,13 @@ def read_parts(
     """Read several parts of a value; parameters and errors as in `plan_parts`."""
     with _naming(key):
         if not is_file(entry):
-            data = read_value(backend, entry)
+            data = read_value(blocks, entry)
             return _cut_out(data, 0, _resolve(byte_ranges, len(data)), prototype)
-        file = decode_file(entry, backend.get_block(entry))
+        file = decode_file(entry, blocks.get_block(entry))
         found: Parts = []
         for run in _join(_resolve(byte_ranges, file.size), most):
             start, stop = _bounds(run)
-            data = read_content(file, backend.get_block, start, stop)
+            data = read_content(file, blocks.get_block, start, stop)
             found += _cut_out(data, start, run, prototype)
     return found
 

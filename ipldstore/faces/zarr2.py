@@ -12,19 +12,19 @@ from zarr.util import normalize_storage_path
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError
 from ipldstore.store.expansion import check_held
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.values import make_entry, value_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_if_path, split_key, split_path
 from ipldstore.tree.tree import Tree
 
 
-class IPLDStore(HierarchyMapping, Store):
+class IPLDStore(Hierarchy, Store):
     """A Zarr store and a mapping on content-addressed blocks.
 
     The same object goes into ``ds.to_zarr(store)``, ``xarray.open_zarr(store)`` and
     ``zarr.open(store)``, and takes and gives ``store[key]``. Parameters and methods are those of
-    `HierarchyMapping`.
+    `Hierarchy`.
     """
 
     _copy_buffer = staticmethod(ensure_bytes)
@@ -62,8 +62,8 @@ class IPLDStore(HierarchyMapping, Store):
         self._check_writable()
         source, destination = _normalize(src_path), _normalize(dst_path)
         goal = split_path(destination)
-        with self._state.lock():
-            tree = self._state.copy_tree()
+        with self._writer.lock():
+            tree = self._writer.copy_tree()
             if tree.find_directory(goal) is not None or tree.find(goal) is not None:
                 raise InvalidKeyError(f"cannot rename {source!r}: {destination!r} exists")
             moved = self._entries_at(tree, source)
@@ -71,19 +71,19 @@ class IPLDStore(HierarchyMapping, Store):
                 raise KeyError(source)
             if "" in moved and _is_metadata(source) != _is_metadata(destination):
                 data = self._read(source, moved[""])
-                moved[""] = make_entry(self.backend, goal[-1], data)
+                moved[""] = make_entry(self.blocks, goal[-1], data)
             for rest, entry in moved.items():
                 tree.insert(split_key(destination + rest), entry)
             for rest in moved:
                 tree.remove(split_key(source + rest))
-            self._state.adopt(tree, {destination + rest: entry for rest, entry in moved.items()})
+            self._writer.adopt(tree, {destination + rest: entry for rest, entry in moved.items()})
 
     def _entries_at(self, tree: Tree, path: str) -> dict[str, Link | Document]:
         """Return the values at or below a path, by what comes after it in their keys."""
         segments = split_if_path(path)
         directory = None if segments is None else tree.find_directory(segments)
         if directory is not None:
-            check_held(directory, self.backend.get_block)
+            check_held(directory, self.blocks.get_block)
             return {f"/{key}": entry for key, entry in tree.iter_entries(segments)}
         entry = tree.find(segments) if segments else None
         return {} if entry is None else {"": entry}
@@ -97,7 +97,7 @@ class IPLDStore(HierarchyMapping, Store):
 
     def _size(self, key: str) -> int:
         entry = self._find(key)
-        return 0 if entry is None else value_size(self.backend, entry)
+        return 0 if entry is None else value_size(self.blocks, entry)
 
 
 def _normalize(path: str | None) -> str:

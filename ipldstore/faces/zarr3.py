@@ -23,9 +23,17 @@ from ipldstore.cid import Link
 from ipldstore.errors import IPLDStoreError
 from ipldstore.faces.awaitables import AwaitableBytes, Done
 from ipldstore.faces.ranges import JOINED_BYTES, as_buffer, as_cut, plan_parts, read_parts
-from ipldstore.store.async_values import AsTheyEnd, is_quick, make_entry_on_loop, read_on_loop
-from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.store.values import make_entry, value_size
+from ipldstore.faces.tasks import AsTheyEnd
+from ipldstore.onloop import run_on_loop
+from ipldstore.store.hierarchy import Hierarchy
+from ipldstore.store.on_loop import (
+    find_on_loop,
+    insert_on_loop,
+    make_entry_on_loop,
+    read_on_loop,
+    size_on_loop,
+)
+from ipldstore.store.values import make_entry
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_if_key, split_key
 
@@ -37,12 +45,12 @@ _UNREAD = "parts of a value could not be read"
 _MISSING: Final[Any] = object()
 
 
-class IPLDStore(HierarchyMapping, Store):
+class IPLDStore(Hierarchy, Store):
     """A Zarr store and a mapping on content-addressed blocks.
 
     The same object goes into ``ds.to_zarr(store)``, ``xarray.open_zarr(store)`` and
     ``zarr.open(store)``, and takes and gives ``store[key]``. Parameters and methods are those of
-    `HierarchyMapping`.
+    `Hierarchy`.
     """
 
     _is_open = False
@@ -95,18 +103,18 @@ class IPLDStore(HierarchyMapping, Store):
         return self._get(key, prototype, None if byte_range is _MISSING else byte_range)
 
     def _get_at_once(self, key: str, default: Any) -> Any:
-        value = HierarchyMapping.get(self, key, default)
+        value = Hierarchy.get(self, key, default)
         if value is default or key.rpartition("/")[2] not in METADATA_NAMES:
             return value
         return AwaitableBytes(value)
 
     def clear(self) -> Awaitable[None]:  # type: ignore[override]
         """Remove every key, at once; the result may be awaited, as zarr does."""
-        HierarchyMapping.clear(self)
+        Hierarchy.clear(self)
         return Done()
 
     def close(self) -> None:
-        HierarchyMapping.close(self)
+        Hierarchy.close(self)
         Store.close(self)
 
     @property
@@ -123,7 +131,7 @@ class IPLDStore(HierarchyMapping, Store):
 
     @property
     def _supports_sync_io(self) -> bool:
-        return self.backend.inline_limit > 0
+        return self.blocks.inline_limit > 0
 
     async def _get(
         self, key: str, prototype: BufferPrototype | None, byte_range: ByteRequest | None
@@ -133,31 +141,18 @@ class IPLDStore(HierarchyMapping, Store):
         if entry is None:
             return None
         try:
-            data = await read_on_loop(self.backend, entry, as_cut(byte_range))
+            data = await read_on_loop(self.blocks, entry, as_cut(byte_range))
         except IPLDStoreError as error:
             error.add_note(f"while reading key {key!r}")
             raise
         return as_buffer(prototype, data)
 
-    @property
-    def _works_inline(self) -> bool:
-        """Whether the event loop may load directories itself."""
-        return self.backend.inline_limit > 0
+    async def _find_async(self, key: str) -> Link | Document | None:
+        segments = split_if_key(key)
+        return None if segments is None else await find_on_loop(self._writer, segments)
 
     async def _run(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """Do what may load directories."""
-        if self._works_inline:
-            return work(*arguments)
-        return await asyncio.to_thread(work, *arguments)
-
-    async def _find_async(self, key: str) -> Link | Document | None:
-        if self._works_inline:
-            return self._find(key)
-        segments = split_if_key(key)
-        if segments is None:
-            return None
-        is_loaded, entry = self._state.tree.peek(segments)
-        return entry if is_loaded else await asyncio.to_thread(self._find, key)
+        return await run_on_loop(self.blocks, work, *arguments)
 
     async def _get_many(
         self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
@@ -189,7 +184,7 @@ class IPLDStore(HierarchyMapping, Store):
             entry = await self._find_async(key)
             if entry is not None:
                 ranges = [wanted[place][1] for place in places[key]]
-                works = await plan_parts(self.backend, key, entry, ranges, prototype)
+                works = await plan_parts(self.blocks, key, entry, ranges, prototype)
                 for index, part in chain.from_iterable(await asyncio.gather(*works)):
                     found[places[key][index]] = part
 
@@ -243,7 +238,7 @@ class IPLDStore(HierarchyMapping, Store):
             if entry is None:
                 raise FileNotFoundError(key)
             works = await plan_parts(
-                self.backend, key, entry, byte_ranges, prototype, max_coalesced_bytes
+                self.blocks, key, entry, byte_ranges, prototype, max_coalesced_bytes
             )
             async with AsTheyEnd(works, max_concurrency) as found:
                 async for parts in found:
@@ -254,15 +249,15 @@ class IPLDStore(HierarchyMapping, Store):
     async def set(self, key: str, value: Buffer) -> None:
         await self._ensure_open()
         segments, data = self._prepare(key, value)
-        entry = await make_entry_on_loop(self.backend, segments[-1], data)
-        await self._insert_async(self._insert, segments, entry)
+        entry = await make_entry_on_loop(self.blocks, segments[-1], data)
+        await insert_on_loop(self._writer, self._insert, segments, entry)
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         await self._ensure_open()
         segments, data = self._prepare(key, value)
         if await self._find_async(key) is None:
-            entry = await make_entry_on_loop(self.backend, segments[-1], data)
-            await self._insert_async(self._state.insert_if_absent, segments, entry)
+            entry = await make_entry_on_loop(self.blocks, segments[-1], data)
+            await insert_on_loop(self._writer, self._writer.insert_if_absent, segments, entry)
 
     def _prepare(self, key: str, value: Buffer) -> tuple[list[str], bytes]:
         self._check_writable()
@@ -272,22 +267,6 @@ class IPLDStore(HierarchyMapping, Store):
                 "data takes bytes, and zarr and xarray write arrays"
             )
         return split_key(key), value.as_buffer_like()  # type: ignore[return-value]
-
-    async def _insert_async(
-        self,
-        insert: Callable[[list[str], Link | Document], object],
-        segments: list[str],
-        entry: Link | Document,
-    ) -> None:
-        if self._works_inline or self._inserts_at_once(segments):
-            insert(segments, entry)
-        else:
-            await asyncio.to_thread(insert, segments, entry)
-
-    def _inserts_at_once(self, segments: Sequence[str]) -> bool:
-        """Whether to set an entry takes no waiting, neither for blocks nor for another thread."""
-        state = self._state
-        return not state.lock.is_taken and state.tree.peek(segments)[0]
 
     async def delete(self, key: str) -> None:
         await self._run(self.delete_sync, key)
@@ -306,7 +285,7 @@ class IPLDStore(HierarchyMapping, Store):
             yield key
 
     async def _iter_keys_async(self, segments: Sequence[str]) -> AsyncIterator[str]:
-        keys = self._iter_keys(segments)
+        keys = self._writer.iter_keys(segments)
         while batch := await self._run(_take, keys):
             for key in batch:
                 yield key
@@ -332,9 +311,7 @@ class IPLDStore(HierarchyMapping, Store):
         entry = await self._find_async(key)
         if entry is None:
             raise FileNotFoundError(key)
-        if is_quick(self.backend, entry):
-            return value_size(self.backend, entry)
-        return await asyncio.to_thread(value_size, self.backend, entry)
+        return await size_on_loop(self.blocks, entry)
 
     def get_sync(
         self,
@@ -347,7 +324,7 @@ class IPLDStore(HierarchyMapping, Store):
         entry = self._find(key)
         if entry is None:
             return None
-        return as_buffer(prototype, self._read(key, entry, as_cut(byte_range)))
+        return as_buffer(prototype, self._writer.read(key, entry, as_cut(byte_range)))
 
     def get_ranges_sync(
         self,
@@ -364,12 +341,12 @@ class IPLDStore(HierarchyMapping, Store):
         entry = self._find(key)
         if entry is None:
             raise BaseExceptionGroup(_UNREAD, [FileNotFoundError(key)])
-        return read_parts(self.backend, key, entry, byte_ranges, prototype, max_coalesced_bytes)
+        return read_parts(self.blocks, key, entry, byte_ranges, prototype, max_coalesced_bytes)
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Set a value for zarr without an event loop."""
         segments, data = self._prepare(key, value)
-        self._insert(segments, make_entry(self.backend, segments[-1], data))
+        self._insert(segments, make_entry(self.blocks, segments[-1], data))
 
     def delete_sync(self, key: str) -> None:
         """Delete a value, if it is there, for zarr without an event loop."""

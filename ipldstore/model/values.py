@@ -150,7 +150,7 @@ def _is_within(place: Place, grid: Shape) -> bool:
     return all(map(int.__lt__, place, grid))
 
 
-def make_size_of(backend: ContentAddressableStore, load: Load) -> SizeOf:
+def make_size_of(blocks: ContentAddressableStore, load: Load) -> SizeOf:
     """Return what tells the size of a value where the block store knows it, without reading it."""
 
     def size_of(entry: Link | Document) -> int | None:
@@ -159,7 +159,7 @@ def make_size_of(backend: ContentAddressableStore, load: Load) -> SizeOf:
         codec = codec_of(entry)
         if codec == RAW:
             data = identity_data(entry)
-            return backend.size_of(entry) if data is None else len(data)
+            return blocks.size_of(entry) if data is None else len(data)
         return None if codec == DAG_CBOR else decode_file(entry, load(entry)).size
 
     return remembering(size_of)

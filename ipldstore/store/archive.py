@@ -16,12 +16,10 @@ from ipldstore.car import CarReader, write_car
 from ipldstore.cid import Link, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag, links_held
-from ipldstore.errors import BlockNotFoundError, CarFormatError, InvalidKeyError
+from ipldstore.errors import BlockNotFoundError, CarFormatError
+from ipldstore.store.reader import Reader
 from ipldstore.tree.decode import decode_directory
-from ipldstore.tree.encode import Encoder
-from ipldstore.tree.keys import split_path
 from ipldstore.tree.pages import Load
-from ipldstore.tree.tree import Tree
 from ipldstore.urls import show_url
 
 _DESCRIPTOR = re.compile(r"(?:/dev|/proc/self)/fd/(\d+)|/dev/(stdin|stdout|stderr)")
@@ -30,7 +28,7 @@ Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | B
 
 
 def export(
-    backend: ContentAddressableStore,
+    blocks: ContentAddressableStore,
     root: Link,
     destination: str | os.PathLike[str] | BinaryIO | None,
     *,
@@ -39,20 +37,21 @@ def export(
     overwrite: bool = False,
 ) -> bytes | int:
     """Write the DAG under a root as a CARv1 archive; see `Hierarchy.to_car`."""
-    load: Load = backend.get_block
+    load: Load = blocks.get_block
     if path.rstrip("/"):
-        root, load = _extract(root, path, backend)
+        root, made = Reader(blocks, root).extract(path)
+        load = lambda link: made.get(link) or blocks.get_block(link)  # noqa: E731
     held = set() if since is None else links_held(since, root, load)
-    blocks = _iter_blocks(root, load, held)
+    archived = _iter_blocks(root, load, held)
     if destination is None:
         buffer = io.BytesIO()
-        write_car(buffer, root, blocks)
+        write_car(buffer, root, archived)
         return buffer.getvalue()
     if isinstance(destination, str | os.PathLike):
         with _opened_for_writing(destination, overwrite=overwrite) as file:
-            return write_car(file, root, blocks)
+            return write_car(file, root, archived)
     _check_stream(destination, "write", "wb")
-    return write_car(destination, root, blocks)
+    return write_car(destination, root, archived)
 
 
 def _check_stream(stream: object, method: str, mode: str) -> None:
@@ -65,25 +64,6 @@ def _check_stream(stream: object, method: str, mode: str) -> None:
 def _iter_blocks(root: Link, load: Load, held: set[Link]) -> Iterator[tuple[Link, bytes]]:
     for link, data in iter_dag(root, load, seen=held):
         yield link, load(link) if data is None else data
-
-
-def _extract(root: Link, path: str, backend: ContentAddressableStore) -> tuple[Link, Load]:
-    """Make a directory a root, and say how to load its blocks: some may be in no store yet."""
-    segments = split_path(path)
-    tree = Tree(backend.get_block, root)
-    directory = tree.find_directory(segments)
-    if directory is None:
-        is_value = tree.find(segments) is not None
-        raise InvalidKeyError(f"path {path!r} is {'a value' if is_value else 'not there'}")
-    made: dict[Link, bytes] = {}
-
-    def keep(data: bytes) -> Link:
-        link = backend.make_cid(data, "dag-cbor")
-        made[link] = data
-        return link
-
-    top = keep(Encoder(backend.get_block, keep).encode(directory)[0])
-    return top, lambda link: made[link] if link in made else backend.get_block(link)
 
 
 def _opened_for_writing(
@@ -155,7 +135,7 @@ def _made(temporary: Path, path: Path) -> BinaryIO:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def load(backend: ContentAddressableStore, source: Source, *, allow_padding: bool = False) -> Link:
+def load(blocks: ContentAddressableStore, source: Source, *, allow_padding: bool = False) -> Link:
     """Keep the blocks of an archive and return its root, under which nothing is missing.
 
     Errors as in `Hierarchy.import_car`.
@@ -166,10 +146,10 @@ def load(backend: ContentAddressableStore, source: Source, *, allow_padding: boo
             raise CarFormatError(f"archive with {len(reader.roots)} roots, expected one", offset=0)
         (root,) = reader.roots
         arrived: set[Link] = set()
-        backend.put_many(_noted(reader, arrived))
-    backend.flush()
-    _check_complete(backend, root, arrived)
-    decode_directory(root, backend.get_block(root), root=True)
+        blocks.put_many(_noted(reader, arrived))
+    blocks.flush()
+    _check_complete(blocks, root, arrived)
+    decode_directory(root, blocks.get_block(root), root=True)
     return root
 
 
@@ -196,10 +176,10 @@ def _noted(reader: CarReader, arrived: set[Link]) -> Iterator[tuple[Link, bytes]
         yield link, data
 
 
-def _check_complete(backend: ContentAddressableStore, root: Link, arrived: set[Link]) -> None:
+def _check_complete(blocks: ContentAddressableStore, root: Link, arrived: set[Link]) -> None:
     try:
-        for link, data in iter_dag(root, backend.get_block):
-            if data is None and link not in arrived and not backend.has(link):
+        for link, data in iter_dag(root, blocks.get_block):
+            if data is None and link not in arrived and not blocks.has(link):
                 raise BlockNotFoundError(f"no block {to_text(link)}")
     except BlockNotFoundError as error:
         raise BlockNotFoundError(

@@ -105,7 +105,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{text} {noun.removesuffix('s') if count == 1 else noun}"
 
 
-def measure(backend: ContentAddressableStore, top: CIDLike | Directory) -> Content:
+def measure(blocks: ContentAddressableStore, top: CIDLike | Directory) -> Content:
     """Count what a hierarchy stands for, exactly and in time by its distinct blocks.
 
     Loads every directory and every inner block of large values. Of values in single blocks, a
@@ -114,7 +114,7 @@ def measure(backend: ContentAddressableStore, top: CIDLike | Directory) -> Conte
 
     Parameters
     ----------
-    backend
+    blocks
         Where the blocks are.
     top
         The root, or the root directory as it is loaded, changed or not.
@@ -131,14 +131,14 @@ def measure(backend: ContentAddressableStore, top: CIDLike | Directory) -> Conte
     >>> from ipldstore import IPLDStore
     >>> store = IPLDStore()
     >>> store["a/0"] = store["a/1"] = b"chunk"
-    >>> measure(store.backend, store.freeze())[:2]
+    >>> measure(store.blocks, store.freeze())[:2]
     (2, 10)
     """
-    walk = _Walk(backend.get_block)
+    walk = _Walk(blocks.get_block)
     walk.visit(top)
     times = walk.count_ways()
-    often = [leaf for leaf in walk.leaves if is_local(backend) or times[leaf] > MAX_EXPANSION]
-    sizes = _sizes_of(often, backend)
+    often = [leaf for leaf in walk.leaves if is_local(blocks) or times[leaf] > MAX_EXPANSION]
+    sizes = _sizes_of(often, blocks)
     files = _Files(walk.load)
     counted = {name: files.size_of(name) for name in walk.others}
     held = {name: node.values for name, node in walk.nodes.items()}
@@ -197,14 +197,14 @@ class SizeTeller:
 
     Parameters
     ----------
-    backend
+    blocks
         Where the blocks are.
     """
 
-    def __init__(self, backend: ContentAddressableStore) -> None:
-        self._backend = backend
-        self._walk = _Walk(backend.get_block)
-        self._files = _Files(backend.get_block)
+    def __init__(self, blocks: ContentAddressableStore) -> None:
+        self._blocks = blocks
+        self._walk = _Walk(blocks.get_block)
+        self._files = _Files(blocks.get_block)
         self._known: dict[_Name, int] = {}
         self._nodes = 0
 
@@ -212,7 +212,7 @@ class SizeTeller:
         """Return the bytes below a directory; errors as `measure`."""
         walk, known = self._walk, self._known
         walk.visit(directory)
-        for leaf, size in _sizes_of(walk.leaves - known.keys(), self._backend).items():
+        for leaf, size in _sizes_of(walk.leaves - known.keys(), self._blocks).items():
             known[leaf] = size
         known.update({name: self._files.size_of(name) for name in walk.others - known.keys()})
         walk.leaves.clear()
@@ -225,21 +225,21 @@ class SizeTeller:
         return known.pop(None)
 
 
-def is_local(backend: ContentAddressableStore) -> bool:
+def is_local(blocks: ContentAddressableStore) -> bool:
     """Whether blocks are on this machine, so that the size of each can be asked for."""
-    if backend.inline_limit > 0:
+    if blocks.inline_limit > 0:
         return True
     from ipldstore.backends.layers.union import UnionCAStore
 
-    return isinstance(backend, UnionCAStore) and all(map(is_local, backend.stores))
+    return isinstance(blocks, UnionCAStore) and all(map(is_local, blocks.stores))
 
 
-def _sizes_of(leaves: Collection[Link], backend: ContentAddressableStore) -> dict[Link, int]:
+def _sizes_of(leaves: Collection[Link], blocks: ContentAddressableStore) -> dict[Link, int]:
     def size_of(leaf: Link) -> int:
-        size = backend.size_of(leaf)
-        return len(backend.get_block(leaf)) if size is None else size
+        size = blocks.size_of(leaf)
+        return len(blocks.get_block(leaf)) if size is None else size
 
-    if is_local(backend):
+    if is_local(blocks):
         return {leaf: size_of(leaf) for leaf in leaves}
     with ThreadPoolExecutor(_WORKERS, "ipldstore-sizes") as pool:
         return dict(zip(leaves, pool.map(size_of, leaves), strict=True))

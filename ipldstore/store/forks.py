@@ -15,9 +15,8 @@ from ipldstore.errors import (
     ReadOnlyStoreError,
 )
 from ipldstore.limits import MAX_HELD_KEYS
-from ipldstore.store.expansion import check_held
-from ipldstore.store.state import State, find_own, note_own, this_process
 from ipldstore.store.values import make_entry, read_value
+from ipldstore.store.writer import Writer, find_own, note_own, this_process
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Put
 from ipldstore.tree.keys import split_key
@@ -29,6 +28,7 @@ Value: TypeAlias = Link | Document
 Rule: TypeAlias = Callable[[str, list[bytes | None]], bytes | None]
 """Settles a conflict: see `Hierarchy.merge`."""
 
+NO_FORK = "expected a store that fork() made"
 _NAMED_KEYS = 5
 _CHANGED_TWICE = "changed in different ways"
 
@@ -45,7 +45,7 @@ _SEALED = (
 )
 
 
-class Change(NamedTuple):
+class KeyChange(NamedTuple):
     """What a fork did to a key.
 
     Attributes
@@ -60,7 +60,8 @@ class Change(NamedTuple):
     after: Value | None
 
 
-Changes: TypeAlias = dict[str, Change]
+class Changes(dict[str, KeyChange]):
+    """What a fork did to keys, or several forks did."""
 
 
 def _identify(entry: Value | None, name: Put) -> Link | None:
@@ -112,7 +113,7 @@ class RecordingTree(Tree):
     def top(self) -> Directory:
         """The root directory, loaded and brought up to the changes if it was not."""
         if self._standing == (None, None):
-            tree = Tree(self._load, self._base)
+            tree = Tree(self.load, self._base)
             apply_changes(tree, {key: change.after for key, change in self._changes.items()})
             self._standing = None, tree.top
         return super().top
@@ -121,12 +122,12 @@ class RecordingTree(Tree):
     def changes(self) -> Changes:
         """How the tree differs from what it began with; a key that was put back does not."""
         if self._standing == (None, None):
-            return dict(self._changes)
-        found: Changes = {}
+            return Changes(self._changes)
+        found = Changes()
         for key, before in self._before.items():
             after = self.find(split_key(key))
             if _identify(after, self._name) != before:
-                found[key] = Change(before, after)
+                found[key] = KeyChange(before, after)
         return found
 
     def insert(self, segments: Sequence[str], entry: Value) -> None:
@@ -201,13 +202,13 @@ def _conflict(keys: Collection[str], what: str) -> MergeConflictError:
     return MergeConflictError(f"cannot merge: {count} {what}: {named}{more}", keys=keys)
 
 
-class ForkState(State):
-    """The state of a fork: it knows its changes, and takes them along when it is pickled.
+class ForkWriter(Writer):
+    """A fork: it knows its changes, and takes them along when it is pickled.
 
     Parameters
     ----------
-    backend, token, detached, cache_bytes
-        As in `State`.
+    blocks, token, detached, cache_bytes
+        As in `Writer`.
     root
         The hierarchy that the fork began with.
     changes
@@ -223,7 +224,7 @@ class ForkState(State):
 
     def __init__(
         self,
-        backend: ContentAddressableStore,
+        blocks: ContentAddressableStore,
         root: Link | None,
         changes: Changes | None = None,
         *,
@@ -232,10 +233,10 @@ class ForkState(State):
         sealed: bool = False,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
-        self._changes = changes or {}
+        self._changes = Changes() if changes is None else changes
         self._base = root
         self._is_sealed = sealed
-        super().__init__(backend, root, token=token, detached=detached, cache_bytes=cache_bytes)
+        super().__init__(blocks, root, token=token, detached=detached, cache_bytes=cache_bytes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         note_own(self)
@@ -245,7 +246,7 @@ class ForkState(State):
         self.unfrozen.clear()
         return _restore_fork, (
             self.token,
-            self.backend,
+            self.blocks,
             self._base,
             changes,
             sealed,
@@ -256,7 +257,7 @@ class ForkState(State):
     @property
     def is_detached(self) -> bool:
         """Whether what is written here would be lost."""
-        return self._is_sealed or (self.is_away and not self.backend.is_shared)
+        return self._is_sealed or (self.is_away and not self.blocks.is_shared)
 
     def check_attached(self) -> None:
         if self.is_detached:
@@ -269,10 +270,7 @@ class ForkState(State):
         """Leave the root of the block store to those who merge the fork."""
 
     def remove_directory(self, segments: Sequence[str]) -> None:
-        with self.lock():
-            directory = self.tree.find_directory(segments)
-            if directory is not None:
-                check_held(directory, self.backend.get_block)
+        self.check_held(segments)
         super().remove_directory(segments)
 
     def copy_tree(self) -> Tree:
@@ -283,7 +281,7 @@ class ForkState(State):
 
     def _make_recording(self, changes: Changes) -> RecordingTree:
         return RecordingTree(
-            self.backend.get_block,
+            self.blocks.get_block,
             self._base,
             changes,
             self.name_node,
@@ -293,17 +291,17 @@ class ForkState(State):
 
 def _restore_fork(
     token: str,
-    backend: ContentAddressableStore,
+    blocks: ContentAddressableStore,
     root: Link | None,
     changes: Changes,
     sealed: bool,
     cache_bytes: int,
     home: tuple[int, str] | None,
-) -> ForkState:
+) -> ForkWriter:
     """Make a copy of a pickled fork; on its own block store in the process that pickled it."""
     own = find_own(token)
-    return ForkState(
-        backend if own is None else own.backend,
+    return ForkWriter(
+        blocks if own is None else own.blocks,
         root,
         changes,
         token=token,
@@ -313,13 +311,13 @@ def _restore_fork(
     )
 
 
-def make_fork(state: State) -> ForkState:
+def make_fork(writer: Writer) -> ForkWriter:
     """Make a fork of a hierarchy as it stands."""
-    root = state.snapshot()
-    return ForkState(state.backend, root, detached=state.is_away, cache_bytes=state.cache_bytes)
+    root = writer.snapshot()
+    return ForkWriter(writer.blocks, root, detached=writer.is_away, cache_bytes=writer.cache_bytes)
 
 
-def changes_of(state: State | None) -> Changes:
+def changes_of(writer: Writer) -> Changes:
     """Return a copy of what a fork changed, once the blocks of that are kept.
 
     Raises
@@ -329,11 +327,11 @@ def changes_of(state: State | None) -> Changes:
     BackendError
         If its blocks cannot be kept.
     """
-    if not isinstance(state, ForkState):
-        raise TypeError("expected a store that fork() made")
-    state.backend.flush()
-    with state.lock():
-        return state.tree.changes
+    if not isinstance(writer, ForkWriter):
+        raise TypeError(NO_FORK)
+    writer.blocks.flush()
+    with writer.lock():
+        return writer.tree.changes
 
 
 def join_changes(parts: Iterable[Changes]) -> Changes:
@@ -344,7 +342,7 @@ def join_changes(parts: Iterable[Changes]) -> Changes:
     MergeConflictError
         If two of them changed a key in different ways.
     """
-    joined: Changes = {}
+    joined = Changes()
     clashing = set()
     for part in parts:
         for key, change in part.items():
@@ -355,21 +353,21 @@ def join_changes(parts: Iterable[Changes]) -> Changes:
     return joined
 
 
-def merge_changes(state: State, parts: Sequence[Changes], rule: Rule | None = None) -> None:
+def merge_changes(writer: Writer, parts: Sequence[Changes], rule: Rule | None = None) -> None:
     """Make the changes of forks in a hierarchy, all or none; see `Hierarchy.merge`."""
     for part in parts:
-        _check_blocks(state.backend, part)
-    changes: dict[str, list[Change]] = {}
+        _check_blocks(writer.blocks, part)
+    changes: dict[str, list[KeyChange]] = {}
     for part in parts:
         for key, change in part.items():
             changes.setdefault(key, []).append(change)
     answers: dict[str, _Answer] = {}
-    while open_keys := _merge_settled(state, changes, answers):
+    while open_keys := _merge_settled(writer, changes, answers):
         if rule is None:
             raise _conflict(open_keys, _CHANGED_TWICE)
         # outside of the lock, as a rule may look into the store
         for key, sides in open_keys.items():
-            answers[key] = _Answer(list(sides), _ask(state.backend, rule, key, sides.values()))
+            answers[key] = _Answer(list(sides), _ask(writer.blocks, rule, key, sides.values()))
 
 
 class _Answer(NamedTuple):
@@ -391,14 +389,14 @@ Sides: TypeAlias = dict[Link | None, Value | None]
 
 
 def _merge_settled(
-    state: State, changes: Mapping[str, Sequence[Change]], answers: Mapping[str, _Answer]
+    writer: Writer, changes: Mapping[str, Sequence[KeyChange]], answers: Mapping[str, _Answer]
 ) -> dict[str, Sides]:
     """Make the changes, or none and return the conflicts that there is no answer to."""
-    with state.lock():
+    with writer.lock():
         wanted: dict[str, Value | None] = {}
         open_keys: dict[str, Sides] = {}
         for key, versions in changes.items():
-            sides = _sides(state, key, versions)
+            sides = _sides(writer, key, versions)
             answer = answers.get(key)
             if len(sides) == 1:
                 (wanted[key],) = sides.values()
@@ -407,39 +405,39 @@ def _merge_settled(
             else:
                 open_keys[key] = sides
         if not open_keys:
-            tree = state.copy_tree()
+            tree = writer.copy_tree()
             apply_changes(tree, wanted)
-            state.adopt(tree, wanted)
+            writer.adopt(tree, wanted)
     return open_keys
 
 
-def _check_blocks(backend: ContentAddressableStore, part: Changes) -> None:
+def _check_blocks(blocks: ContentAddressableStore, part: Changes) -> None:
     """Raise if a fork wrote elsewhere, as one of its blocks tells."""
     for key, change in part.items():
         if isinstance(change.after, Link):
-            if not backend.has(change.after):
+            if not blocks.has(change.after):
                 raise BlockNotFoundError(
                     f"block {to_text(change.after)} of key {key!r} in the fork is not in "
-                    f"{backend!r}: a fork can be merged on its own block store only"
+                    f"{blocks!r}: a fork can be merged on its own block store only"
                 )
             return
 
 
-def _sides(state: State, key: str, versions: Sequence[Change]) -> Sides:
+def _sides(writer: Writer, key: str, versions: Sequence[KeyChange]) -> Sides:
     """Return the different entries that a key was given, by the hierarchy itself and by forks."""
-    entry = state.tree.find(split_key(key))
-    present = _identify(entry, state.name_node)
+    entry = writer.tree.find(split_key(key))
+    present = _identify(entry, writer.name_node)
     sides: Sides = {}
     if any(change.before != present for change in versions):
         sides[present] = entry
     for change in versions:
-        sides.setdefault(_identify(change.after, state.name_node), change.after)
+        sides.setdefault(_identify(change.after, writer.name_node), change.after)
     return sides
 
 
 def _ask(
-    backend: ContentAddressableStore, rule: Rule, key: str, sides: Collection[Value | None]
+    blocks: ContentAddressableStore, rule: Rule, key: str, sides: Collection[Value | None]
 ) -> Value | None:
-    values = [None if side is None else bytes(read_value(backend, side)) for side in sides]
+    values = [None if side is None else bytes(read_value(blocks, side)) for side in sides]
     value = rule(key, values)
-    return None if value is None else make_entry(backend, key.rpartition("/")[2], value)
+    return None if value is None else make_entry(blocks, key.rpartition("/")[2], value)

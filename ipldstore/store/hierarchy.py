@@ -1,11 +1,12 @@
-"""A hierarchy as a whole: its root, its views and forks, and how it goes elsewhere."""
+"""A hierarchy as users hold it: a mapping of keys to bytes, with a root, forks and archives."""
 
 from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.cid import CIDLike, Link, as_link, to_text
@@ -13,8 +14,13 @@ from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.errors import IPLDStoreError, ReadOnlyStoreError
 from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.store import archive
-from ipldstore.store.forks import Rule, changes_of, make_fork, merge_changes
-from ipldstore.store.state import State
+from ipldstore.store.deprecated import renamed
+from ipldstore.store.forks import NO_FORK, Changes, Rule, changes_of, make_fork, merge_changes
+from ipldstore.store.reader import Reader
+from ipldstore.store.values import make_entry, to_bytes
+from ipldstore.store.writer import Writer
+from ipldstore.tree.documents import Document
+from ipldstore.tree.keys import split_if_key, split_if_path, split_key
 from ipldstore.tree.tree import DEFAULT_CACHE_BYTES
 
 if TYPE_CHECKING:
@@ -27,50 +33,85 @@ if TYPE_CHECKING:
 _READ_ONLY = (
     "store was opened in read-only mode and does not support writing: open it with read_only=False"
 )
+_MISSING: Final = object()
 
 
-class Hierarchy:
-    """What an `IPLDStore` does with all of its content at once; parameters as there."""
+class Hierarchy(MutableMapping[str, bytes]):
+    """A hierarchy of keys and values on a content-addressed block store.
 
-    _state: State
+    It needs no zarr; `ipldstore.IPLDStore` is this and a Zarr store.
+
+    Parameters
+    ----------
+    blocks
+        Where the blocks are kept; a `MappingCAStore` over a new ``dict`` if none is given.
+    root
+        CID of the hierarchy to open; an empty one if none is given.
+    read_only
+        Whether the store refuses to be written through.
+    cache_bytes
+        How many bytes of directory blocks may be loaded before those that did not change are
+        dropped again; in memory they take about five times that.
+    backend
+        Former name of `blocks`.
+
+    Raises
+    ------
+    BlockNotFoundError, CorruptBlockError, InvalidNodeError, InvalidCIDError
+        If the root cannot be opened.
+    """
+
+    _writer: Writer
     _read_only: bool
 
     def __init__(
         self,
-        backend: ContentAddressableStore | None = None,
+        blocks: ContentAddressableStore | None = None,
         root: CIDLike | None = None,
         *,
         read_only: bool = False,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
+        backend: ContentAddressableStore | None = None,
     ) -> None:
-        if backend is None:
-            backend = MappingCAStore()
-        require_block_store(backend)
-        state = State(backend, cache_bytes=cache_bytes)
-        root = backend.noted_root if root is None else backend.resolve(root)
+        blocks = renamed(blocks, backend)
+        if blocks is None:
+            blocks = MappingCAStore()
+        require_block_store(blocks)
+        writer = Writer(blocks, cache_bytes=cache_bytes)
+        root = blocks.noted_root if root is None else blocks.resolve(root)
         if root is not None:
-            state.open_root(root)
-        self._attach(state, read_only)
+            writer.open_root(root)
+        self._attach(writer, read_only)
 
-    def _attach(self, state: State, read_only: bool) -> None:
-        self._state = state
+    def _attach(self, writer: Writer, read_only: bool) -> None:
+        self._writer = writer
         self._read_only = read_only
 
     @classmethod
-    def _view(cls, state: State, read_only: bool) -> Self:
+    def _view(cls, writer: Writer, read_only: bool) -> Self:
         store = cls.__new__(cls)
-        store._attach(state, read_only)
+        store._attach(writer, read_only)
         return store
 
     @property
-    def backend(self) -> ContentAddressableStore:
+    def blocks(self) -> ContentAddressableStore:
         """The block store."""
-        return self._state.backend
+        return self._writer.blocks
+
+    @property
+    def backend(self) -> ContentAddressableStore:
+        """Former name of `blocks`."""
+        return self._writer.blocks
+
+    @property
+    def reader(self) -> Reader:
+        """The hierarchy as functions look into it that work on all of it, such as `diff`."""
+        return self._writer
 
     @property
     def read_only(self) -> bool:
         """Whether writing is refused, as in a read-only view and in a copy in another process."""
-        return self._read_only or self._state.is_detached
+        return self._read_only or self._writer.is_detached
 
     def with_read_only(self, read_only: bool = False) -> Self:
         """Return another view of the same hierarchy.
@@ -86,16 +127,16 @@ class Hierarchy:
             If a writable view is asked for in another process than that which made the store.
         """
         if not read_only:
-            self._state.check_attached()
-        return self._view(self._state, read_only)
+            self._writer.check_attached()
+        return self._view(self._writer, read_only)
 
     @property
     def root_cid(self) -> CID | None:
         """The CID of the whole hierarchy; None while changes are not frozen."""
-        root = self._state.root
+        root = self._writer.root
         if root is None:
             return None
-        self._state.note_handed_out(root)
+        self._writer.note_handed_out(root)
         return _cid_of(root)
 
     def freeze(self) -> CID:
@@ -118,12 +159,12 @@ class Hierarchy:
         """
         root = self._freeze()
         if not self._read_only:
-            self._state.note_root(root)
+            self._writer.note_root(root)
         return _cid_of(root)
 
     def _freeze(self) -> Link:
-        root = self._state.freeze()
-        self._state.note_handed_out(root)
+        root = self._writer.freeze()
+        self._writer.note_handed_out(root)
         return root
 
     def __enter__(self) -> Self:
@@ -152,7 +193,7 @@ class Hierarchy:
 
         What is used afterwards opens them anew.
         """
-        self.backend.close()
+        self.blocks.close()
 
     def set_root(self, root: CIDLike, *, discard: bool = False) -> None:
         """Open another hierarchy on the same block store.
@@ -179,7 +220,7 @@ class Hierarchy:
             If it is not a directory. In all these cases the store is as it was.
         """
         self._check_writable()
-        self._state.open_root(self.backend.resolve(root), discard=discard)
+        self._writer.open_root(self.blocks.resolve(root), discard=discard)
 
     def fork(self) -> Self:
         """Return a writer for another thread or process, whose changes can be merged.
@@ -201,9 +242,9 @@ class Hierarchy:
         """
         if self._read_only:
             raise ReadOnlyStoreError(_READ_ONLY)
-        return self._view(make_fork(self._state), False)
+        return self._view(make_fork(self._writer), False)
 
-    def merge(self, *forks: Hierarchy, on_conflict: Rule | None = None) -> None:
+    def merge(self, *forks: Hierarchy | Changes, on_conflict: Rule | None = None) -> None:
         """Make the changes of forks here, all or none; nothing is frozen afterwards.
 
         What counts is how a fork differs from what it began with: a key that got its old value
@@ -213,7 +254,8 @@ class Hierarchy:
         Parameters
         ----------
         forks
-            Forks of this store on its block store, or of an earlier state of it.
+            Forks of this store on its block store, or of an earlier state of it; or what
+            `take_changes` of such forks returned.
         on_conflict
             Called as ``on_conflict(key, values)`` for each key that was changed in different
             ways, with the different values in order: that of this store, if it was changed here
@@ -229,23 +271,163 @@ class Hierarchy:
             If a fork wrote its blocks elsewhere.
         """
         self._check_writable()
-        parts = [changes_of(getattr(fork, "_state", None)) for fork in forks]
-        merge_changes(self._state, parts, on_conflict)
+        parts = [_changes_in(fork) for fork in forks]
+        merge_changes(self._writer, parts, on_conflict)
         for fork in forks:
-            fork._state.unfrozen.clear()
+            if isinstance(fork, Hierarchy):
+                fork.abandon()
+
+    def take_changes(self) -> Changes:
+        """Return what a fork changed, to be merged without it, once the blocks of that are kept.
+
+        Raises
+        ------
+        TypeError
+            If it is no fork.
+        BackendError
+            If its blocks cannot be kept.
+        """
+        return changes_of(self._writer)
+
+    def abandon(self) -> None:
+        """Let what is not frozen go without a warning, as it is merged or of no use."""
+        self._writer.unfrozen.clear()
+
+    def check_replaceable(self) -> None:
+        """Raise the error that `set_root` would raise, whatever the root is.
+
+        Raises
+        ------
+        ReadOnlyStoreError
+            If nothing can be written through this store.
+        UnfrozenChangesError
+            If there are changes that are not frozen.
+        """
+        self._check_writable()
+        self._writer.check_frozen()
+
+    def __getitem__(self, key: str) -> bytes:
+        entry = self._find(key)
+        if entry is None:
+            raise KeyError(key)
+        return bytes(self._writer.read(key, entry))
+
+    def __setitem__(self, key: str, value: bytes) -> None:
+        self._check_writable()
+        segments, data = split_key(key), to_bytes(key, value)
+        self._insert(segments, make_entry(self.blocks, segments[-1], data))
+
+    def __delitem__(self, key: str) -> None:
+        if not self._remove(key):
+            raise KeyError(key)
+
+    def setdefault(self, key: str, default: Any = None) -> bytes:
+        """Return a key's value, or set it and return that if there is none.
+
+        One step under threads: of several that set the key at once the first one wins.
+        """
+        entry = self._find(key)
+        if entry is None:
+            self._check_writable()
+            segments, data = split_key(key), to_bytes(key, default)
+            new = make_entry(self.blocks, segments[-1], data)
+            entry = self._writer.insert_if_absent(segments, new)
+            if entry is new and isinstance(new, Link):
+                return data
+        return bytes(self._writer.read(key, entry))
+
+    def pop(self, key: str, default: Any = _MISSING) -> Any:
+        """Remove a key and return its value, which is read first; one step under threads."""
+        self._check_writable()
+        while (entry := self._find(key)) is not None:
+            value = bytes(self._writer.read(key, entry))
+            if self._remove(key, entry):
+                return value
+        if default is _MISSING:
+            raise KeyError(key)
+        return default
+
+    def __contains__(self, key: object) -> bool:
+        return self._find(key) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return self._writer.iter_keys([])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return not self._is_empty("")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Hierarchy):
+            return NotImplemented
+        if self._writer is other._writer:
+            return True
+        if self.blocks != other.blocks:
+            return False
+        roots = self._writer.root, other._writer.root
+        if None not in roots:
+            return roots[0] == roots[1]
+        return self._writer.identify_all() == other._writer.identify_all()
+
+    __hash__ = object.__hash__
+
+    def clear(self) -> None:
+        """Remove every key, at once."""
+        self._remove_directory("")
+
+    def normalize(self, *, max_files: int | None = None, max_bytes: int | None = None) -> CID:
+        """Rewrite every part of the hierarchy that is not in the canonical form, and freeze.
+
+        Roots written by older software then get the CID that writing the same content anew
+        would give. Loads every directory and metadata document, and every value whose link does
+        not tell that it is canonical.
+        """
+        self._check_writable()
+        self._writer.normalize(max_files=max_files, max_bytes=max_bytes)
+        return self.freeze()
+
+    def _find(self, key: object) -> Link | Document | None:
+        segments = split_if_key(key)
+        return None if segments is None else self._writer.find(segments)
+
+    def _remove(self, key: object, entry: Link | Document | None = None) -> bool:
+        """Remove a value, if an entry is given only that one; False if it is not there."""
+        self._check_writable()
+        segments = split_if_key(key)
+        return segments is not None and self._writer.remove(segments, entry)
+
+    def _insert(self, segments: list[str], entry: Link | Document) -> None:
+        self._writer.insert(segments, entry)
+
+    def _is_empty(self, path: str) -> bool:
+        """Whether there is nothing below a path."""
+        segments = split_if_path(path)
+        return segments is None or self._writer.is_empty(segments)
+
+    def _list_directory(self, path: str) -> list[str]:
+        segments = split_if_path(path)
+        return [] if segments is None else self._writer.list_directory(segments)
+
+    def _remove_directory(self, path: str) -> None:
+        self._check_writable()
+        segments = split_if_path(path)
+        if segments is not None:
+            self._writer.remove_directory(segments)
 
     def __repr__(self) -> str:
-        root = self._state.root
+        root = self._writer.root
         what = "not frozen" if root is None else to_text(root)
-        return f"<IPLDStore {what} on {self.backend!r}{', read-only' * self.read_only}>"
+        return f"<IPLDStore {what} on {self.blocks!r}{', read-only' * self.read_only}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (type(self), self._read_only, self._state)
+        return _unpickle, (type(self), self._read_only, self._writer)
 
     def __dask_tokenize__(self) -> tuple[str, str, str]:
-        root = self._state.root
+        root = self._writer.root
         content = uuid.uuid4().hex if root is None else to_text(root)
-        return "ipldstore.IPLDStore", repr(self.backend), content
+        return "ipldstore.IPLDStore", repr(self.blocks), content
 
     def to_car(
         self,
@@ -294,7 +476,7 @@ class Hierarchy:
         root = self._freeze()
         known = None if since is None else as_link(since)
         return archive.export(
-            self.backend, root, destination, since=known, path=path, overwrite=overwrite
+            self.blocks, root, destination, since=known, path=path, overwrite=overwrite
         )
 
     def import_car(
@@ -330,21 +512,37 @@ class Hierarchy:
         """
         self._check_writable()
         if not discard:
-            self._state.check_frozen()
-        root = archive.load(self.backend, source, allow_padding=allow_padding)
-        self._state.open_root(root, discard=discard)
+            self._writer.check_frozen()
+        root = archive.load(self.blocks, source, allow_padding=allow_padding)
+        self._writer.open_root(root, discard=discard)
         return _cid_of(root)
 
     @classmethod
     def from_car(
         cls,
         source: archive.Source,
-        backend: ContentAddressableStore | None = None,
+        blocks: ContentAddressableStore | None = None,
         *,
         allow_padding: bool = False,
+        backend: ContentAddressableStore | None = None,
     ) -> Self:
-        """Make a store of a CAR archive; see `import_car`."""
-        store = cls(backend)
+        """Make a store of a CAR archive.
+
+        Parameters
+        ----------
+        source, allow_padding
+            The archive, as in `import_car`.
+        blocks
+            Where its blocks go; into a new ``dict`` if None.
+        backend
+            Former name of `blocks`.
+
+        Raises
+        ------
+        CarFormatError, BlockNotFoundError, InvalidNodeError
+            As in `import_car`.
+        """
+        store = cls(renamed(blocks, backend))
         store.import_car(source, allow_padding=allow_padding)
         return store
 
@@ -379,14 +577,19 @@ class Hierarchy:
         from ipldstore.store.plain import write_plain
 
         directory = write_plain(
-            self.backend, self._freeze(), max_files=max_files, max_bytes=max_bytes
+            self.blocks, self._freeze(), max_files=max_files, max_bytes=max_bytes
         )
-        self.backend.flush()
+        self.blocks.flush()
         return _cid_of(directory)
 
     @classmethod
     def from_unixfs(
-        cls, directory: CIDLike, backend: ContentAddressableStore, *, max_keys: int | None = None
+        cls,
+        directory: CIDLike,
+        blocks: ContentAddressableStore | None = None,
+        *,
+        max_keys: int | None = None,
+        backend: ContentAddressableStore | None = None,
     ) -> Self:
         """Make a store of a UnixFS directory of plain files, and freeze it.
 
@@ -397,10 +600,12 @@ class Hierarchy:
         ----------
         directory
             The directory's CID, in any form.
-        backend
+        blocks
             Where its blocks are, and where those of the hierarchy go.
         max_keys
             How many files, directories and shards there may be; ten million if None.
+        backend
+            Former name of `blocks`.
 
         Raises
         ------
@@ -416,9 +621,9 @@ class Hierarchy:
         """
         from ipldstore.store.plain import read_plain
 
-        store = cls(backend)
-        root = backend.resolve(directory)
-        read_plain(backend, root, store._state.tree, max_keys=max_keys or MAX_HELD_KEYS)
+        store = cls(renamed(blocks, backend))
+        root = store.blocks.resolve(directory)
+        read_plain(store.blocks, root, store._writer.tree, max_keys=max_keys or MAX_HELD_KEYS)
         store.freeze()
         return store
 
@@ -457,17 +662,25 @@ class Hierarchy:
 
         root = self._freeze()
         return publish(
-            root, self.backend, node, name=name, key=key, replace=replace, announce=announce
+            root, self.blocks, node, name=name, key=key, replace=replace, announce=announce
         )
 
     def _check_writable(self) -> None:
-        self._state.check_attached()
+        self._writer.check_attached()
         if self._read_only:
             raise ReadOnlyStoreError(_READ_ONLY)
 
 
-def _unpickle(cls: type[Hierarchy], read_only: bool, state: State) -> Hierarchy:
-    return cls._view(state, read_only)
+def _changes_in(fork: object) -> Changes:
+    if isinstance(fork, Hierarchy):
+        return fork.take_changes()
+    if isinstance(fork, Changes):
+        return fork
+    raise TypeError(NO_FORK)
+
+
+def _unpickle(cls: type[Hierarchy], read_only: bool, writer: Writer) -> Hierarchy:
+    return cls._view(writer, read_only)
 
 
 def _cid_of(link: Link) -> CID:

@@ -18,14 +18,14 @@ class Ledger:
 
     Parameters
     ----------
-    backend
+    blocks
         Where the hierarchy is kept.
     how
         What would have kept the changes, for the warning.
     """
 
-    def __init__(self, backend: ContentAddressableStore, how: str) -> None:
-        self._backend = backend
+    def __init__(self, blocks: ContentAddressableStore, how: str) -> None:
+        self._blocks = blocks
         self._how = how
         self._keys: set[str] = set()
         self._pid = os.getpid()
@@ -53,7 +53,7 @@ class Ledger:
 
         Nothing is said where the blocks are in memory, and would be lost all the same.
         """
-        if not self._backend.in_memory:
+        if not self._blocks.in_memory:
             finalize(owner, self._warn)
 
     def _warn(self) -> None:
@@ -61,7 +61,7 @@ class Ledger:
         if self._keys and self._pid == os.getpid():
             # each loss counts, also where Python shows equal warnings of one place but once
             warnings.warn_explicit(
-                f"{self} in a store on {self._backend!r} are lost: {self._how}",
+                f"{self} in a store on {self._blocks!r} are lost: {self._how}",
                 UnfrozenChangesWarning,
                 filename=__name__,
                 lineno=0,

@@ -1,8 +1,7 @@
-"""A store as it stands, looked into: `look_into`, `outline`."""
+"""A store as it stands, outlined."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ipldstore.cid import Link, to_text
@@ -10,8 +9,7 @@ from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.model.outline import Outline, Spent, find_directory, make_outline
 from ipldstore.model.values import SizeOf, make_size_of
 from ipldstore.store.expansion import check_held
-from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.tree.decode import decode_directory
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory
 from ipldstore.tree.pages import Load
@@ -22,7 +20,7 @@ SIZES_PER_NODE = 64
 """How many sizes a block store on this machine tells in the time of loading one node."""
 
 
-def outline(store: HierarchyMapping, path: str = "", *, max_nodes: int | None = None) -> Outline:
+def outline(store: Hierarchy, path: str = "", *, max_nodes: int | None = None) -> Outline:
     """Say which groups and arrays there are, without reading values.
 
     Parameters
@@ -52,8 +50,8 @@ def outline(store: HierarchyMapping, path: str = "", *, max_nodes: int | None = 
 
     Examples
     --------
-    >>> from ipldstore.store.mapping import HierarchyMapping
-    >>> store = HierarchyMapping()
+    >>> from ipldstore.store.hierarchy import Hierarchy
+    >>> store = Hierarchy()
     >>> store[".zgroup"] = b'{"zarr_format": 2}'
     >>> store["a/.zarray"] = b'{"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": "<f8"}'
     >>> store["a/1"] = b"chunk"
@@ -64,40 +62,20 @@ def outline(store: HierarchyMapping, path: str = "", *, max_nodes: int | None = 
     (1, 2)
     """
     segments = split_path(path)
-    backend = store.backend
+    blocks = store.blocks
 
     def describe(top: Directory, root: Link | None) -> Outline:
-        directory = find_directory(top, segments, backend.get_block)
+        directory = find_directory(top, segments, blocks.get_block)
         if max_nodes is None:
-            check_held(directory, backend.get_block)
-        load = _bounded(backend.get_block, max_nodes)
-        size_of = _bounded_sizes(backend, max_nodes)
+            check_held(directory, blocks.get_block)
+        load = _bounded(blocks.get_block, max_nodes)
+        size_of = _bounded_sizes(blocks, max_nodes)
         found = make_outline(directory, segments, load, size_of, is_bounded=max_nodes is not None)
         if root is not None and not segments:
             found.cid = to_text(root)
         return found
 
-    return look_into(store, describe)
-
-
-def look_into(store: HierarchyMapping, look: Callable[[Directory, Link | None], Result]) -> Result:
-    """Return what a function makes of a hierarchy as it stands, while nobody changes it.
-
-    Parameters
-    ----------
-    store
-        The hierarchy.
-    look
-        Called with its root directory and its root, None while it is not frozen. One that is
-        frozen is read beside what the store has loaded, so that others need not wait; else the
-        function must not call the store.
-    """
-    state = store._state
-    with state.lock():
-        root = state.tree.root
-        if root is None:
-            return look(state.tree.top, None)
-    return look(decode_directory(root, state.backend.get_block(root), root=True), root)
+    return store.reader.look(describe)
 
 
 def _bounded(load: Load, bound: int | None) -> Load:
@@ -116,12 +94,12 @@ def _bounded(load: Load, bound: int | None) -> Load:
     return load_some
 
 
-def _bounded_sizes(backend: ContentAddressableStore, max_nodes: int | None) -> SizeOf:
+def _bounded_sizes(blocks: ContentAddressableStore, max_nodes: int | None) -> SizeOf:
     """Return what tells sizes, and None for all after a number of them."""
-    size_of = make_size_of(backend, backend.get_block)
+    size_of = make_size_of(blocks, blocks.get_block)
     if max_nodes is None:
         return size_of
-    left = max_nodes * (SIZES_PER_NODE if backend.inline_limit else 1)
+    left = max_nodes * (SIZES_PER_NODE if blocks.inline_limit else 1)
 
     def size_of_some(entry: Any) -> int | None:
         nonlocal left

@@ -41,7 +41,7 @@ _WORKERS = 16
 
 
 def write_plain(
-    backend: ContentAddressableStore,
+    blocks: ContentAddressableStore,
     root: Link,
     *,
     max_files: int | None = None,
@@ -53,7 +53,7 @@ def write_plain(
 
     Parameters
     ----------
-    backend, root
+    blocks, root
         The hierarchy, and where the blocks of the directory go.
     max_files, max_bytes
         How much it may stand for; see `Content.check`.
@@ -63,17 +63,17 @@ def write_plain(
     LimitExceededError
         If it stands for more; nothing is written then.
     """
-    content = measure(backend, root)
+    content = measure(blocks, root)
     content.check(max_files, max_bytes)
     with ThreadPoolExecutor(_WORKERS, "ipldstore-sizes") as pool:
-        return _Writer(backend, pool).write(Tree(backend.get_block, root), content.files)
+        return _Writer(blocks, pool).write(Tree(blocks.get_block, root), content.files)
 
 
 class _Writer:
     """Writes directories as the keys of a hierarchy come, each directory's in one run."""
 
-    def __init__(self, backend: ContentAddressableStore, pool: ThreadPoolExecutor) -> None:
-        self._backend = backend
+    def __init__(self, blocks: ContentAddressableStore, pool: ThreadPoolExecutor) -> None:
+        self._blocks = blocks
         self._pool = pool
         self._path: list[str] = []
         self._open: list[list[PBLink]] = [[]]
@@ -105,11 +105,11 @@ class _Writer:
         leaves = {
             entry: None for _, entry in batch if isinstance(entry, Link) and codec_of(entry) == RAW
         }
-        ask = map if self._backend.inline_limit else self._pool.map
-        told = zip(leaves, ask(self._backend.size_of, leaves), strict=True)
+        ask = map if self._blocks.inline_limit else self._pool.map
+        told = zip(leaves, ask(self._blocks.size_of, leaves), strict=True)
         sizes = {leaf: size for leaf, size in told if size is not None}
         unknown = leaves.keys() - sizes.keys()
-        return sizes | {leaf: len(data) for leaf, data in self._backend.get_many(unknown)}
+        return sizes | {leaf: len(data) for leaf, data in self._blocks.get_many(unknown)}
 
     def _add(self, key: str, entry: Link | Document, sizes: dict[Link, int]) -> None:
         *path, name = key.split("/")
@@ -127,14 +127,14 @@ class _Writer:
             return None
         if codec_of(entry) == RAW:
             return _find_leaf(entry, sizes[entry])
-        file = decode_file(entry, self._backend.get_block(entry))
-        return measure_file(entry, file, self._backend.get_block, self._backend.make_cid)
+        file = decode_file(entry, self._blocks.get_block(entry))
+        return measure_file(entry, file, self._blocks.get_block, self._blocks.make_cid)
 
     def _rewrite(self, entry: Link | Document) -> FilePart:
-        return put_file(read_value(self._backend, entry), self._put)
+        return put_file(read_value(self._blocks, entry), self._put)
 
     def _put(self, block: bytes, codec: str) -> Link:
-        return as_link(self._backend.put_raw(block, codec))
+        return as_link(self._blocks.put_raw(block, codec))
 
 
 def _find_leaf(leaf: Link, size: int) -> FilePart | None:
@@ -143,17 +143,17 @@ def _find_leaf(leaf: Link, size: int) -> FilePart | None:
 
 
 def read_plain(
-    backend: ContentAddressableStore, root: Link, tree: Tree, *, max_keys: int = MAX_HELD_KEYS
+    blocks: ContentAddressableStore, root: Link, tree: Tree, *, max_keys: int = MAX_HELD_KEYS
 ) -> None:
     """Insert the files below a UnixFS directory into a tree; see `Hierarchy.from_unixfs`."""
-    _Reader(backend, max_keys).read(root, tree)
+    _Reader(blocks, max_keys).read(root, tree)
 
 
 class _Reader:
     """Reads one UnixFS directory and those below it."""
 
-    def __init__(self, backend: ContentAddressableStore, max_keys: int) -> None:
-        self._backend = backend
+    def __init__(self, blocks: ContentAddressableStore, max_keys: int) -> None:
+        self._blocks = blocks
         self._max_keys = max_keys
         self._count = 0
 
@@ -186,7 +186,7 @@ class _Reader:
     def _load(self, link: Link) -> bytes:
         """Load a shard, and count it: what a few shards lead to may be without end."""
         self._note(link)
-        return self._backend.get_block(link)
+        return self._blocks.get_block(link)
 
     def _note(self, link: Link) -> None:
         self._count += 1
@@ -204,7 +204,7 @@ class _Reader:
                 f"expected {expected}"
             )
         try:
-            return decode_node(link, self._backend.get_block(link))
+            return decode_node(link, self._blocks.get_block(link))
         except IPLDStoreError as error:
             error.add_note(f"while reading path {path!r}")
             raise
@@ -215,20 +215,20 @@ class _Reader:
         if name not in METADATA_NAMES and self._is_kept(child, file):
             return child.link
         if file is None:
-            return make_entry(self._backend, name, self._backend.get_block(child.link))
+            return make_entry(self._blocks, name, self._blocks.get_block(child.link))
         if file.size > MAX_COPIED_FILE_BYTES:
             raise LimitExceededError(
                 f"file {path!r} of {file.size} bytes has to be cut anew, "
                 f"expected at most {MAX_COPIED_FILE_BYTES}"
             )
-        content = read_content(file, self._backend.get_block, 0, file.size)
-        return make_entry(self._backend, name, content)
+        content = read_content(file, self._blocks.get_block, 0, file.size)
+        return make_entry(self._blocks, name, content)
 
     def _is_kept(self, child: PBLink, file: FileNode | None) -> bool:
-        backend = self._backend
+        blocks = self._blocks
         if file is None:
             size = child.size
             if size is None:
-                size = len(backend.get_block(child.link))
+                size = len(blocks.get_block(child.link))
             return _find_leaf(child.link, size) is not None
-        return measure_file(child.link, file, backend.get_block, backend.make_cid) is not None
+        return measure_file(child.link, file, blocks.get_block, blocks.make_cid) is not None

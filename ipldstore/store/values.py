@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 from ipldstore.cid import DAG_CBOR, RAW, Link, as_link, codec_of, identity_data
 from ipldstore.contentstore import ContentAddressableStore
@@ -12,18 +12,47 @@ from ipldstore.tree.documents import Document, parse_json
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.unixfs import CHUNK_BYTES, decode_file, read_content, write_file
 
+_HINTS: dict[type, str] = {
+    str: "text.encode() gives bytes",
+    type(None): "`del store[key]` removes a key",
+    dict: "json.dumps(document).encode() gives bytes",
+}
+
 Cut: TypeAlias = Callable[[int], tuple[int, int]]
 """Which bytes of a value are wanted, given its size: from the first to before the second."""
 
 
+def to_bytes(key: str, value: Any) -> bytes:
+    """Return what a user gave as the value of a key, as bytes of which nobody changes any.
+
+    Raises
+    ------
+    TypeError
+        If it is no buffer of bytes.
+    """
+    if isinstance(value, bytes):
+        return value
+    try:
+        view = memoryview(value)
+        if "O" in view.format:
+            raise TypeError("pointers to Python objects")
+        return view.tobytes()
+    except (TypeError, ValueError, BufferError):
+        hint = next((hint for kind, hint in _HINTS.items() if isinstance(value, kind)), None)
+        raise TypeError(
+            f"expected bytes for key {key!r}, or a buffer of them, not {type(value).__name__}; "
+            f"{hint or 'zarr and xarray write arrays and numbers'}"
+        ) from None
+
+
 def make_entry(
-    backend: ContentAddressableStore, name: str, data: bytes | memoryview
+    blocks: ContentAddressableStore, name: str, data: bytes | memoryview
 ) -> Link | Document:
     """Make the entry of a value, keeping its blocks.
 
     Parameters
     ----------
-    backend
+    blocks
         Where the blocks go.
     name
         The last segment of the key.
@@ -34,13 +63,13 @@ def make_entry(
         return document
 
     def put(block: bytes, codec: str) -> Link:
-        return as_link(backend.put_raw(block, codec))
+        return as_link(blocks.put_raw(block, codec))
 
     return put(data, "raw") if len(data) <= CHUNK_BYTES else write_file(data, put)  # type: ignore[arg-type]
 
 
 def read_value(
-    backend: ContentAddressableStore, entry: Link | Document, cut: Cut | None = None
+    blocks: ContentAddressableStore, entry: Link | Document, cut: Cut | None = None
 ) -> bytes | memoryview:
     """Return a value, or a part of it, loading only the blocks that hold it.
 
@@ -53,11 +82,11 @@ def read_value(
     """
     if isinstance(entry, Document):
         return _part(entry.to_json(), cut)
-    block = backend.get_block(entry)
+    block = blocks.get_block(entry)
     if is_file(entry):
         file = decode_file(entry, block)
         start, stop = (0, file.size) if cut is None else cut(file.size)
-        return read_content(file, backend.get_block, start, stop)
+        return read_content(file, blocks.get_block, start, stop)
     return content_of(entry, block, cut)
 
 
@@ -78,19 +107,19 @@ def _part(data: bytes, cut: Cut | None) -> bytes | memoryview:
     return memoryview(data)[start:stop]
 
 
-def is_canonical(backend: ContentAddressableStore, name: str, entry: Link) -> bool:
+def is_canonical(blocks: ContentAddressableStore, name: str, entry: Link) -> bool:
     """Whether a value written anew is sure to have this very entry, told without reading it."""
     if name in METADATA_NAMES or codec_of(entry) != RAW or identity_data(entry) is not None:
         return False
-    size = backend.size_of(entry)
+    size = blocks.size_of(entry)
     return size is not None and size <= CHUNK_BYTES
 
 
-def value_size(backend: ContentAddressableStore, entry: Link | Document) -> int:
+def value_size(blocks: ContentAddressableStore, entry: Link | Document) -> int:
     """Return the size of a value in bytes, loading what that needs; errors as `read_value`."""
     if isinstance(entry, Link):
-        if codec_of(entry) == RAW and (size := backend.size_of(entry)) is not None:
+        if codec_of(entry) == RAW and (size := blocks.size_of(entry)) is not None:
             return size
         if is_file(entry):
-            return decode_file(entry, backend.get_block(entry)).size
-    return len(read_value(backend, entry))
+            return decode_file(entry, blocks.get_block(entry)).size
+    return len(read_value(blocks, entry))

@@ -25,12 +25,12 @@ class Written:
 
     Parameters
     ----------
-    backend
+    blocks
         Where the values were put.
     """
 
-    def __init__(self, backend: ContentAddressableStore) -> None:
-        self._backend = backend
+    def __init__(self, blocks: ContentAddressableStore) -> None:
+        self._blocks = blocks
         self._first: list[tuple[Link, Sequence[str]]] = []
         self._last: deque[tuple[Link, Sequence[str]]] = deque(maxlen=_LOOKED_FOR)
 
@@ -58,7 +58,7 @@ class Written:
             named = ", ".join(map(repr, sorted(keys)[:_MOST_NAMED]))
             more = f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
             raise BlockNotFoundError(
-                f"values that were written went from {self._backend!r} before they were frozen; "
+                f"values that were written went from {self._blocks!r} before they were frozen; "
                 f"of those that were looked for: {named}{more}; write all again"
             )
 
@@ -70,7 +70,7 @@ class Written:
         lost = self.find_missing(list(islice(tree.iter_loaded_values(), _LOOKED_FOR_THEN)))
         if lost:
             raise BlockNotFoundError(
-                f"directories and {len(lost)} or more values went from {self._backend!r}, such as "
+                f"directories and {len(lost)} or more values went from {self._blocks!r}, such as "
                 f"{to_text(min(lost))}: the directories are put again, the values cannot be; put "
                 "them back from a copy, or write all again"
             )
@@ -79,12 +79,12 @@ class Written:
         """Return those of several blocks that are not there, also to an event loop's thread."""
         if not links:
             return set()
-        if self._backend.inline_limit or not _is_on_loop():
-            return self._backend.find_missing(links)
+        if self._blocks.inline_limit or not _is_on_loop():
+            return self._blocks.find_missing(links)
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(1, "ipldstore-ask") as pool:
-            return pool.submit(self._backend.find_missing, links).result()
+            return pool.submit(self._blocks.find_missing, links).result()
 
 
 def _is_on_loop() -> bool:

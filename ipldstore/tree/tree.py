@@ -93,7 +93,7 @@ class Tree:
         root, top = self._standing
         if top is None:
             assert root is not None
-            top = decode_directory(root, self._load(root), root=True)
+            top = decode_directory(root, self.load(root), root=True)
             self._standing = root, top
         return top
 
@@ -102,7 +102,7 @@ class Tree:
         directory = self.find_directory(segments[:-1])
         if directory is None:
             return None
-        entry = room_of(directory, segments[-1], self._load).get(segments[-1])
+        entry = room_of(directory, segments[-1], self.load).get(segments[-1])
         return entry if is_value(entry, segments[-1]) else None
 
     def peek(self, segments: Sequence[str]) -> tuple[bool, Link | Document | None]:
@@ -136,7 +136,7 @@ class Tree:
         directory = self.find_directory(segments)
         if directory is None:
             return []
-        return [segment for segment, _ in iter_entries(directory, self._load)]
+        return [segment for segment, _ in iter_entries(directory, self.load)]
 
     @property
     def is_empty(self) -> bool:
@@ -154,7 +154,7 @@ class Tree:
         """
         path = self._existing(segments[:-1])
         known = len(path) - 1
-        present = room_of(path[-1], segments[known], self._load).get(segments[known])
+        present = room_of(path[-1], segments[known], self.load).get(segments[known])
         if present is not None and known < len(segments) - 1:
             raise InvalidKeyError(
                 f"key {'/'.join(segments)!r}: "
@@ -218,7 +218,7 @@ class Tree:
         if len(path) <= len(segments):
             return
         names = list(segments)
-        stack = [iter_entries(path[-1], self._load)]
+        stack = [iter_entries(path[-1], self.load)]
         while stack:
             self._trim()
             segment, entry = next(stack[-1], (None, None))
@@ -245,7 +245,7 @@ class Tree:
                 names.pop()
             else:
                 path.append(child)
-                stack.append(iter_entries(child, self._load))
+                stack.append(iter_entries(child, self.load))
 
     def freeze(self, put: Put) -> Link:
         """Encode what changed and return the root.
@@ -265,7 +265,7 @@ class Tree:
         root, top = self._standing
         if root is None:
             top = self.top
-            root = keep(Encoder(self._load, keep).encode(top, root=True)[0])
+            root = keep(Encoder(self.load, keep).encode(top, root=True)[0])
             self._standing = root, top
         return root
 
@@ -341,14 +341,14 @@ class Tree:
             directory = stack.pop()
             directory.stub = None
             if isinstance(directory.content, PageList):
-                directory.content = entries_of(directory.content, self._load)
+                directory.content = entries_of(directory.content, self.load)
             for segment, entry in directory.content.items():
                 if not is_value(entry, segment):
                     child = self._load_directory(entry)
                     directory.content[segment] = child
                     stack.append(child)
 
-    def _load(self, link: Link) -> bytes:
+    def load(self, link: Link) -> bytes:
         data = self._load_block(link)
         self._note_node(link, data)
         return data
@@ -367,14 +367,14 @@ class Tree:
         if isinstance(entry, Directory):
             return entry
         assert isinstance(entry, Link)
-        return decode_directory(entry, self._load(entry))
+        return decode_directory(entry, self.load(entry))
 
     def _existing(self, segments: Sequence[str]) -> list[Directory]:
         """Return the root directory and those below it on a path, as far as they exist."""
         self._trim()
         path = [self.top]
         for depth, segment in enumerate(segments, 1):
-            entry = room_of(path[-1], segment, self._load).get(segment)
+            entry = room_of(path[-1], segment, self.load).get(segment)
             child = entry if type(entry) is Directory else self._child(path, segments[:depth])
             if child is None:
                 break
@@ -384,7 +384,7 @@ class Tree:
     def _child(self, path: Sequence[Directory], segments: Sequence[str]) -> Directory | None:
         """Return the directory that the last segment names in the last directory of a path."""
         segment = segments[-1]
-        room = room_of(path[-1], segment, self._load)
+        room = room_of(path[-1], segment, self.load)
         entry = room.get(segment)
         if isinstance(entry, Directory):
             return entry
@@ -394,7 +394,7 @@ class Tree:
         if child.stub is None:
             # it is not in the canonical form: whatever is written next rewrites it
             for directory, name in zip(path, segments, strict=True):
-                touch(directory, name, self._load)
+                touch(directory, name, self.load)
         room[segment] = child
         return child
 
@@ -407,7 +407,7 @@ class Tree:
         """
         replaced = [] if self.root is None else [self.root]
         rooms = [
-            touch(directory, segment, self._load, replaced)
+            touch(directory, segment, self.load, replaced)
             for directory, segment in zip(path, segments, strict=True)
         ]
         self._kept.note_replaced(replaced)
@@ -419,7 +419,7 @@ class Tree:
     def _remove(self, segments: Sequence[str]) -> None:
         """Remove an entry with the directories that only lead to it, in one step."""
         path = self._existing(segments[:-1])
-        room_of(path[-1], segments[-1], self._load)  # what is not loaded counts as more than one
+        room_of(path[-1], segments[-1], self.load)  # what is not loaded counts as more than one
         depth = len(path)
         while depth > 1 and is_single(path[depth - 1]):
             depth -= 1

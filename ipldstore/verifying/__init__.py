@@ -9,7 +9,8 @@ from contextlib import nullcontext
 from ipldstore.cid import DAG_CBOR, Link, codec_of, to_text
 from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.errors import InvalidNodeError
-from ipldstore.finding import Blocks, HierarchyLike, found_root, renamed
+from ipldstore.finding import Blocks, HierarchyLike, found_root
+from ipldstore.store.deprecated import renamed
 from ipldstore.transfer import Progress
 from ipldstore.tree.decode import codec_fault
 from ipldstore.verifying.blocks import MendedBlocks
@@ -99,7 +100,7 @@ def verify(
     >>> [(problem.kind, problem.keys) for problem in verify(store).problems]
     [('corrupt', ('a/0',))]
     >>> copy = IPLDStore.from_car(archive)
-    >>> verify(store, repair_from=copy.backend).ok
+    >>> verify(store, repair_from=copy.blocks).ok
     True
     """
     if repair_from is None:
@@ -117,17 +118,17 @@ def verify(
 
 def _verify(
     root: Link,
-    backend: ContentAddressableStore,
+    blocks: ContentAddressableStore,
     sources: Sequence[ContentAddressableStore],
     extra: bool,
     journal: str | os.PathLike[str] | None,
     progress: Progress | None,
 ) -> VerifyReport:
-    read = MendedBlocks(backend, sources)
-    with Journal(journal, root, backend) if journal is not None else nullcontext() as noted:
+    read = MendedBlocks(blocks, sources)
+    with Journal(journal, root, blocks) if journal is not None else nullcontext() as noted:
         walk = Walk(read, noted, progress)
         problems = find_problems(walk.run(root))
-        others = _find_extra(backend, walk) if extra and walk.is_whole else None
+        others = _find_extra(blocks, walk) if extra and walk.is_whole else None
         if noted is not None and not problems:
             noted.finish()
     return VerifyReport(
@@ -138,10 +139,10 @@ def _verify(
         problems=tuple(problems),
         repaired=tuple(sorted(map(to_text, set(read.repaired)))),
         extra=others,
-        arrays=count_chunks(root, backend, walk.kept, {problem.cid for problem in problems}),
+        arrays=count_chunks(root, blocks, walk.kept, {problem.cid for problem in problems}),
     )
 
 
-def _find_extra(backend: ContentAddressableStore, walk: Walk) -> tuple[str, ...]:
-    found = {block.cid for block in backend.iter_blocks() if not walk.is_under(block.cid)}
+def _find_extra(blocks: ContentAddressableStore, walk: Walk) -> tuple[str, ...]:
+    found = {block.cid for block in blocks.iter_blocks() if not walk.is_under(block.cid)}
     return tuple(sorted(map(to_text, found)))

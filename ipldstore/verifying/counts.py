@@ -18,7 +18,7 @@ _FEW_LOADS = 1000
 
 def count_chunks(
     root: Link,
-    backend: ContentAddressableStore,
+    blocks: ContentAddressableStore,
     kept: Mapping[Link, bytes],
     broken: Collection[str],
 ) -> dict[str, ChunkCount] | None:
@@ -26,7 +26,7 @@ def count_chunks(
 
     Parameters
     ----------
-    root, backend
+    root, blocks
         The hierarchy.
     kept
         Blocks of directories that are in memory.
@@ -48,7 +48,7 @@ def count_chunks(
         if to_text(link) in broken:
             raise Spent
         try:
-            return kept.get(link) or backend.get_block(link)
+            return kept.get(link) or blocks.get_block(link)
         except (IPLDStoreError, OSError):
             raise Spent from None
 

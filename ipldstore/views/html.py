@@ -14,7 +14,7 @@ from ipldstore.views.words import chunk_shape_text, count_text, shape_text, type
 from ipldstore.words import number_text, printable, size_text
 
 if TYPE_CHECKING:
-    from ipldstore.store.mapping import HierarchyMapping
+    from ipldstore.store.hierarchy import Hierarchy
 
 MAX_ROWS = 300
 """Groups and arrays that are shown."""
@@ -29,7 +29,7 @@ NETWORK_NODES = 20
 _MAX_TEXT_LENGTH = 500
 
 
-def to_html(store: HierarchyMapping) -> str:
+def to_html(store: Hierarchy) -> str:
     """Show the groups and arrays of a hierarchy as an HTML element.
 
     It needs no script, and nothing from elsewhere. A hierarchy that cannot be read shows why; no
@@ -47,7 +47,7 @@ def to_html(store: HierarchyMapping) -> str:
         it, and few blocks are loaded for it.
     """
     try:
-        is_local = bool(store.backend.inline_limit)
+        is_local = bool(store.blocks.inline_limit)
         found = outline(store, max_nodes=LOCAL_NODES if is_local else NETWORK_NODES)
         facts, body = _facts_of(found), _tree(found)
     except Exception as error:
@@ -56,16 +56,16 @@ def to_html(store: HierarchyMapping) -> str:
     return _element("div", f"<style>{STYLE}</style>{head}{body}", "ipldstore")
 
 
-def _identity(store: HierarchyMapping) -> list[tuple[str, str]]:
+def _identity(store: Hierarchy) -> list[tuple[str, str]]:
     """Say which hierarchy it is, and where."""
-    root = store._state.root
+    root = store.reader.root
     if root is None:
         named = _text("not frozen: freeze() gives the root CID")
     else:
         named = _element("code", _text(to_text(root)), "cid")
-    blocks = _element("code", _text(_tell(lambda: repr(store.backend))))
+    place = _element("code", _text(_tell(lambda: repr(store.blocks))))
     access = "read-only" if store.read_only else "writable"
-    return [("Root", named), ("Blocks", f"{blocks}, {access}")]
+    return [("Root", named), ("Blocks", f"{place}, {access}")]
 
 
 def _tell(say: Callable[[], str]) -> str:

@@ -11,14 +11,14 @@ from pathlib import Path
 from ipldstore.cid import Link
 from ipldstore.diffing import diff
 from ipldstore.errors import InvalidKeyError
-from ipldstore.finding import Blocks, HierarchyLike, found_store, renamed, share_blocks
+from ipldstore.finding import Blocks, HierarchyLike, found_store, share_blocks
 from ipldstore.model.cells import Shape
 from ipldstore.model.metadata import Metadata, read_metadata
 from ipldstore.model.outline import find_directory
 from ipldstore.model.values import iter_values
 from ipldstore.store.archive import check_place
-from ipldstore.store.mapping import HierarchyMapping
-from ipldstore.store.outline import look_into
+from ipldstore.store.deprecated import renamed
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory
 from ipldstore.views.changes import ArrayChanges, Changes
@@ -90,7 +90,7 @@ def plot_changes(
     _write(path, drawn.getvalue())
 
 
-def find_changes(before: HierarchyMapping, after: HierarchyMapping, array: str | None) -> Changes:
+def find_changes(before: Hierarchy, after: Hierarchy, array: str | None) -> Changes:
     """Find out what is to be drawn; parameters and errors as in `plot_changes`."""
     found = Changes(_name(before), _name(after))
     arrays: dict[str, ArrayChanges | None] = {}
@@ -119,12 +119,12 @@ def find_changes(before: HierarchyMapping, after: HierarchyMapping, array: str |
     return found
 
 
-def _name(store: HierarchyMapping) -> str:
+def _name(store: Hierarchy) -> str:
     root = store.root_cid
     return "unfrozen changes" if root is None else str(root)
 
 
-def _array(before: HierarchyMapping, after: HierarchyMapping, path: str) -> ArrayChanges | None:
+def _array(before: Hierarchy, after: Hierarchy, path: str) -> ArrayChanges | None:
     """Lay out the grid of an array, as large as the larger one before and after."""
     old, new = (_metadata(store, path) for store in (before, after))
     grids = [side.grid for side in (new, old) if side is not None and side.grid is not None]
@@ -144,11 +144,10 @@ def _dimension_names(names: tuple[str | None, ...] | None, grid: Shape) -> tuple
     return tuple(name or f"axis {axis}" for axis, name in enumerate(names))
 
 
-def _metadata(store: HierarchyMapping, path: str) -> Metadata | None:
-    load = store.backend.get_block
+def _metadata(store: Hierarchy, path: str) -> Metadata | None:
+    load = store.blocks.get_block
     try:
-        found = look_into(
-            store,
+        found = store.reader.look(
             lambda top, _: read_metadata(find_directory(top, split_path(path), load), load),
         )
     except InvalidKeyError:
@@ -156,9 +155,9 @@ def _metadata(store: HierarchyMapping, path: str) -> Metadata | None:
     return found if found.kind == "array" else None
 
 
-def _set_present(drawn: ArrayChanges, store: HierarchyMapping) -> None:
+def _set_present(drawn: ArrayChanges, store: Hierarchy) -> None:
     """Tell a grid which chunks are stored."""
-    load = store.backend.get_block
+    load = store.blocks.get_block
 
     def set_present(top: Directory, _root: Link | None) -> None:
         try:
@@ -168,7 +167,7 @@ def _set_present(drawn: ArrayChanges, store: HierarchyMapping) -> None:
         values = iter_values(directory, read_metadata(directory, load), load)
         drawn.grid.set_present(value.place for value in values if value.place is not None)
 
-    look_into(store, set_present)
+    store.reader.look(set_present)
 
 
 def _write(path: Path, data: bytes) -> None:

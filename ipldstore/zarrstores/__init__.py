@@ -12,7 +12,7 @@ from typing import Any
 from ipldstore.backends.paths import describe
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.unixfs import write_file
 from ipldstore.zarrstores.faults import guarded
@@ -79,7 +79,7 @@ def open_zarr_store(what: Any, *, write: bool = False) -> Iterator[PlainStore]:
             yield guarded(plain, place.shown, place.url)
         return
     store, path = find_store(what)
-    if isinstance(store, HierarchyMapping):
+    if isinstance(store, Hierarchy):
         yield _of_hierarchy(store).below(path)
         return
     with _generation().opened(store, path, write=write) as plain:
@@ -109,17 +109,17 @@ def _generation() -> Any:
     return import_module(f"ipldstore.zarrstores.{name}")
 
 
-def _of_hierarchy(store: HierarchyMapping) -> PlainStore:
+def _of_hierarchy(store: Hierarchy) -> PlainStore:
     def has_value(key: str, data: bytes) -> bool:
         entry = store._find(key)
         if isinstance(entry, Link):
-            return entry == write_file(data, store.backend.make_cid)
+            return entry == write_file(data, store.blocks.make_cid)
         return entry is not None and store[key] == data
 
     return PlainStore(
         list_keys=lambda: store,
-        get=lambda key: HierarchyMapping.get(store, key),
-        put=lambda key, data: HierarchyMapping.__setitem__(store, key, data),
+        get=lambda key: Hierarchy.get(store, key),
+        put=lambda key, data: Hierarchy.__setitem__(store, key, data),
         compare=has_value,
     )
 

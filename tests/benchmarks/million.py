@@ -9,7 +9,7 @@ import time
 from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.cid import Link
 from ipldstore.diffing import diff
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 
 
 class CountingCAStore(MappingCAStore):
@@ -48,9 +48,9 @@ def main() -> None:
     print(f"{side * side:,} chunks written in {written:.2f} s, frozen in {frozen:.2f} s: ")
     print(f"  ratio {frozen / written:.2f}, {backend.puts} nodes of {backend.put_bytes:,} bytes")
 
-    def opened() -> HierarchyMapping:
+    def opened() -> Hierarchy:
         backend.reset()
-        return HierarchyMapping(backend, root=root)
+        return Hierarchy(backend, root=root)
 
     def key(row: int, column: int) -> str:
         return f"{prefix}{row}{dot}{column}"
@@ -92,8 +92,8 @@ def main() -> None:
     print(f"  peak memory, all blocks included: {peak:,.0f} MiB")
 
 
-def write(backend: CountingCAStore, side: int) -> HierarchyMapping:
-    store = HierarchyMapping(backend)
+def write(backend: CountingCAStore, side: int) -> Hierarchy:
+    store = Hierarchy(backend)
     padding = bytes(1016)
     for row in range(side):
         for column in range(side):
@@ -101,7 +101,7 @@ def write(backend: CountingCAStore, side: int) -> HierarchyMapping:
     return store
 
 
-def write_zarr(backend: CountingCAStore, side: int) -> HierarchyMapping:
+def write_zarr(backend: CountingCAStore, side: int) -> Hierarchy:
     import numpy as np
     import zarr
 

@@ -31,7 +31,7 @@ def write(folder: Path, size: int, count: int) -> tuple[DirectoryCAStore, Link, 
     for index in range(count):
         store[f"a/{index}"] = rng.bytes(size)
     root = blocks.resolve(store.freeze())
-    return blocks, root, [entry for _, entry in store._state.tree.iter_entries()]  # type: ignore[misc]
+    return blocks, root, [entry for _, entry in store.reader.tree.iter_entries()]  # type: ignore[misc]
 
 
 def peers(

@@ -16,7 +16,7 @@ from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT
 
 from ipldstore import DirectoryCAStore, SQLiteCAStore
 from ipldstore.cli import main
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.version import __version__
 
 COMMANDS = [
@@ -117,7 +117,7 @@ def test_file_or_folder_in_place_of_a_root(call: Any, classic: Path) -> None:
     os.mkdir("empty")
     Path("rain.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     Path("notes").write_text("hello\n")
-    HierarchyMapping().to_car("archive")
+    Hierarchy().to_car("archive")
     for place, told in {
         "blocks": "a folder of blocks: name a root in it, and the folder as blocks=",
         "blocks.db": "an SQLite database: one of blocks is sqlite:blocks.db",

@@ -22,7 +22,7 @@ LAYERS = [
         "words",
     },
     {"dagcbor", "unixfs", "car", "dag", "jsontext", "magic", "tree"},
-    {"abilities", "contentstore"},
+    {"abilities", "contentstore", "onloop"},
     {"backends", "registry", "transfer"},
     {"model"},
     {"store"},

@@ -50,7 +50,7 @@ def test_nothing_heavy_is_imported(code):
 
 def test_the_mapping_needs_no_zarr():
     code = (
-        "from ipldstore.store.mapping import HierarchyMapping as Store; store = Store(); "
+        "from ipldstore.store.hierarchy import Hierarchy as Store; store = Store(); "
         "store['a/0'] = b'x'; store['.zattrs'] = b'{}'; store.freeze()"
     )
     assert not imported_by(code) & {"zarr", "xarray", "numpy"}

@@ -234,8 +234,8 @@ def test_what_is_remembered_is_bounded():
     for index in range(3_000):
         store["a"] = b"%d" % index
         store.freeze()
-    assert len(store._state.tree._kept.links) <= 1025
-    kept = store._state.tree._kept
+    assert len(store.reader.tree._kept.links) <= 1025
+    kept = store.reader.tree._kept
     for index in range(MAX_KEPT_LINKS + 10):
         kept.add(as_link(b"\x01\x71\x12\x20" + index.to_bytes(32, "big")))
     assert MAX_KEPT_LINKS // 2 <= len(kept.links) <= MAX_KEPT_LINKS

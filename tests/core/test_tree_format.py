@@ -296,7 +296,7 @@ def test_lists_of_pages_that_became_empty(monkeypatch):
     store = written(content)
     opened = IPLDStore(store.backend, root=store.freeze())
     assert dict(opened) == content
-    pages = opened._state.tree.find_directory(["a", "b"]).pages
+    pages = opened.reader.tree.find_directory(["a", "b"]).pages
     assert any(isinstance(child, PageList) for child in pages.children), "lists of lists"
     for index in range(200):
         del opened[f"a/b/{index}"]

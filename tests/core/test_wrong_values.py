@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ipldstore import IPLDStore
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 
 WRONG = {
     "text.encode()": "text",
@@ -18,7 +18,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("make", [HierarchyMapping, IPLDStore])
+@pytest.mark.parametrize("make", [Hierarchy, IPLDStore])
 @pytest.mark.parametrize("advice", WRONG)
 def test_the_mapping_says_what_to_do(make, advice):
     store, value = make(), WRONG[advice]

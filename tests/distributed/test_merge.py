@@ -288,3 +288,13 @@ def test_a_conflict_that_changes_while_a_rule_is_asked_is_asked_again(store):
     store.merge(first, second, on_conflict=rule)
     assert asked == [[b"one", b"two"], [b"meanwhile", b"one", b"two"]]
     assert store["b/c/0"] == b"settled"
+
+
+def test_changes_are_merged_without_the_fork(store):
+    fork = write(store.fork(), {"a/5": b"new"})
+    changes = pickle.loads(pickle.dumps(fork.take_changes()))
+    fork.abandon()
+    store.merge(changes)
+    assert dict(store) == BASE | {"a/5": b"new"}
+    with pytest.raises(TypeError, match=r"fork\(\)"):
+        store.take_changes()

@@ -35,7 +35,7 @@ class IPLDStoreTests(StoreTests[IPLDStore, cpu.Buffer]):
 class TestOnMapping(IPLDStoreTests):
     @pytest.fixture
     def store_kwargs(self) -> dict[str, Any]:
-        return {"backend": MappingCAStore({})}
+        return {"blocks": MappingCAStore({})}
 
     def test_store_repr(self, store: IPLDStore) -> None:
         assert repr(store) == "<IPLDStore not frozen on MappingCAStore(dict)>"
@@ -44,7 +44,7 @@ class TestOnMapping(IPLDStoreTests):
 class TestOnDirectory(IPLDStoreTests):
     @pytest.fixture
     def store_kwargs(self, tmp_path: Path) -> dict[str, Any]:
-        return {"backend": DirectoryCAStore(tmp_path)}
+        return {"blocks": DirectoryCAStore(tmp_path)}
 
     def test_store_repr(self, store: IPLDStore, tmp_path: Path) -> None:
         assert repr(store) == f"<IPLDStore not frozen on DirectoryCAStore({str(tmp_path)!r})>"

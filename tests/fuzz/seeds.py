@@ -11,7 +11,7 @@ from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.car import encode_header, write_car
 from ipldstore.cid import as_link, make_link, to_text
 from ipldstore.dag import iter_dag
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.unixfs import nodes
 from ipldstore.unixfs.directory import write_directory
 from ipldstore.unixfs.hamt import write_shard
@@ -44,24 +44,24 @@ VALUES = [
 ]
 
 
-def hierarchies() -> list[HierarchyMapping]:
+def hierarchies() -> list[Hierarchy]:
     """Return frozen hierarchies of every kind of node that fits in a small bundle."""
-    flat = HierarchyMapping()
+    flat = Hierarchy()
     flat["0"] = b"chunk"
-    deep = HierarchyMapping()
+    deep = Hierarchy()
     for number, document in enumerate(DOCUMENTS):
         deep[f"group/{number}/zarr.json"] = json.dumps(document).encode()
         deep[f"group/{number}/c/0/{number}"] = b"chunk %d" % number
-    wide = HierarchyMapping()
+    wide = Hierarchy()
     for number in range(30):
         wide[f"a/0.{number}"] = b"chunk"
-    stores = [HierarchyMapping(), flat, deep, wide]
+    stores = [Hierarchy(), flat, deep, wide]
     for store in stores:
         store.freeze()
     return [*stores, _paged(1), _paged(2)]
 
 
-def _paged(levels: int) -> HierarchyMapping:
+def _paged(levels: int) -> Hierarchy:
     backend = MappingCAStore()
 
     def put(value: object) -> object:
@@ -71,7 +71,7 @@ def _paged(levels: int) -> HierarchyMapping:
     pages = [[str(at), put({str(n): chunk for n in range(at, at + 4)})] for at in range(0, 16, 4)]
     for _ in range(levels - 1):
         pages = [[pages[at][0], put(pages[at : at + 2])] for at in range(0, len(pages), 2)]
-    return HierarchyMapping(backend, root=put({"a": pages, ".zgroup": {"zarr_format": 2}}))
+    return Hierarchy(backend, root=put({"a": pages, ".zgroup": {"zarr_format": 2}}))
 
 
 def plain_bundles() -> list[bytes]:

@@ -19,7 +19,7 @@ from ipldstore.cid import canonical, parse_link, parse_text, to_text, verify_blo
 from ipldstore.cidobject import to_cid
 from ipldstore.dag import iter_dag, links_of
 from ipldstore.errors import InvalidCIDError, IPLDStoreError, LimitExceededError
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.outline import outline
 from ipldstore.store.plain import read_plain
 from ipldstore.tree.documents import parse_json
@@ -89,7 +89,7 @@ def fuzz_carfile(data: bytes) -> None:
                 if archive.has(link):
                     archive.get_block(link)
             if archive.noted_root is not None:
-                dict(islice(HierarchyMapping(archive, read_only=True).items(), MAX_STEPS))
+                dict(islice(Hierarchy(archive, read_only=True).items(), MAX_STEPS))
 
 
 _MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -108,7 +108,7 @@ def fuzz_tree(bundle: bytes) -> None:
     root = blocks[-1][0]
     tree = Tree(backend.get_block, root)
     entries = list(islice(tree.iter_entries(), MAX_STEPS))
-    store = HierarchyMapping(backend, root=root)
+    store = Hierarchy(backend, root=root)
     for key, entry in entries:
         assert tree.find(key.split("/")) == entry
         assert key in store
@@ -119,7 +119,7 @@ def fuzz_tree(bundle: bytes) -> None:
     assert sorted(content) == sorted(key for key, _ in entries)
     store["a new/0"] = b"value"
     store.freeze()
-    assert dict(HierarchyMapping(backend, root=store.root_cid)) == {**content, "a new/0": b"value"}
+    assert dict(Hierarchy(backend, root=store.root_cid)) == {**content, "a new/0": b"value"}
 
 
 def fuzz_dag(bundle: bytes) -> None:
@@ -138,7 +138,7 @@ def fuzz_verify(bundle: bytes) -> None:
     root = blocks[-1][0]
     report = verify(root, backend)
     json.dumps(report.as_dict(), allow_nan=False)
-    store = HierarchyMapping(backend, root=root)
+    store = Hierarchy(backend, root=root)
     if report.ok:
         with suppress(LimitExceededError):
             dict(islice(store.items(), MAX_STEPS))
@@ -147,7 +147,7 @@ def fuzz_verify(bundle: bytes) -> None:
 def fuzz_views(bundle: bytes) -> None:
     """Show a hierarchy of any documents, to terminals and notebooks."""
     blocks, backend = _kept(bundle)
-    store = HierarchyMapping(backend, root=blocks[-1][0])
+    store = Hierarchy(backend, root=blocks[-1][0])
     page = to_html(store)
     assert "<script" not in page
     found = outline(store, max_nodes=MAX_STEPS)

@@ -108,7 +108,7 @@ def test_infos(files, mixed, values):
         "cid": mixed.root,
     }
     listed = {info["name"]: info for info in files.ls(f"{mixed.root}/a", detail=True)}
-    known = {5, 0} if files.backend.inline_limit else {None}
+    known = {5, 0} if files.blocks.inline_limit else {None}
     assert {listed[f"{mixed.root}/a/{name}"]["size"] for name in (0, 1)} == known
     assert {info["type"] for info in listed.values()} == {"file", "directory"}
 

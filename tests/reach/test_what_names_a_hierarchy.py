@@ -126,3 +126,19 @@ def test_differences_that_nobody_iterates_are_closed(store, monkeypatch):
 def test_a_picture_in_no_folder(store):
     with pytest.raises(FileNotFoundError, match="no folder to put"):
         plot_changes("x.car", "empty.car", "no/x.svg")
+
+
+def test_the_former_name_of_a_stores_blocks(store):
+    blocks = store.blocks
+    assert store.backend is blocks
+    directory = store.to_unixfs()
+    for make in (
+        lambda **named: ipldstore.IPLDStore(root=store.root_cid, **named),
+        lambda **named: ipldstore.IPLDStore.from_car("x.car", **named),
+        lambda **named: ipldstore.IPLDStore.from_unixfs(directory, **named),
+    ):
+        with pytest.warns(DeprecationWarning, match="backend= is called blocks= now") as warned:
+            assert make(backend=blocks).blocks is blocks
+        assert warned[0].filename == __file__
+        with pytest.raises(TypeError, match="came twice"):
+            make(blocks=blocks, backend=blocks)

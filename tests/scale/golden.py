@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -67,7 +67,7 @@ def main() -> None:
     for name in ROOTS:
         path = DATA / f"{name}.car.gz"
         if not path.exists():
-            store = HierarchyMapping()
+            store = Hierarchy()
             store.update(content(name))
             print(name, store.freeze())
             archive = store.to_car()

@@ -19,20 +19,20 @@ from ipldstore import (
     MappingCAStore,
     diff,
 )
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from tests.scale.counting import CountingCAStore
 from tests.scale.reference import PAGE, cid_of, in_order
 
 METADATA = (".zattrs", ".zarray", "zarr.json")
 
 
-def cid_at(store: HierarchyMapping, key: str) -> str:
+def cid_at(store: Hierarchy, key: str) -> str:
     if key.rpartition("/")[2] in METADATA:
         return str(cid_of("dag-cbor", dag_cbor.encode(json.loads(store[key]))))
     return str(cid_of("raw", store[key]))
 
 
-def brute_force(a: HierarchyMapping, b: HierarchyMapping) -> list[tuple[Any, ...]]:
+def brute_force(a: Hierarchy, b: Hierarchy) -> list[tuple[Any, ...]]:
     old, new = dict(a), dict(b)
     found = []
     for key in old.keys() | new.keys():
@@ -49,7 +49,7 @@ def found_by(a: Any, b: Any, **options: Any) -> list[tuple[Any, ...]]:
 
 
 def test_each_kind_of_change_in_natural_order() -> None:
-    a, b = HierarchyMapping(), HierarchyMapping()
+    a, b = Hierarchy(), Hierarchy()
     same = {"a/2.9": b"same", ".zgroup": b'{"zarr_format":2}', "g/h/0": b"deep"}
     a.update(same | {"a/2.10": b"old", "a/10.0": b"gone", "t": b"value", "z/.zattrs": b'{"x":1}'})
     b.update(same | {"a/2.10": b"new", "a/1": b"came", "t/1": b"below", "z/.zattrs": b'{"x":2}'})
@@ -68,7 +68,7 @@ def test_each_kind_of_change_in_natural_order() -> None:
 
 
 def test_stores_and_roots_in_any_form() -> None:
-    store = HierarchyMapping()
+    store = Hierarchy()
     store["0"] = b"old"
     old = store.freeze()
     store["0"] = b"new"
@@ -82,7 +82,7 @@ def test_stores_and_roots_in_any_form() -> None:
     new = store.freeze()
     assert list(diff(old, new, blocks=store.backend)) == expected
     assert list(ipldstore.diff(old, store)) == expected
-    assert list(diff(HierarchyMapping(), HierarchyMapping())) == []
+    assert list(diff(Hierarchy(), Hierarchy())) == []
     with pytest.raises(BlockStoreURLError, match="does not say where its blocks are"):
         diff(old, new)
     with pytest.raises(TypeError, match="block store, not dict"):
@@ -90,11 +90,11 @@ def test_stores_and_roots_in_any_form() -> None:
     with pytest.raises(InvalidCIDError):
         diff("nonsense", store)
     with pytest.raises(BlockNotFoundError):
-        list(diff(old, HierarchyMapping()))
+        list(diff(old, Hierarchy()))
 
 
 def test_two_block_stores() -> None:
-    a, b = HierarchyMapping(), HierarchyMapping(MappingCAStore())
+    a, b = Hierarchy(), Hierarchy(MappingCAStore())
     a.update({"x/0": b"1", "y/0": b"2"})
     b.update({"x/0": b"1", "y/0": b"3"})
     a.freeze()
@@ -103,14 +103,14 @@ def test_two_block_stores() -> None:
 
 
 def test_inline_and_linked_document_do_not_differ() -> None:
-    store = HierarchyMapping()
+    store = Hierarchy()
     store["a/.zattrs"] = b'{"x":1}'
     inline = store.freeze()
     document = store.backend.put({"x": 1})
     linked = store.backend.put({"a": {".zattrs": document}})
     assert inline != linked
     assert list(diff(inline, linked, blocks=store.backend)) == []
-    empty = HierarchyMapping(store.backend)
+    empty = Hierarchy(store.backend)
     expected = [Change("a/.zattrs", "added", None, str(document))]
     assert list(diff(empty, inline)) == list(diff(empty, linked)) == expected
 
@@ -162,25 +162,25 @@ def v3(shape: list[int], encoding: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("path", ["", "g/a"])
 def test_chunk_coordinates(name: str, metadata: Any, key: str, chunk: Any, path: str) -> None:
     prefix = path and path + "/"
-    store = HierarchyMapping()
+    store = Hierarchy()
     store[prefix + name] = json.dumps(metadata).encode()
     bare = store.freeze()
     store[prefix + key] = b"chunk"
     array = None if chunk is None else path
     cid = str(cid_of("raw", b"chunk"))
     assert list(diff(bare, store)) == [Change(prefix + key, "added", None, cid, array, chunk)]
-    whole = HierarchyMapping(store.backend, root=bare)
+    whole = Hierarchy(store.backend, root=bare)
     whole[prefix + key] = b"chunk"
-    gone = {change.key: change for change in diff(whole, HierarchyMapping())}
+    gone = {change.key: change for change in diff(whole, Hierarchy())}
     assert (gone[prefix + key].array, gone[prefix + key].chunk) == (array, chunk)
 
 
 def test_metadata_that_is_no_json() -> None:
-    store = HierarchyMapping()
+    store = Hierarchy()
     store["a/.zarray"] = b"{"
     store["b/.zarray"] = b'{"shape":[1],"fill_value":NaN}'
     store.update({"a/0": b"x", "b/0": b"x"})
-    found = {change.key: change.chunk for change in diff(HierarchyMapping(), store)}
+    found = {change.key: change.chunk for change in diff(Hierarchy(), store)}
     assert found == {"a/.zarray": None, "a/0": None, "b/.zarray": None, "b/0": (0,)}
 
 
@@ -191,7 +191,7 @@ SIDE = 316
 @pytest.fixture(scope="module")
 def large() -> tuple[CountingCAStore, str]:
     backend = CountingCAStore()
-    store = HierarchyMapping(backend)
+    store = Hierarchy(backend)
     store["a/.zarray"] = b'{"shape":[316,316]}'
     for row in range(SIDE):
         for column in range(SIDE):
@@ -201,7 +201,7 @@ def large() -> tuple[CountingCAStore, str]:
 
 def test_few_blocks_are_loaded(large: tuple[CountingCAStore, str]) -> None:
     backend, root = large
-    store = HierarchyMapping(backend, root=root)
+    store = Hierarchy(backend, root=root)
     changed = [(number * 31, number * 29) for number in range(10)]
     for row, column in changed:
         store[f"a/{row}.{column}"] = b"y"
@@ -218,7 +218,7 @@ def test_few_blocks_are_loaded(large: tuple[CountingCAStore, str]) -> None:
 
 def test_moved_page_boundaries_load_few_blocks(large: tuple[CountingCAStore, str]) -> None:
     backend, root = large
-    store = HierarchyMapping(backend, root=root)
+    store = Hierarchy(backend, root=root)
     for row in range(100, 110):
         for column in range(SIDE):
             del store[f"a/{row}.{column}"]
@@ -237,7 +237,7 @@ def test_moved_page_boundaries_load_few_blocks(large: tuple[CountingCAStore, str
 
 def test_shared_subtrees_are_not_loaded() -> None:
     backend = CountingCAStore()
-    store = HierarchyMapping(backend)
+    store = Hierarchy(backend)
     for group in range(20):
         for chunk in range(300):
             store[f"g{group}/{chunk}"] = b"x"
@@ -252,7 +252,7 @@ def test_shared_subtrees_are_not_loaded() -> None:
 def test_lists_of_different_height() -> None:
     """Names long enough that a second level of lists is reached with few pages."""
     backend = CountingCAStore()
-    store = HierarchyMapping(backend)
+    store = Hierarchy(backend)
     names = [f"{number}-{'n' * 1000}" for number in range(22000)]
     for name in names[:8000]:
         store[f"a/{name}"] = b"x"
@@ -288,12 +288,12 @@ edits = st.lists(
 )
 
 
-def edit(store: HierarchyMapping, steps: list[tuple[str, int, int, bytes]]) -> HierarchyMapping:
+def edit(store: Hierarchy, steps: list[tuple[str, int, int, bytes]]) -> Hierarchy:
     for action, start, count, value in steps:
         if action == "freeze":
             store.freeze()
         elif action == "reload":
-            store = HierarchyMapping(store.backend, root=store.freeze())
+            store = Hierarchy(store.backend, root=store.freeze())
         elif action == "small":
             key = SMALL[start % len(SMALL)]
             for other in list(store):
@@ -313,10 +313,10 @@ def edit(store: HierarchyMapping, steps: list[tuple[str, int, int, bytes]]) -> H
 @given(count=st.sampled_from([0, 100, 290, 800]), left=edits, right=edits)
 def test_any_two_hierarchies(count: int, left: Any, right: Any) -> None:
     """Deletes, moved page boundaries, directories that become paged or not, frozen or not."""
-    a = HierarchyMapping()
+    a = Hierarchy()
     for key in POOL[:count]:
         a[key] = b"x"
-    b = HierarchyMapping(a.backend, root=a.freeze())
+    b = Hierarchy(a.backend, root=a.freeze())
     a, b = edit(a, left), edit(b, right)
     frozen = a.root_cid, b.root_cid
     expected = brute_force(a, b)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from tests.scale.golden import ROOTS, content, load
 from tests.scale.reference import root_of
 
 
 @pytest.mark.parametrize("name", ROOTS)
 def test_archives_of_version_0_1(name: str) -> None:
-    store = HierarchyMapping.from_car(load(name))
+    store = Hierarchy.from_car(load(name))
     assert str(store.root_cid) == ROOTS[name]
     assert dict(store) == content(name)
     assert store.to_car() == load(name)
@@ -20,7 +20,7 @@ def test_archives_of_version_0_1(name: str) -> None:
 
 @pytest.mark.parametrize("name", ROOTS)
 def test_roots_are_still_the_same(name: str) -> None:
-    store = HierarchyMapping()
+    store = Hierarchy()
     store.update(content(name))
     assert str(store.freeze()) == ROOTS[name]
 

@@ -12,15 +12,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.errors import InvalidNodeError
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from tests.scale.counting import CountingCAStore
 from tests.scale.reference import PAGE, cid_of, in_order, root_of
 
 POOL = [f"{row}.{column}" for row in range(160) for column in range(100)]
 
 
-def written(chunks: dict[str, bytes]) -> HierarchyMapping:
-    store = HierarchyMapping()
+def written(chunks: dict[str, bytes]) -> Hierarchy:
+    store = Hierarchy()
     for segment, data in chunks.items():
         store[f"a/{segment}"] = data
     store.freeze()
@@ -54,7 +54,7 @@ def test_several_levels() -> None:
     assert max(map(len, nodes)) <= PAGE
     store = written(chunks)
     assert str(store.root_cid) == root
-    again = HierarchyMapping(store.backend, root=root)
+    again = Hierarchy(store.backend, root=root)
     last = list(chunks)[-1]
     assert again[f"a/{last}"] == b"x"
     del again[f"a/{last}"]
@@ -68,7 +68,7 @@ class History(RuleBasedStateMachine):
     @initialize(count=st.sampled_from([0, 5000, 9000]))
     def begin(self, count: int) -> None:
         self.chunks = chunks_of(count)
-        self.store = HierarchyMapping(MappingCAStore())
+        self.store = Hierarchy(MappingCAStore())
         for segment in self.chunks:
             self.store[f"a/{segment}"] = b"x"
 
@@ -92,7 +92,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def reload(self) -> None:
-        self.store = HierarchyMapping(self.store.backend, root=self.store.freeze())
+        self.store = Hierarchy(self.store.backend, root=self.store.freeze())
 
     @rule()
     def freeze(self) -> None:
@@ -110,13 +110,13 @@ TestHistory.settings = settings(max_examples=8, stateful_step_count=8, deadline=
 def test_history_of_groups_in_pages() -> None:
     """A paged directory of subdirectories: changes below it reach its pages."""
     keys = [f"g{number}/c/{chunk}" for number in range(3000) for chunk in range(2)]
-    plain = HierarchyMapping()
+    plain = Hierarchy()
     for key in keys:
         plain[key] = key.encode()
-    store = HierarchyMapping(MappingCAStore())
+    store = Hierarchy(MappingCAStore())
     for key in random.Random(1).sample(keys, len(keys)):
         store[key] = b"other"
-    store = HierarchyMapping(store.backend, root=store.freeze())
+    store = Hierarchy(store.backend, root=store.freeze())
     for key in random.Random(2).sample(keys, len(keys)):
         store[key] = key.encode()
     assert store.freeze() == plain.freeze()
@@ -127,13 +127,13 @@ def test_history_of_groups_in_pages() -> None:
 @given(st.integers(0, 2**32))
 def test_few_nodes_are_loaded_and_put(seed: int) -> None:
     backend = CountingCAStore()
-    store = HierarchyMapping(backend)
+    store = Hierarchy(backend)
     for segment in POOL:
         store[f"a/{segment}"] = b"x"
     root = store.freeze()
     row = random.Random(seed).randrange(100)
 
-    store = HierarchyMapping(backend, root=root)
+    store = Hierarchy(backend, root=root)
     backend.reset()
     _ = store[f"a/{row}.7"]
     assert backend.loads <= 4
@@ -144,20 +144,20 @@ def test_few_nodes_are_loaded_and_put(seed: int) -> None:
     assert backend.puts <= 4
     assert backend.put_bytes <= 600 << 10
 
-    store = HierarchyMapping(backend, root=root)
+    store = Hierarchy(backend, root=root)
     for column in range(1000):
         store[f"a/160.{column}"] = b"new"
     backend.reset()
     store.freeze()
     assert backend.puts <= 12
 
-    store = HierarchyMapping(backend, root=root)
+    store = Hierarchy(backend, root=root)
     backend.reset()
     for column in range(100):
         _ = store[f"a/{row}.{column}"]
     assert backend.loads - 100 <= 6
 
-    store = HierarchyMapping(backend, root=root)
+    store = Hierarchy(backend, root=root)
     backend.reset()
     for line in range(10):
         for column in range(10):
@@ -167,11 +167,11 @@ def test_few_nodes_are_loaded_and_put(seed: int) -> None:
 
 def test_reading_holds_little() -> None:
     backend = CountingCAStore()
-    store = HierarchyMapping(backend)
+    store = Hierarchy(backend)
     for segment in POOL:
         store[f"a/{segment}"] = b"x"
     root = store.freeze()
-    store = HierarchyMapping(backend, root=root, cache_bytes=0)
+    store = Hierarchy(backend, root=root, cache_bytes=0)
     assert len(store) == len(POOL)
     _ = store["a/0.0"]
     backend.reset()
@@ -182,11 +182,11 @@ def test_reading_holds_little() -> None:
 LINK = cid_of("raw", b"x")
 
 
-def _hierarchy(value: object, *pages: object) -> HierarchyMapping:
+def _hierarchy(value: object, *pages: object) -> Hierarchy:
     backend = MappingCAStore()
     for page in pages:
         backend.put(page)
-    return HierarchyMapping(backend, root=backend.put(value))
+    return Hierarchy(backend, root=backend.put(value))
 
 
 def _page(value: object) -> object:
@@ -238,7 +238,7 @@ def test_lists_nested_too_deep() -> None:
     value: object = backend.put(ONE)
     for _ in range(20):
         value = backend.put([["1", value]])
-    store = HierarchyMapping(backend, root=value)
+    store = Hierarchy(backend, root=value)
     with pytest.raises(InvalidNodeError, match="levels"):
         _ = store["1"]
     with pytest.raises(InvalidNodeError, match="levels"):

@@ -185,9 +185,9 @@ def test_path_of_all(long_store, path):
     [
         ("file", "is a value"),
         ("group/zarr.json", "is a value"),
-        ("none", "not there"),
-        ("group/none/more", "not there"),
-        ("file/more", "not there"),
+        ("none", "no group or array"),
+        ("group/none/more", "no group or array"),
+        ("file/more", "no group or array"),
         ("/group", "slash"),
         ("a//b", "slash"),
         ("../a", "not allowed"),

@@ -9,7 +9,7 @@ import pytest
 from ipldstore.backends.mapping import MappingCAStore
 from ipldstore.cid import Link, make_link, to_text
 from ipldstore.errors import BlockNotFoundError, InvalidNodeError
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.unixfs import iter_pb_links, write_file
 from tests.scale.counting import CountingCAStore
 
@@ -39,14 +39,14 @@ def test_pattern() -> None:
 
 @pytest.mark.parametrize("size", KUBO)
 def test_cids_are_those_of_kubo(size: int) -> None:
-    store = HierarchyMapping(MappingCAStore())
+    store = Hierarchy(MappingCAStore())
     store["a/0"] = content(size)
     store.freeze()
     entry = store._find("a/0")
     assert isinstance(entry, Link)
     assert to_text(entry) == KUBO[size]
     assert store["a/0"] == content(size)
-    assert HierarchyMapping.from_car(store.to_car())["a/0"] == content(size)
+    assert Hierarchy.from_car(store.to_car())["a/0"] == content(size)
     assert all(len(block) <= MIB for block in store.backend.mapping.values())
 
 
@@ -126,7 +126,7 @@ def test_foreign_file_of_dag_pb_leaves() -> None:
     )
     node = links + bytes.fromhex("0a0a") + bytes.fromhex("08021809200420042001")
     root = backend.put({"a": {"0": _cid(backend.put_raw(node, "dag-pb"))}})
-    assert HierarchyMapping(backend, root=root)["a/0"] == b"abcdefghi"
+    assert Hierarchy(backend, root=root)["a/0"] == b"abcdefghi"
 
 
 def _cid(link: Link) -> object:
@@ -150,13 +150,13 @@ def _cid(link: Link) -> object:
 def test_blocks_that_are_no_file(node: bytes) -> None:
     backend = MappingCAStore()
     root = backend.put({"a": {"0": _cid(backend.put_raw(node, "dag-pb"))}})
-    store = HierarchyMapping(backend, root=root)
+    store = Hierarchy(backend, root=root)
     with pytest.raises(InvalidNodeError, match="UnixFS"):
         _ = store["a/0"]
 
 
 def test_leaf_of_another_size() -> None:
-    store = HierarchyMapping(MappingCAStore())
+    store = Hierarchy(MappingCAStore())
     store["a/0"] = content(2 * MIB)
     node_link = store._find("a/0")
     node = store.backend.get_block(node_link)
@@ -165,11 +165,11 @@ def test_leaf_of_another_size() -> None:
     assert lying != node
     root = store.backend.put({"a": {"0": _cid(store.backend.put_raw(lying, "dag-pb"))}})
     with pytest.raises(InvalidNodeError, match="announced"):
-        _ = HierarchyMapping(store.backend, root=root)["a/0"]
+        _ = Hierarchy(store.backend, root=root)["a/0"]
 
 
 def test_missing_leaf() -> None:
-    store = HierarchyMapping(MappingCAStore())
+    store = Hierarchy(MappingCAStore())
     store["a/0"] = content(3 * MIB)
     leaf = make_link(content(3 * MIB)[MIB : 2 * MIB])
     del store.backend.mapping[to_text(leaf)]
@@ -178,7 +178,7 @@ def test_missing_leaf() -> None:
 
 
 def test_same_bytes_are_kept_once() -> None:
-    store = HierarchyMapping(MappingCAStore())
+    store = Hierarchy(MappingCAStore())
     store["a/0"] = bytes(3 * MIB)
     assert len(store.backend.mapping) == 2
     assert hashlib.sha256(store["a/0"]).digest() == hashlib.sha256(bytes(3 * MIB)).digest()

@@ -305,7 +305,7 @@ def test_counts_are_those_of_a_walk_through_all_keys(seed):
     expected = len(values), sum(map(len, values.values()))
     assert measure(backend, root)[:2] == expected
     store["new/0"] = b"z" * 9
-    assert measure(backend, store._state.tree.top)[:2] == (expected[0] + 1, expected[1] + 9)
+    assert measure(backend, store.reader.tree.top)[:2] == (expected[0] + 1, expected[1] + 9)
 
 
 class Remote(Made):
@@ -364,7 +364,7 @@ def test_a_store_that_is_not_frozen_is_checked_as_it_stands():
     store = IPLDStore(backend, root=root)
     store["c"] = b"new"
     with pytest.raises(LimitExceededError):
-        check_held(store._state.tree.top, backend.get_block)
+        check_held(store.reader.tree.top, backend.get_block)
     with pytest.raises(LimitExceededError):
         ipldstore.copy(store, {})
 

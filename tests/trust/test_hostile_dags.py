@@ -24,7 +24,7 @@ from ipldstore.dag import iter_dag
 from ipldstore.limits import MAX_DOCUMENT_BYTES, MAX_PB_BYTES
 from ipldstore.model.differences import iter_differences
 from ipldstore.references import references
-from ipldstore.store.async_values import read_value_async
+from ipldstore.store.on_loop import read_value_async
 from ipldstore.store.values import read_value
 from ipldstore.tree.tree import Tree
 from ipldstore.unixfs import file as unixfs_file
@@ -173,7 +173,7 @@ def lower(monkeypatch, number):
     """Set the limits on keys low enough to be reached in no time."""
     for walk in (Tree.iter_entries, iter_differences):
         monkeypatch.setitem(walk.__kwdefaults__, "max_keys", number)
-    for module in ("store.plain", "store.mapping", "references", "model.values"):
+    for module in ("store.plain", "store.writer", "store.reader", "references", "model.values"):
         monkeypatch.setattr(f"ipldstore.{module}.MAX_HELD_KEYS", number)
 
 

@@ -18,7 +18,7 @@ from ipldstore import (
     MappingCAStore,
     check_compression,
 )
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 
 needs_zarr3 = pytest.mark.skipif(not IS_ZARR3, reason="zarr format 3 needs zarr-python 3")
 
@@ -48,7 +48,7 @@ def shuffled(data):
 def stored(chunk, config=FAST, **metadata):
     """Make a hierarchy of one array of format 2 with one chunk."""
     document = {"zarr_format": 2, "shape": [1], "chunks": [1], "compressor": config, **metadata}
-    store = HierarchyMapping()
+    store = Hierarchy()
     store["a/.zarray"] = json.dumps(document).encode()
     if chunk is not None:
         store["a/0"] = chunk
@@ -205,7 +205,7 @@ def shard_of(data, **configuration):
         "chunk_key_encoding": {"name": "default"},
         "codecs": [{"name": "sharding_indexed", "configuration": settings}],
     }  # fmt: skip
-    store = HierarchyMapping()
+    store = Hierarchy()
     store["a/zarr.json"] = json.dumps(document).encode()
     store["a/c/0"] = data
     return store

@@ -9,7 +9,7 @@ import pytest
 from shown_hierarchies import ARRAY, Counting, small, write_array
 
 from ipldstore import BackendError, IPLDStore, MappingCAStore
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.views import html
 from ipldstore.views.html import MAX_ROWS, to_html
 
@@ -92,7 +92,7 @@ def test_an_empty_hierarchy():
 
 
 def test_an_array_as_root():
-    store = HierarchyMapping()
+    store = Hierarchy()
     store[".zarray"] = ARRAY % (b"4", b"2")
     store["1"] = b"x"
     found = view(store)
@@ -101,7 +101,7 @@ def test_an_array_as_root():
 
 
 def test_bars():
-    store = HierarchyMapping()
+    store = Hierarchy()
     for name, written in (("none", 0), ("one", 1), ("half", 500), ("all", 1000)):
         store[f"{name}/.zarray"] = ARRAY % (b"1000", b"1")
         for i in range(written):
@@ -115,7 +115,7 @@ def test_bars():
 
 
 def test_names_and_attributes_of_others():
-    store = HierarchyMapping()
+    store = Hierarchy()
     name = HOSTILE.replace("/", "|")
     store[f"{name}/zarr.json"] = _v3_array(HOSTILE)
     for _ in range(2):
@@ -152,7 +152,7 @@ def test_the_block_store_of_others_is_escaped():
 
 
 def test_many_groups_are_bounded():
-    store = HierarchyMapping()
+    store = Hierarchy()
     for i in range(MAX_ROWS + 500):
         store[f"group {i}/.zgroup"] = b"{}"
     text = to_html(store)
@@ -164,7 +164,7 @@ def test_many_groups_are_bounded():
 
 @pytest.fixture(scope="module")
 def two_long_arrays():
-    store = HierarchyMapping()
+    store = Hierarchy()
     for name in "ab":
         store[f"{name}/.zarray"] = ARRAY % (b"20000", b"1")
         for i in range(20_000):
@@ -178,7 +178,7 @@ def test_few_blocks_are_loaded(two_long_arrays, monkeypatch, is_local):
     monkeypatch.setattr(html, "NETWORK_NODES", 4)
     mapping, root = two_long_arrays.backend.mapping, two_long_arrays.root_cid
     backend = Counting(mapping, inline_limit=1 << 20 if is_local else 0)
-    store = HierarchyMapping(backend, root=root)
+    store = Hierarchy(backend, root=root)
     backend.nodes = 0
     found = view(store)
     if is_local:
@@ -216,7 +216,7 @@ def test_a_broken_hierarchy_shows_why(fault):
 
 
 def test_a_large_hierarchy_is_folded():
-    store = HierarchyMapping()
+    store = Hierarchy()
     for i in range(50):
         store[f"g/{i}/.zarray"] = ARRAY % (b"1", b"1")
     found = view(store)

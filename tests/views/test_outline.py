@@ -22,7 +22,7 @@ from ipldstore import (
 from ipldstore.model import outline as outline_module
 from ipldstore.model import values as values_module
 from ipldstore.model.outline import Outline
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.outline import outline
 
 needs_zarr3 = pytest.mark.skipif(not IS_ZARR3, reason="zarr format 3 needs zarr-python 3")
@@ -109,7 +109,7 @@ def test_a_scalar_of_format_3():
      "|O", "|V7", "<f2"],
 )  # fmt: skip
 def test_types_are_named_as_numpy_names_them(dtype):
-    store = HierarchyMapping()
+    store = Hierarchy()
     document = {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": np.dtype(dtype).str}
     store[".zarray"] = json.dumps(document).encode()
     assert outline(store).dtype == str(np.dtype(dtype))
@@ -124,7 +124,7 @@ def test_frozen_or_not():
     assert frozen.cid == str(root)
     blank = [{**node.as_dict(), "cid": None, "children": None} for node in before.walk()]
     assert blank == [{**node.as_dict(), "cid": None, "children": None} for node in frozen.walk()]
-    assert outline(HierarchyMapping(store.backend, root=root)).as_dict() == frozen.as_dict()
+    assert outline(Hierarchy(store.backend, root=root)).as_dict() == frozen.as_dict()
 
 
 def test_changes_that_are_not_frozen_count():
@@ -145,7 +145,7 @@ def test_a_path():
 
 
 def test_cids_of_directories_in_blocks_of_their_own():
-    store = HierarchyMapping()
+    store = Hierarchy()
     store["a/.zarray"] = ARRAY % (b"1000", b"1")
     for i in range(500):
         store[f"a/{i}"] = b"%d" % i
@@ -176,7 +176,7 @@ def test_the_counts_are_those_of_info():
 
 
 def test_chunks_outside_of_the_grid_do_not_count():
-    store = HierarchyMapping()
+    store = Hierarchy()
     store["a/.zarray"] = ARRAY % (b"4", b"2")
     for name in ("0", "1", "2", "01", "0.0", "notes", "x/0"):
         store[f"a/{name}"] = b"12"
@@ -239,7 +239,7 @@ HUGE = [2**63] * 64
     ],
 )  # fmt: skip
 def test_metadata_of_others(name, document, expected):
-    store = HierarchyMapping()
+    store = Hierarchy()
     store[f"a/{name}"] = document
     store["a/0"] = store["a/c/1"] = b"chunk"
     for _ in range(2):
@@ -252,7 +252,7 @@ def test_metadata_of_others(name, document, expected):
 @pytest.mark.parametrize("size", [(1 << 20) + 5, (16 << 20) + 5])
 def test_long_documents(size):
     """One over 1 MiB is a file of several blocks; one over 16 MiB is not read."""
-    store = HierarchyMapping(Counting())
+    store = Hierarchy(Counting())
     store["a/zarr.json"] = v3(attributes={"text": "x" * size})
     store.freeze()
     assert outline(store).children[0].kind == ("array" if size < 2 << 20 else "directory")
@@ -271,7 +271,7 @@ def test_values_are_not_loaded():
 
 def paged(backend):
     """A group `b/c` beside an array of some pages."""
-    store = HierarchyMapping(backend)
+    store = Hierarchy(backend)
     store["a/.zarray"] = ARRAY % (b"40000", b"1")
     for i in range(40_000):
         store[f"a/{i}"] = b"same"
@@ -321,7 +321,7 @@ def test_nested_too_deep():
     for _ in range(300):
         cid = backend.put({"x": cid})
     with pytest.raises(InvalidNodeError, match="128 levels"):
-        outline(HierarchyMapping(backend, root=cid))
+        outline(Hierarchy(backend, root=cid))
 
 
 @pytest.mark.parametrize("metadata", [{}, {".zarray": {}}])
@@ -334,7 +334,7 @@ def test_blocks_that_stand_for_very_many(monkeypatch, metadata):
     monkeypatch.setattr(outline_module, "MAX_OUTLINE_BYTES", 10_000_000)
     monkeypatch.setattr(values_module, "MAX_HELD_KEYS", 10_000)
     with pytest.raises(LimitExceededError):
-        outline(HierarchyMapping(backend, root=cid))
+        outline(Hierarchy(backend, root=cid))
 
 
 def test_the_groups_of_very_many_take_bounded_memory(monkeypatch):
@@ -344,11 +344,11 @@ def test_the_groups_of_very_many_take_bounded_memory(monkeypatch):
         cid = backend.put({"0" * 500: cid, "1" * 500: cid})
     monkeypatch.setattr(outline_module, "MAX_OUTLINE_BYTES", 1_000_000)
     with pytest.raises(LimitExceededError, match=r"more than 1\.0 MB"):
-        outline(HierarchyMapping(backend, root=cid), max_nodes=1_000_000)
+        outline(Hierarchy(backend, root=cid), max_nodes=1_000_000)
 
 
 def test_attributes_are_cut():
-    store = HierarchyMapping()
+    store = Hierarchy()
     many = {f"n{i}": i for i in range(100)}
     store[".zattrs"] = json.dumps({"l": "x" * 10**5, "d": [[[]]], **many}).encode()
     store[".zgroup"] = b"{}"
@@ -369,7 +369,7 @@ def test_neither_zarr_nor_numpy_is_imported():
 
 
 def test_possible_chunks_are_those_of_the_grid():
-    store = HierarchyMapping()
+    store = Hierarchy()
     store[".zarray"] = v2(shape=[7, 9], chunks=[3, 4])
     assert outline(store).chunks_possible == math.ceil(7 / 3) * math.ceil(9 / 4)
     assert isinstance(outline(store), Outline)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shown_hierarchies import ARRAY, small
 
 from ipldstore import BlockNotFoundError, BlockStoreURLError, InvalidKeyError, MappingCAStore
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.views.picture import MAX_ARRAYS, find_changes, plot_changes
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -33,7 +33,7 @@ def grid_of(shape):
 
 def pair(shape, old, new, path="a"):
     """Make two versions of an array of the given chunks, each a dict of places and bytes."""
-    store = HierarchyMapping()
+    store = Hierarchy()
     roots = []
     for chunks in (old, new):
         store.clear()
@@ -45,7 +45,7 @@ def pair(shape, old, new, path="a"):
 
 
 def changes_of(before, store, array=None):
-    return find_changes(HierarchyMapping(store.backend, root=before), store, array)
+    return find_changes(Hierarchy(store.backend, root=before), store, array)
 
 
 def colors_in(path):
@@ -201,7 +201,7 @@ def test_one_array(tmp_path):
 
 
 def test_many_arrays():
-    store = HierarchyMapping()
+    store = Hierarchy()
     before = store.freeze()
     for i in range(MAX_ARRAYS + 3):
         store[f"{i}/.zarray"] = grid_of((2,))
@@ -243,7 +243,7 @@ def test_other_suffixes(tmp_path, name):
 
 
 def test_two_cids_need_a_block_store(tmp_path):
-    root = HierarchyMapping().freeze()
+    root = Hierarchy().freeze()
     with pytest.raises(BlockStoreURLError, match="does not say where its blocks are"):
         plot_changes(root, root, tmp_path / "a.png")
 

@@ -131,7 +131,7 @@ def test_an_array_that_zarr_wrote(shards, rows):
     lengths = ((8, 1), (16, 2), (24, 1)), ((2, 1), (6, 1))
     assert found.shard_shape == (lengths if shards else None)
     assert found.chunk_shape == ((4, 2) if shards else lengths)
-    sizes = measure_arrays(store._state.tree.top, store.backend.get_block)
+    sizes = measure_arrays(store.reader.tree.top, store.backend.get_block)
     assert sizes == (math.prod(grid), rows * 8 * 4)
 
 

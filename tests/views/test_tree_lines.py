@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shown_hierarchies import ARRAY, small
 
 from ipldstore.model.outline import Outline
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.outline import outline
 from ipldstore.views.text import iter_tree_lines
 from ipldstore.words import number_text, size_text
@@ -99,7 +99,7 @@ def test_wide_and_combining_characters_keep_the_columns():
     ],
 )
 def test_names_cannot_steer_a_terminal(name, shown):
-    store = HierarchyMapping()
+    store = Hierarchy()
     document = b'{"shape": [1], "chunks": [1], "dtype": "%s"}' % b"\\u001b[1m"
     store[f"{name}/.zarray"] = document
     found = lines(outline(store))

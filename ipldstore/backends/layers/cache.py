@@ -11,10 +11,11 @@ from typing import Any
 from ipldstore.backends.directory import DirectoryCAStore
 from ipldstore.backends.layers.bound import SizeBound
 from ipldstore.backends.layers.flights import Flights
-from ipldstore.backends.verified import VerifiedCAStore, get_block_on_loop
+from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.cid import CIDLike, Link, as_link, identity_data
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock, flat, require_block_store
 from ipldstore.errors import BlockNotFoundError, CorruptBlockError, ReentrantCallError
+from ipldstore.onloop import get_block_on_loop
 
 _BATCH = 64
 

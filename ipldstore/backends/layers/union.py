@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any, TypeAlias
 
 from ipldstore.backends.health import Health, Penalty
-from ipldstore.backends.verified import VerifiedCAStore, get_block_on_loop
+from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.cid import CIDLike, Link, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock, require_block_store
 from ipldstore.errors import (
@@ -21,6 +21,7 @@ from ipldstore.errors import (
     ReentrantCallError,
 )
 from ipldstore.locks import Guard, Turns
+from ipldstore.onloop import get_block_on_loop
 
 Answer: TypeAlias = bytes | Exception
 

@@ -12,7 +12,7 @@ from ipldstore.cli.sources.reading import Content
 from ipldstore.cli.sources.zarrs import Values
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.jsontext import load_json
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def check_formats(contents: Mapping[str, Content]) -> None:
 
 def write_contents(
     contents: Mapping[str, Content], backend: ContentAddressableStore, what: str
-) -> tuple[HierarchyMapping, int]:
+) -> tuple[Hierarchy, int]:
     """Write contents, each below a group.
 
     Parameters
@@ -58,7 +58,7 @@ def write_contents(
 
     Returns
     -------
-    HierarchyMapping, int
+    Hierarchy, int
         The hierarchy that holds them, and the bytes of those that are keys and values.
 
     Raises
@@ -70,12 +70,12 @@ def write_contents(
     """
     values = {group: one for group, one in contents.items() if isinstance(one, Values)}
     datasets = {group: one for group, one in contents.items() if not isinstance(one, Values)}
-    mapping = HierarchyMapping(backend)
+    mapping = Hierarchy(backend)
     size = _write_values(mapping, values) if values else 0
     return (_write_datasets(mapping, datasets, what) if datasets else mapping), size
 
 
-def _write_values(mapping: HierarchyMapping, values: Mapping[str, Values]) -> int:
+def _write_values(mapping: Hierarchy, values: Mapping[str, Values]) -> int:
     name, document = _GROUP_DOCUMENTS[next(iter(values.values())).zarr_format]
     for group in _above(values):
         mapping[f"{group}/{name}" if group else name] = json.dumps(document).encode()
@@ -121,9 +121,7 @@ def _above(groups: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def _write_datasets(
-    mapping: HierarchyMapping, datasets: Mapping[str, Groups], what: str
-) -> HierarchyMapping:
+def _write_datasets(mapping: Hierarchy, datasets: Mapping[str, Groups], what: str) -> Hierarchy:
     import xarray as xr
 
     from ipldstore.cli.netcdf import count_chunks, explained, watched_store, write_zarr

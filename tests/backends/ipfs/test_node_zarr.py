@@ -22,7 +22,7 @@ class TestOnNode(IPLDStoreTests):
     @pytest.fixture
     def store_kwargs(self, node):
         with IPFSStore(node.url, offline=True) as backend:
-            yield {"backend": backend}
+            yield {"blocks": backend}
 
     def test_store_repr(self, store):
         assert repr(store) == f"<IPLDStore not frozen on {store.backend!r}>"
@@ -32,7 +32,7 @@ class TestOnNodeOneByOne(TestOnNode):
     @pytest.fixture
     def store_kwargs(self, node):
         with IPFSStore(node.url, offline=True, buffer_bytes=0) as backend:
-            yield {"backend": backend}
+            yield {"blocks": backend}
 
 
 class Watched(IPFSStore):

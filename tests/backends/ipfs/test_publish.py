@@ -19,7 +19,7 @@ from ipldstore import (
 from ipldstore.backends.ipfs.pinning import Pin
 from ipldstore.cid import as_link, make_link
 from ipldstore.cidobject import to_cid
-from ipldstore.store.mapping import HierarchyMapping
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.publish import publish
 
 ABSENT = make_link(b"nobody has this either")
@@ -62,7 +62,7 @@ def test_published_from(kind, target, client, tmp_path, start_node):
         "other node": lambda: IPFSStore(start_node("other", offline=True).url),
     }
     with backends[kind]() as backend:
-        mapping = fill(HierarchyMapping(backend), kind)
+        mapping = fill(Hierarchy(backend), kind)
         published = mapping.publish(None if kind == "node" else client, name=f"from {kind}")
     root = as_link(published.root)
     assert published.root == mapping.root_cid
@@ -77,14 +77,14 @@ def test_published_from(kind, target, client, tmp_path, start_node):
 
 
 def test_published_at_an_address(target, client):
-    mapping = fill(HierarchyMapping(), "address")
+    mapping = fill(Hierarchy(), "address")
     published = mapping.publish(target.url, announce=False)
     assert published.reason is None
     assert Pin(as_link(published.root), None) in client.pins
 
 
 def test_only_what_is_missing_is_sent(target, client):
-    mapping = fill(HierarchyMapping(), "again")
+    mapping = fill(Hierarchy(), "again")
     first = mapping.publish(client, name="data")
     assert first.sent[::2] == (21, 0)
     blocks = count_blocks(target)
@@ -130,7 +130,7 @@ def proxy(target):
 
 def test_what_a_node_is_asked_for(proxy):
     url, counts = proxy
-    mapping = fill(HierarchyMapping(), "counted")
+    mapping = fill(Hierarchy(), "counted")
     mapping.publish(url, key="self")
     assert counts["dag/import"] == 1
     assert counts["block/put"] == 0
@@ -142,7 +142,7 @@ def test_what_a_node_is_asked_for(proxy):
 
 
 def test_a_name_follows_the_roots(target, client):
-    mapping = fill(HierarchyMapping(), "named")
+    mapping = fill(Hierarchy(), "named")
     first = mapping.publish(client, key="my data")
     assert client.resolve(f"ipns://{first.ipns}") == as_link(first.root)
     mapping["a/0"] = b"changed"
@@ -150,12 +150,12 @@ def test_a_name_follows_the_roots(target, client):
     assert second.ipns == first.ipns
     answer = target.run("name", "resolve", second.ipns).decode().strip()
     assert answer == f"/ipfs/{as_link(second.root)}"
-    opened = HierarchyMapping(client, root=f"ipns://{second.ipns}", read_only=True)
+    opened = Hierarchy(client, root=f"ipns://{second.ipns}", read_only=True)
     assert opened["a/0"] == b"changed"
 
 
 def test_without_all_blocks_nothing_is_pinned_or_named(target, client):
-    mapping = fill(HierarchyMapping(), "incomplete")
+    mapping = fill(Hierarchy(), "incomplete")
     root = mapping.freeze()
     chunk = make_link(b"incomplete 3" * 1000)
     data = mapping.backend.mapping.pop(str(chunk))
@@ -176,7 +176,7 @@ def test_a_node_that_lacks_a_block_does_not_pin(target, client):
 
 
 def test_replacing_what_is_not_pinned(client):
-    mapping = fill(HierarchyMapping(), "replacing")
+    mapping = fill(Hierarchy(), "replacing")
     with pytest.raises(BackendError, match=f"{ABSENT}, which is to be replaced, is not pinned"):
         mapping.publish(client, name="new", replace=ABSENT, key="new")
     assert client.pins.list("new") == []
@@ -184,7 +184,7 @@ def test_replacing_what_is_not_pinned(client):
 
 def test_a_node_that_is_gone(start_node):
     node = start_node(offline=True)
-    mapping = fill(HierarchyMapping(), "gone")
+    mapping = fill(Hierarchy(), "gone")
     node.kill()
     with pytest.raises(BackendError) as caught:
         mapping.publish(node.url, name="late")
@@ -198,10 +198,10 @@ def test_a_node_that_is_gone(start_node):
 def test_another_node_fetches_what_was_published(start_node):
     one, other = start_node("one"), start_node("other")
     one.connect(other)
-    mapping = fill(HierarchyMapping(), "travels")
+    mapping = fill(Hierarchy(), "travels")
     root = mapping.publish(one.url, name="travels").root
     with IPFSStore(other.url) as reader:
-        assert dict(HierarchyMapping(reader, root=root)) == dict(mapping)
+        assert dict(Hierarchy(reader, root=root)) == dict(mapping)
         reader.pins.add(root, "copy")
         assert reader.pins.list("copy") == [(as_link(root), "copy")]
     other.run("pin", "verify")

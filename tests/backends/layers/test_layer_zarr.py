@@ -17,11 +17,11 @@ class TestOnCache(LayerTests):
     @pytest.fixture
     def store_kwargs(self, tmp_path):
         cache = DirectoryCAStore(tmp_path / "cache")
-        return {"backend": CachingCAStore(MappingCAStore(), cache, max_bytes=100_000)}
+        return {"blocks": CachingCAStore(MappingCAStore(), cache, max_bytes=100_000)}
 
 
 class TestOnUnion(LayerTests):
     @pytest.fixture(params=[False, True], ids=["in order", "raced"])
     def store_kwargs(self, request, tmp_path):
         stores = MappingCAStore(), DirectoryCAStore(tmp_path / "blocks")
-        return {"backend": UnionCAStore(*stores, race=request.param)}
+        return {"blocks": UnionCAStore(*stores, race=request.param)}

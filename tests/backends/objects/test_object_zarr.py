@@ -17,7 +17,7 @@ class TestOnS3(IPLDStoreTests):
     @pytest.fixture
     def store_kwargs(self, s3):
         with ObjectCAStore(s3.make_bucket(), **s3.make_options()) as backend:
-            yield {"backend": backend}
+            yield {"blocks": backend}
 
     def test_store_repr(self, store):
         assert repr(store) == f"<IPLDStore not frozen on {store.backend!r}>"

@@ -13,7 +13,7 @@ class TestOnSQLite(IPLDStoreTests):
     @pytest.fixture
     def store_kwargs(self, tmp_path):
         with SQLiteCAStore(tmp_path / "blocks.sqlite") as backend:
-            yield {"backend": backend}
+            yield {"blocks": backend}
 
     def test_store_repr(self, store):
         assert repr(store) == f"<IPLDStore not frozen on {store.backend!r}>"
@@ -23,4 +23,4 @@ class TestOnCAR(TestOnSQLite):
     @pytest.fixture
     def store_kwargs(self, tmp_path):
         with CARStore(tmp_path / "data.car") as backend:
-            yield {"backend": backend}
+            yield {"blocks": backend}

@@ -1,4 +1,4 @@
-"""What the views of one store share."""
+"""A hierarchy as it is written: a reader, what changed in it, and how that is frozen."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from weakref import WeakValueDictionary
 from ipldstore.cid import Link, as_link
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import DetachedStoreError, UnfrozenChangesError
-from ipldstore.locks import Guard
+from ipldstore.limits import MAX_HELD_KEYS
+from ipldstore.store.expansion import measure
 from ipldstore.store.ledger import Ledger
+from ipldstore.store.reader import Reader
+from ipldstore.store.values import is_canonical, make_entry
 from ipldstore.store.written import Written
 from ipldstore.tree.documents import Document
+from ipldstore.tree.keys import split_key
 from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
 
 _DETACHED = (
@@ -25,29 +29,25 @@ _DETACHED = (
 )
 
 
-class State:
-    """A tree on a block store, and the lock around the tree.
+class Writer(Reader):
+    """A hierarchy that can be changed and frozen; what all views of one store share.
+
+    What changes the tree in several steps that belong together changes a copy, which then takes
+    its place in a single one.
 
     Parameters
     ----------
-    backend
-        Where the blocks are.
+    blocks, cache_bytes
+        As in `Reader`.
     root
         The hierarchy to begin with; None for an empty one.
     token
-        Names the state across processes; a new one if None.
+        Names the hierarchy across processes; a new one if None.
     detached
-        Whether it is a copy of a state in another process.
-    cache_bytes
-        As in `Tree`.
+        Whether it is a copy of what was made in another process.
 
     Attributes
     ----------
-    lock : Guard
-        Around the tree.
-    tree : Tree
-        The hierarchy. What changes it in several steps that belong together changes a copy,
-        which then takes its place in a single one.
     unfrozen : Ledger
         The changes that are in no root that anybody was told.
     """
@@ -56,23 +56,20 @@ class State:
 
     def __init__(
         self,
-        backend: ContentAddressableStore,
+        blocks: ContentAddressableStore,
         root: Link | None = None,
         *,
         token: str | None = None,
         detached: bool = False,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
-        self.backend = backend
-        self.lock = Guard()
+        super().__init__(blocks, root, cache_bytes=cache_bytes)
         self.token = token or uuid.uuid4().hex
-        self.cache_bytes = cache_bytes
         self._pid: Final = None if detached else os.getpid()
-        self.unfrozen = Ledger(backend, self.how_to_keep)
-        self._written = Written(backend)
+        self.unfrozen = Ledger(blocks, self.how_to_keep)
+        self._written = Written(blocks)
         self._is_writer = False
         self._flushed = root
-        self.tree = self._make_tree(root)
         self.tree.note_change = self._note_change
         if not self.is_detached:
             self.unfrozen.watch(self)
@@ -95,18 +92,12 @@ class State:
         if self.is_detached:
             raise DetachedStoreError(_DETACHED)
 
-    def _make_tree(self, root: Link | None) -> Tree:
-        return Tree(self.backend.get_block, root, cache_bytes=self.cache_bytes)
-
     def _note_change(self, segments: Sequence[str]) -> None:
         self._is_writer = True
         self.unfrozen.note(segments)
 
     def _put_node(self, data: bytes) -> Link:
-        return as_link(self.backend.put_raw(data, "dag-cbor"))
-
-    def name_node(self, data: bytes) -> Link:
-        return self.backend.make_cid(data, "dag-cbor")
+        return as_link(self.blocks.put_raw(data, "dag-cbor"))
 
     @property
     def root(self) -> Link | None:
@@ -148,6 +139,24 @@ class State:
                 self._is_writer = True
                 self.unfrozen.clear()
 
+    def normalize(self, *, max_files: int | None, max_bytes: int | None) -> None:
+        """Make the next `freeze` write anew all that is not in the canonical form."""
+        with self.lock():
+            content = measure(self.blocks, self.tree.top)
+            content.check_held()
+            content.check(max_files, max_bytes, parts="keys")
+            others = [
+                (key, entry)
+                for key, entry in self.tree.iter_entries(max_keys=MAX_HELD_KEYS)
+                if isinstance(entry, Link)
+                and not is_canonical(self.blocks, key.rpartition("/")[2], entry)
+            ]
+            for key, entry in others:
+                segments = split_key(key)
+                data = bytes(self.read(key, entry))
+                self.tree.insert(segments, make_entry(self.blocks, segments[-1], data))
+            self.tree.touch_all()
+
     def freeze(self) -> Link:
         """Put the blocks of what changed and return the root once all of them are kept.
 
@@ -169,11 +178,11 @@ class State:
                 self.tree.renew_lost(
                     self._written.find_missing,
                     self.name_node,
-                    self.backend.put_block,
+                    self.blocks.put_block,
                     lambda: self._written.check_others(self.tree),
                 )
             root = self._freeze_tree()
-        self.backend.flush()
+        self.blocks.flush()
         with self.lock():
             if self.tree.root == root:
                 self._flushed = root
@@ -187,7 +196,7 @@ class State:
         return root
 
     def note_handed_out(self, root: Link) -> None:
-        """Note that somebody was told a root: its content is not lost with this state."""
+        """Note that somebody was told a root: its content is not lost with this writer."""
         if self.unfrozen:
             with self.lock():
                 if self.tree.root == root:
@@ -196,7 +205,7 @@ class State:
     def note_root(self, root: Link) -> None:
         """Tell the block store a root that was frozen."""
         if not self.is_away:
-            self.backend.note_root(root)
+            self.blocks.note_root(root)
 
     def snapshot(self) -> Link | None:
         """Return the root of what is there now, None if there is nothing."""
@@ -245,25 +254,25 @@ class State:
                 self.check_frozen()
             self._flushed = root
             self.tree = tree
-            self._written = Written(self.backend)
+            self._written = Written(self.blocks)
             self.unfrozen.clear()
 
 
 _run = uuid.uuid4().hex
-_own: WeakValueDictionary[str, State] = WeakValueDictionary()
-_made: WeakValueDictionary[tuple[str, Link | None], State] = WeakValueDictionary()
+_own: WeakValueDictionary[str, Writer] = WeakValueDictionary()
+_made: WeakValueDictionary[tuple[str, Link | None], Writer] = WeakValueDictionary()
 
 
-def note_own(state: State) -> None:
-    """Remember a state for when it comes back by pickle, if it belongs to this process."""
-    if not state.is_away:
-        _own[state.token] = state
+def note_own(writer: Writer) -> None:
+    """Remember a writer for when it comes back by pickle, if it belongs to this process."""
+    if not writer.is_away:
+        _own[writer.token] = writer
 
 
-def find_own(token: str) -> State | None:
-    """Return a state that was pickled in this process, to which it belongs."""
-    state = _own.get(token)
-    return None if state is None or state.is_away else state
+def find_own(token: str) -> Writer | None:
+    """Return a writer that was pickled in this process, to which it belongs."""
+    writer = _own.get(token)
+    return None if writer is None or writer.is_away else writer
 
 
 def this_process() -> tuple[int, str]:
@@ -271,24 +280,24 @@ def this_process() -> tuple[int, str]:
     return os.getpid(), _run
 
 
-def share(state: State) -> tuple[Any, ...]:
-    """Return what `restore` needs to find the state again, or to make a copy of it."""
-    root = state.snapshot()
-    note_own(state)
-    home = None if state.is_away else this_process()
-    return state.token, state.backend, root, state.cache_bytes, home
+def share(writer: Writer) -> tuple[Any, ...]:
+    """Return what `restore` needs to find the writer again, or to make a copy of it."""
+    root = writer.snapshot()
+    note_own(writer)
+    home = None if writer.is_away else this_process()
+    return writer.token, writer.blocks, root, writer.cache_bytes, home
 
 
 def restore(
     token: str,
-    backend: ContentAddressableStore,
+    blocks: ContentAddressableStore,
     root: Link | None,
     cache_bytes: int,
     home: tuple[int, str] | None,
-) -> State:
-    """Return the state itself in the process that shared it, elsewhere a detached copy.
+) -> Writer:
+    """Return the writer itself in the process that shared it, elsewhere a detached copy.
 
-    Where nothing in the sharing process holds the state any more, it is made again, as it was
+    Where nothing in the sharing process holds the writer any more, it is made again, as it was
     when it was shared: one for each content that was, as long as that one is held.
     """
     if (own := find_own(token)) is not None:
@@ -296,8 +305,8 @@ def restore(
     is_home = home == this_process()
     made = _made.get((token, root))
     if made is None or made.is_away == is_home:
-        made = State(
-            backend,
+        made = Writer(
+            blocks,
             root,
             token=None if is_home else token,
             detached=not is_home,

@@ -1,0 +1,39 @@
+"""What an event loop does itself, what it leaves to a thread, and what it waits for.
+
+A block store on this machine answers small requests so soon that the loop asks it itself, and
+larger ones, with the work of hashing them, in a thread. One on a network is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ipldstore.cid import Link
+from ipldstore.contentstore import ContentAddressableStore
+
+Result = TypeVar("Result")
+
+
+def is_at_once(blocks: ContentAddressableStore, size: int | None) -> bool:
+    """Whether the loop itself reads or puts so many bytes; not if nobody knows how many."""
+    return size is not None and 0 < blocks.inline_limit >= size
+
+
+async def run_on_loop(
+    blocks: ContentAddressableStore, work: Callable[..., Result], *arguments: Any
+) -> Result:
+    """Do what may load directories, which are small."""
+    if blocks.inline_limit:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
+
+
+async def get_block_on_loop(blocks: ContentAddressableStore, cid: Link) -> bytes:
+    """Return the verified bytes of a block."""
+    if not blocks.inline_limit:
+        return await blocks.get_block_async(cid)
+    if is_at_once(blocks, blocks.size_of(cid)):
+        return blocks.get_block(cid)
+    return await asyncio.to_thread(blocks.get_block, cid)

@@ -1,0 +1,150 @@
+"""A hierarchy read and written on an event loop, on block stores that may be on a network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from ipldstore.cid import DAG_PB, RAW, Link, as_link, codec_of, to_text
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import InvalidNodeError
+from ipldstore.limits import MAX_FILE_DEPTH
+from ipldstore.onloop import is_at_once, run_on_loop
+from ipldstore.store.reader import Reader
+from ipldstore.store.values import Cut, content_of, is_file, make_entry, read_value, value_size
+from ipldstore.store.writer import Writer
+from ipldstore.tree.documents import Document
+from ipldstore.tree.keys import METADATA_NAMES
+from ipldstore.unixfs import (
+    CHUNK_BYTES,
+    Allowance,
+    FileNode,
+    check_range,
+    decode_file,
+    links_within,
+    read_content,
+)
+
+
+async def make_entry_on_loop(
+    blocks: ContentAddressableStore, name: str, data: bytes | memoryview
+) -> Link | Document:
+    """`make_entry` for event loops: at once if that is quick, in a thread, or by waiting."""
+    if is_at_once(blocks, len(data)):
+        return make_entry(blocks, name, data)
+    if blocks.inline_limit or name in METADATA_NAMES or len(data) > CHUNK_BYTES:
+        return await asyncio.to_thread(make_entry, blocks, name, data)
+    return as_link(await blocks.put_raw_async(data, "raw"))  # type: ignore[arg-type]
+
+
+def _is_quick(blocks: ContentAddressableStore, entry: Link | Document) -> bool:
+    """Whether reading a value is so quick that an event loop may do it itself."""
+    if isinstance(entry, Document):
+        return True
+    if not blocks.inline_limit or codec_of(entry) == DAG_PB:
+        return False
+    return is_at_once(blocks, blocks.size_of(entry))
+
+
+async def find_on_loop(reader: Reader, segments: Sequence[str]) -> Link | Document | None:
+    """`Reader.find` for event loops."""
+    is_loaded, entry = (False, None) if reader.blocks.inline_limit else reader.peek(segments)
+    return entry if is_loaded else await run_on_loop(reader.blocks, reader.find, segments)
+
+
+async def insert_on_loop(
+    writer: Writer,
+    insert: Callable[[list[str], Link | Document], object],
+    segments: list[str],
+    entry: Link | Document,
+) -> None:
+    """Set an entry, by a method of the writer, for event loops.
+
+    It takes no waiting, neither for blocks nor for another thread, where all is loaded and nobody
+    holds the lock.
+    """
+    if writer.blocks.inline_limit or (not writer.lock.is_taken and writer.peek(segments)[0]):
+        insert(segments, entry)
+    else:
+        await asyncio.to_thread(insert, segments, entry)
+
+
+async def size_on_loop(blocks: ContentAddressableStore, entry: Link | Document) -> int:
+    """`value_size` for event loops."""
+    if _is_quick(blocks, entry):
+        return value_size(blocks, entry)
+    return await asyncio.to_thread(value_size, blocks, entry)
+
+
+async def read_on_loop(
+    blocks: ContentAddressableStore, entry: Link | Document, cut: Cut | None = None
+) -> bytes | memoryview:
+    """`read_value` for event loops: at once if that is quick, in a thread, or by waiting."""
+    if _is_quick(blocks, entry):
+        return read_value(blocks, entry, cut)
+    if blocks.inline_limit:
+        return await asyncio.to_thread(read_value, blocks, entry, cut)
+    return await read_value_async(blocks, entry, cut)
+
+
+async def read_value_async(
+    blocks: ContentAddressableStore, entry: Link | Document, cut: Cut | None = None
+) -> bytes | memoryview:
+    """`read_value` on a network, which loads all blocks of a value at once."""
+    if isinstance(entry, Document):
+        return read_value(blocks, entry, cut)
+    block = await blocks.get_block_async(entry)
+    if is_file(entry):
+        file = decode_file(entry, block)
+        start, stop = (0, file.size) if cut is None else cut(file.size)
+        return await _read_content_async(blocks, file, start, stop)
+    return content_of(entry, block, cut)
+
+
+async def read_file_on_loop(
+    blocks: ContentAddressableStore, file: FileNode, start: int, stop: int
+) -> bytes:
+    """`read_content` for event loops: in a thread, or by waiting."""
+    if blocks.inline_limit:
+        return await asyncio.to_thread(read_content, file, blocks.get_block, start, stop)
+    return await _read_content_async(blocks, file, start, stop)
+
+
+async def _read_content_async(
+    blocks: ContentAddressableStore, file: FileNode, start: int, stop: int
+) -> bytes:
+    loaded = await _load_content(blocks, file, start, stop)
+    return read_content(file, loaded.__getitem__, start, stop)
+
+
+async def _load_content(
+    blocks: ContentAddressableStore, file: FileNode, start: int, stop: int
+) -> dict[Link, bytes]:
+    """Load the blocks for a range of a file, level by level."""
+    loaded: dict[Link, bytes] = {}
+
+    async def load(link: Link) -> None:
+        loaded[link] = data = await blocks.get_block_async(link)
+        if codec_of(link) == RAW and len(data) != sizes[link]:
+            raise InvalidNodeError(
+                f"block {to_text(link)}: {len(data)} bytes of content, {sizes[link]} announced"
+            )
+
+    check_range(start, min(stop, file.size))
+    level, allowance = [(file, 0)], Allowance()
+    for _ in range(MAX_FILE_DEPTH):
+        found: list[tuple[Link, int, int]] = []
+        for node, offset in level:
+            here = links_within(node, offset, start, stop)
+            allowance.take(len(here))
+            found += here
+        sizes = {link: size for link, _, size in found}
+        await asyncio.gather(*map(load, sizes.keys() - loaded.keys()))
+        level = []
+        for link, offset, _ in found:
+            if codec_of(link) != RAW:
+                allowance.take(0, len(loaded[link]))
+                level.append((decode_file(link, loaded[link]), offset))
+    if level:
+        raise InvalidNodeError(f"file nested more than {MAX_FILE_DEPTH} levels deep")
+    return loaded

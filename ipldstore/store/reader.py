@@ -1,0 +1,196 @@
+"""A hierarchy as it is read: a root on a block store, looked into by any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from ipldstore.cid import Link
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import InvalidKeyError, IPLDStoreError
+from ipldstore.limits import MAX_HELD_KEYS
+from ipldstore.locks import Guard
+from ipldstore.store.expansion import check_held
+from ipldstore.store.values import Cut, read_value
+from ipldstore.tree.decode import decode_directory, decode_stub
+from ipldstore.tree.documents import Document
+from ipldstore.tree.encode import Encoder
+from ipldstore.tree.keys import split_path
+from ipldstore.tree.nodes import Directory, Entry
+from ipldstore.tree.pages import iter_entries
+from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
+
+Result = TypeVar("Result")
+
+
+class Reader:
+    """A hierarchy on a block store, of which only what was needed is in memory.
+
+    Parameters
+    ----------
+    blocks
+        Where the blocks are.
+    root
+        The hierarchy, not loaded before it is needed; None for an empty one.
+    cache_bytes
+        As in `Tree`.
+
+    Attributes
+    ----------
+    lock : Guard
+        Around the tree.
+    tree : Tree
+        The hierarchy.
+    """
+
+    def __init__(
+        self,
+        blocks: ContentAddressableStore,
+        root: Link | None = None,
+        *,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> None:
+        self.blocks = blocks
+        self.cache_bytes = cache_bytes
+        self.lock = Guard()
+        self.tree = self._make_tree(root)
+
+    def _make_tree(self, root: Link | None) -> Tree:
+        return Tree(self.blocks.get_block, root, cache_bytes=self.cache_bytes)
+
+    @property
+    def root(self) -> Link | None:
+        """The root; None while changes are not frozen."""
+        return self.tree.root
+
+    @property
+    def standing(self) -> Link | Directory:
+        """The root, or the root directory while changes are not frozen."""
+        with self.lock():
+            return self.tree.root or self.tree.top
+
+    def look(self, look: Callable[[Directory, Link | None], Result]) -> Result:
+        """Return what a function makes of the hierarchy as it stands, while nobody changes it.
+
+        Parameters
+        ----------
+        look
+            Called with the root directory and the root, None while it is not frozen. One that is
+            frozen is read beside what is loaded here, so that others need not wait; else the
+            function must not call this.
+        """
+        with self.lock():
+            root = self.tree.root
+            if root is None:
+                return look(self.tree.top, None)
+        return look(decode_directory(root, self.blocks.get_block(root), root=True), root)
+
+    def find(self, segments: Sequence[str]) -> Link | Document | None:
+        """Return the entry of a value, None where there is no value."""
+        with self.lock():
+            return self.tree.find(segments)
+
+    def peek(self, segments: Sequence[str]) -> tuple[bool, Link | Document | None]:
+        """Return whether `find` needs to wait for no block, and if so what it returns."""
+        return self.tree.peek(segments)
+
+    def find_any(self, segments: Sequence[str]) -> Entry | None:
+        """Return what is at a path: the entry of a value, a directory, or None."""
+        with self.lock():
+            value = self.tree.find(segments) if segments else None
+            return self.tree.find_directory(segments) if value is None else value
+
+    def read(self, key: str, entry: Link | Document, cut: Cut | None = None) -> bytes | memoryview:
+        """Return a value, or a part of it; errors name the key.
+
+        Raises
+        ------
+        BlockNotFoundError, CorruptBlockError
+            If a block cannot be had.
+        InvalidNodeError
+            If a block is not what its entry says.
+        """
+        try:
+            return read_value(self.blocks, entry, cut)
+        except IPLDStoreError as error:
+            error.add_note(f"while reading key {key!r}")
+            raise
+
+    def is_empty(self, segments: Sequence[str]) -> bool:
+        """Whether there is nothing below a path."""
+        with self.lock():
+            # but the root, no directory is empty
+            return not self.tree.find_directory(segments) if segments else self.tree.is_empty
+
+    def list_directory(self, segments: Sequence[str]) -> list[str]:
+        """Return the segments in a directory in natural order, none where there is none."""
+        with self.lock():
+            return self.tree.list_directory(segments)
+
+    def list_entries(self, segments: Sequence[str]) -> list[tuple[str, Entry]] | None:
+        """Return what is in a directory in natural order, None where there is none."""
+        with self.lock():
+            directory = self.tree.find_directory(segments)
+            return None if directory is None else list(iter_entries(directory, self.tree.load))
+
+    def iter_keys(self, segments: Sequence[str]) -> Iterator[str]:
+        """Iterate the keys below a directory, relative to it; others may go on meanwhile."""
+        entries = self.tree.iter_entries(segments)
+        while True:
+            with self.lock():
+                key = next(entries, (None, None))[0]
+            if key is None:
+                return
+            yield key
+
+    def identify_all(self) -> dict[str, Link]:
+        """Return the CID of each value, that of its block if it were one where it is a document."""
+        with self.lock():
+            return {
+                key: self.name_node(entry.encoded) if isinstance(entry, Document) else entry
+                for key, entry in self.tree.iter_entries(max_keys=MAX_HELD_KEYS)
+            }
+
+    def check_held(self, segments: Sequence[str]) -> None:
+        """Raise `LimitExceededError` if there is more below a path than can be listed."""
+        with self.lock():
+            directory = self.tree.find_directory(segments)
+            if directory is not None:
+                check_held(directory, self.tree.load)
+
+    def extract(self, path: str) -> tuple[Link, dict[Link, bytes]]:
+        """Return a group or array as a root.
+
+        A small one stands within the block of the directory above it, and gets blocks of its own.
+
+        Returns
+        -------
+        tuple of Link and dict
+            The root, and the blocks of it that may be in no block store yet, by their CIDs.
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is none at the path.
+        """
+        found = self.find_any(split_path(path))
+        if found is None:
+            raise InvalidKeyError(f"no group or array {path!r} under {self.root}")
+        if not isinstance(found, Directory):
+            raise InvalidKeyError(f"path {path!r} is a value, expected a group or array")
+        if found.stub is not None and (link := decode_stub(found.stub)) is not None:
+            return link, {}
+        made: dict[Link, bytes] = {}
+
+        def keep(data: bytes) -> Link:
+            link = self.name_node(data)
+            made[link] = data
+            return link
+
+        with self.lock():
+            top = Encoder(self.tree.load, keep).encode(found)[0]
+        return keep(top), made
+
+    def name_node(self, data: bytes) -> Link:
+        """Return the CID of a dag-cbor block."""
+        return self.blocks.make_cid(data, "dag-cbor")
