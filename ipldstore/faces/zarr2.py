@@ -70,7 +70,7 @@ class IPLDStore(Hierarchy, Store):
             if not moved:
                 raise KeyError(source)
             if "" in moved and _is_metadata(source) != _is_metadata(destination):
-                data = self._read(source, moved[""])
+                data = self._writer.read(source, moved[""])
                 moved[""] = make_entry(self.blocks, goal[-1], data)
             for rest, entry in moved.items():
                 tree.insert(split_key(destination + rest), entry)
