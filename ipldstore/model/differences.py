@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import count
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from ipldstore import dagcbor
@@ -25,7 +25,7 @@ from ipldstore.tree.decode import decode_directory, decode_pages
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_value
 from ipldstore.tree.order import natural_key
-from ipldstore.tree.pages import Load
+from ipldstore.tree.pages import Load, scan_for
 
 
 class Source(NamedTuple):
@@ -380,9 +380,8 @@ class _Cursor:
 
 
 def _iter_entries(node: Directory | Page) -> Iterator[_Item]:
-    keys = sorted((natural_key(segment), segment) for segment in node.entries)
-    items = [_Item(key, segment, node.entries[segment]) for key, segment in keys]
-    return iter(items)
+    items = (_Item(natural_key(segment), segment, entry) for segment, entry in node.items())
+    return iter(sorted(items, key=attrgetter("key")))
 
 
 def _iter_children(pages: PageList, end: str | None) -> Iterator[_Item]:
@@ -417,7 +416,7 @@ def _first_of(old: _Cursor, new: _Cursor) -> _Item | None:
 
 def _metadata(directory: Directory, name: str, load: Load) -> Any:
     """Return the JSON value under a metadata name, None if there is none or it is malformed."""
-    entry = _find(directory, name, load)
+    entry = scan_for(directory, name, load)
     if isinstance(entry, Link) and codec_of(entry) in (DAG_CBOR, RAW):
         data, codec = load(entry), codec_of(entry)
     elif isinstance(entry, Document):
@@ -428,19 +427,3 @@ def _metadata(directory: Directory, name: str, load: Load) -> Any:
         return load_json(data) if codec == RAW else dagcbor.decode(data)
     except (ValueError, RecursionError):
         return None
-
-
-def _find(directory: Directory, segment: str, load: Load) -> Entry | None:
-    node: Directory | Page | PageList = directory.pages or directory
-    end = None
-    for _ in range(MAX_LIST_DEPTH + 1):
-        if not isinstance(node, PageList):
-            return node.entries.get(segment)
-        index = max(0, bisect_right(node.keys, natural_key(segment)) - 1)
-        child = node.children[index]
-        end = node.keys[index + 1] if index + 1 < len(node.keys) else end
-        if isinstance(child, Link):
-            child = decode_pages(child, load(child), node.firsts[index], end)
-        assert isinstance(child, Page | PageList)
-        node = child
-    return None

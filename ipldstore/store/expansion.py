@@ -363,7 +363,7 @@ class _Walk:
                     (refs if isinstance(child, _Ref) else parts).append(child)  # type: ignore[arg-type]
                 continue
             assert not isinstance(part, PageList)
-            for segment, entry in part.entries.items():
+            for segment, entry in part.items():
                 if is_value(entry, segment):
                     values += 1
                     inline += self._add_value(entry, children)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import ItemsView, Sequence
 from typing import TypeAlias, TypeGuard
 
 from ipldstore.cid import DAG_CBOR, Link, codec_of
@@ -42,6 +42,10 @@ class Directory:
         """The entries by segment; none where there are pages."""
         return {} if isinstance(self.content, PageList) else self.content
 
+    def items(self) -> ItemsView[str, Entry]:
+        """Return segments and entries as they stand, in any order; none where there are pages."""
+        return self.entries.items()
+
     @property
     def pages(self) -> PageList | None:
         """The pages of a paged directory."""
@@ -70,6 +74,10 @@ class Page:
         self.link = link
         self.size = size
         self.count = len(entries)
+
+    def items(self) -> ItemsView[str, Entry]:
+        """Return segments and entries, in any order."""
+        return self.entries.items()
 
 
 class PageList:

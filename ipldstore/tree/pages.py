@@ -153,6 +153,22 @@ def scan_entries(directory: Directory, load: Load) -> Iterator[tuple[str, Entry]
         yield from _in_order(content)
 
 
+def scan_for(directory: Directory, segment: str, load: Load) -> Entry | None:
+    """Return an entry, None if there is none, keeping nothing of what is loaded for it."""
+    node: Directory | Page | PageList = directory.pages or directory
+    end = None
+    for _ in range(MAX_LIST_DEPTH + 1):
+        if not isinstance(node, PageList):
+            return node.entries.get(segment)
+        index = max(0, bisect_right(node.keys, natural_key(segment)) - 1)
+        end = _end_of(node, index, end)
+        child = node.children[index]
+        if isinstance(child, Link):
+            child = decode_pages(child, load(child), node.firsts[index], end)
+        node = child
+    raise _too_deep()
+
+
 def _scan(pages: PageList, end: str | None, load: Load, depth: int) -> Iterator[tuple[str, Entry]]:
     if depth > MAX_LIST_DEPTH:
         raise _too_deep()

@@ -25,7 +25,7 @@ from ipldstore.transfer import Progress
 from ipldstore.tree.decode import decode_directory, decode_document, decode_pages
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
-from ipldstore.tree.nodes import Directory, Entry, PageList
+from ipldstore.tree.nodes import Directory, Page, PageList
 from ipldstore.unixfs import decode_file
 from ipldstore.verifying.blocks import MendedBlocks, fault_of
 from ipldstore.verifying.journal import Journal
@@ -326,18 +326,18 @@ class Walk:
         if isinstance(found, PageList):
             self._enter_pages(place, "", found, want.end, want.level + 1)
         else:
-            self._enter_entries(place, "", found.entries)
+            self._enter_entries(place, "", found)
         return place
 
     def _enter(self, place: Place, label: str, directory: Directory) -> None:
         place.levels = max(place.levels, label.count("/"))
         if directory.pages is None:
-            self._enter_entries(place, label, directory.entries)
+            self._enter_entries(place, label, directory)
         else:
             self._enter_pages(place, label, directory.pages, None, 1)
 
-    def _enter_entries(self, place: Place, label: str, entries: dict[str, Entry]) -> None:
-        for segment, entry in entries.items():
+    def _enter_entries(self, place: Place, label: str, node: Directory | Page) -> None:
+        for segment, entry in node.items():
             if isinstance(entry, Directory):
                 self._enter(place, f"{label}{segment}/", entry)
             elif not isinstance(entry, Document):

@@ -95,7 +95,7 @@ def test_tokens_tell_contents_apart():
 def cluster():
     distributed = pytest.importorskip("distributed", reason="the cluster needs dask.distributed")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         yield cluster
 
