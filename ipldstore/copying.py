@@ -20,7 +20,7 @@ from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.transfer import ABSENT, Copied, Moves, Progress, copy_root
 from ipldstore.tree.keys import METADATA_NAMES, split_key
 from ipldstore.zarrstores import PlainStore, find_store, open_zarr_store
-from ipldstore.zarrstores.places import find_place
+from ipldstore.zarrstores.locations import find_location
 
 
 def copy(
@@ -139,7 +139,7 @@ def _check_apart(source: Any, target: Any) -> None:
 def _path_of(what: Any) -> Path | None:
     if not isinstance(what, str | os.PathLike):
         return None
-    path = find_place(what).path
+    path = find_location(what).path
     return None if path is None else path.resolve()
 
 

@@ -101,7 +101,7 @@ def iter_differences(
         _open(old, reading.sources[0], root=True),
         _open(new, reading.sources[1], root=True),
     )
-    walk = _walk(_Place((), pair, reading.sources, None), count(1))
+    walk = _walk(_Level((), pair, reading.sources, None), count(1))
     for number, found in walk:
         if number > max_keys:
             raise LimitExceededError(
@@ -211,7 +211,7 @@ class _Reading:
         return self._bytes - before + self._count(pair, level)
 
 
-class _Place:
+class _Level:
     """A directory that is there in one tree or in both.
 
     Attributes
@@ -229,7 +229,7 @@ class _Place:
         segments: tuple[str, ...],
         pair: Pair,
         sources: tuple[Source, Source],
-        above: _Place | None,
+        above: _Level | None,
     ) -> None:
         self.segments = segments
         self.pair = pair
@@ -263,18 +263,18 @@ class _Place:
         return Difference("/".join(segments), old, new, array, chunk)
 
 
-def _walk(place: _Place, numbers: Iterator[int]) -> Iterator[tuple[int, Difference | None]]:
+def _walk(level: _Level, numbers: Iterator[int]) -> Iterator[tuple[int, Difference | None]]:
     """Iterate the entries that may differ, numbered, with the difference where they are values."""
-    sources = place.sources
-    for segment, values, below in _iter_unequal(place.pair, sources):
+    sources = level.sources
+    for segment, values, below in _iter_unequal(level.pair, sources):
         differ = values[0] != values[1]
-        yield next(numbers), place.make_difference(segment, *values) if differ else None
+        yield next(numbers), level.make_difference(segment, *values) if differ else None
         if below is None:
             continue
-        if len(place.segments) + 1 >= MAX_SEGMENTS:
+        if len(level.segments) + 1 >= MAX_SEGMENTS:
             raise InvalidNodeError(f"nested more than {MAX_SEGMENTS} levels at {segment!r}")
         pair = _open(below[0], sources[0]), _open(below[1], sources[1])
-        yield from _walk(_Place((*place.segments, segment), pair, sources, place), numbers)
+        yield from _walk(_Level((*level.segments, segment), pair, sources, level), numbers)
 
 
 def _iter_unequal(

@@ -15,8 +15,8 @@ from ipldstore.transfer import Progress
 from ipldstore.tree.decode import codec_fault
 from ipldstore.verifying.blocks import MendedBlocks
 from ipldstore.verifying.counts import count_chunks
+from ipldstore.verifying.faults import find_problems
 from ipldstore.verifying.journal import Journal
-from ipldstore.verifying.places import find_problems
 from ipldstore.verifying.report import ChunkCount, Problem, VerifyReport
 from ipldstore.verifying.walk import Walk
 

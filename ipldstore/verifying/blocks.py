@@ -17,7 +17,7 @@ from ipldstore.errors import (
     IPLDStoreError,
     LimitExceededError,
 )
-from ipldstore.verifying.places import Fault
+from ipldstore.verifying.faults import Fault
 
 _FAILURES = (IPLDStoreError, OSError)
 

@@ -28,8 +28,8 @@ from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.nodes import Directory, Page, PageList
 from ipldstore.unixfs import decode_file
 from ipldstore.verifying.blocks import MendedBlocks, fault_of
+from ipldstore.verifying.faults import Fault, Parent
 from ipldstore.verifying.journal import Journal
-from ipldstore.verifying.places import Fault, Place
 
 _LOCAL_BATCH, _SMALL_BATCH = 16, 256
 _SMALL_BYTES = 16 << 10
@@ -57,7 +57,7 @@ class _Want(NamedTuple):
 
     Attributes
     ----------
-    owner : Place
+    owner : Parent
         The block that the link stands in.
     label : str
         Where in that: what the keys that need the block begin with, or are.
@@ -71,7 +71,7 @@ class _Want(NamedTuple):
         Whether the blocks that its list leads to are lists, as far as is known.
     """
 
-    owner: Place
+    owner: Parent
     label: str
     cid: Link
     role: _Role
@@ -89,8 +89,8 @@ class _Want(NamedTuple):
         return self.role, self.cid, self.level, self.first, self.end
 
 
-_State: TypeAlias = "int | Place | Fault"
-"""What is known of a block: the size of a raw one, the place of another, or what is wrong."""
+_State: TypeAlias = "int | Parent | Fault"
+"""What is known of a block: the size of a raw one, a parent, or what is wrong."""
 
 
 class Walk:
@@ -133,16 +133,16 @@ class Walk:
         self._is_local = blocks.store.inline_limit > 0
         self._workers = _LOCAL_WORKERS if self._is_local else _DISTANT_WORKERS
         self._raw: dict[Link, int | Fault] = {}
-        self._others: dict[Hashable, Place | Fault] = {}
+        self._others: dict[Hashable, Parent | Fault] = {}
         self._counted: set[Link] = set()
         self._awaited: dict[Hashable, list[_Want]] = {}
         self._waiting = 0
         self._nodes: list[_Want] = []
         self._values: deque[_Want] = deque()
 
-    def run(self, root: Link) -> Place:
-        """Look at all blocks under a root, and return a place above it."""
-        top = Place(root)
+    def run(self, root: Link) -> Parent:
+        """Look at all blocks under a root, and return the parent of it."""
+        top = Parent(root)
         self._meet(_Want(top, "", root, _Role.DIRECTORY, level=-1))
         under_way: set[Future[list[tuple[_Want, bytes | int | Fault]]]] = set()
         with ThreadPoolExecutor(self._workers, "ipldstore-verify") as pool:
@@ -273,77 +273,77 @@ class Walk:
         if isinstance(state, Fault):
             owner.faults.append((label, state))
             return
-        if isinstance(state, Place):
+        if isinstance(state, Parent):
             if want.role is not _Role.DOCUMENT:
                 owner.inner.append((label, state))
             if want.kinds is not None and state.is_list not in want.kinds:
                 want.kinds.append(state.is_list)
                 if len(want.kinds) > 1:
                     self._blame(owner, label, "a list of pages leads to both maps and lists")
-        size = state.size if isinstance(state, Place) else state
+        size = state.size if isinstance(state, Parent) else state
         if want.size is not None and size != want.size:
             found = f"block {to_text(want.cid)} below it has {size} bytes of content"
             self._blame(owner, label, f"{found}, {want.size} announced")
 
-    def _blame(self, owner: Place, label: str, message: str, kind: str = "malformed") -> None:
+    def _blame(self, owner: Parent, label: str, message: str, kind: str = "malformed") -> None:
         text = f"block {to_text(owner.cid)}: {message}"
         owner.faults.append((label, Fault(kind, owner.cid, text)))
 
-    def _judge(self, want: _Want, data: bytes) -> Place | Fault:
+    def _judge(self, want: _Want, data: bytes) -> Parent | Fault:
         """Read a block as what it has to be, and meet all that it leads to."""
         try:
             if want.role is _Role.FILE:
                 return self._judge_file(want, data)
             if want.role is _Role.PAGES:
                 return self._judge_pages(want, data)
-            place = Place(want.cid)
+            parent = Parent(want.cid)
             if want.role is _Role.DIRECTORY:
                 directory = decode_directory(want.cid, data, root=want.level < 0)
-                self._enter(place, "", directory)
+                self._enter(parent, "", directory)
             else:
                 decode_document(want.cid, data)
         except IPLDStoreError as error:
             self.is_whole = False
             return fault_of(want.cid, error)
-        return place
+        return parent
 
-    def _judge_file(self, want: _Want, data: bytes) -> Place:
+    def _judge_file(self, want: _Want, data: bytes) -> Parent:
         node = decode_file(want.cid, data)
-        place = Place(want.cid, size=node.size)
+        parent = Parent(want.cid, size=node.size)
         level = want.level + 1
         if node.links and level > MAX_FILE_DEPTH:
             self.is_whole = False
-            self._blame(place, "", f"file nested more than {MAX_FILE_DEPTH} levels deep", "limit")
-            return place
+            self._blame(parent, "", f"file nested more than {MAX_FILE_DEPTH} levels deep", "limit")
+            return parent
         for link, size in zip(node.links, node.sizes, strict=True):
             role = _Role.VALUE if codec_of(link) == RAW else _Role.FILE
-            self._meet(_Want(place, "", link, role, size, level))
-        return place
+            self._meet(_Want(parent, "", link, role, size, level))
+        return parent
 
-    def _judge_pages(self, want: _Want, data: bytes) -> Place:
+    def _judge_pages(self, want: _Want, data: bytes) -> Parent:
         found = decode_pages(want.cid, data, want.first, want.end)
-        place = Place(want.cid, is_list=isinstance(found, PageList))
+        parent = Parent(want.cid, is_list=isinstance(found, PageList))
         if isinstance(found, PageList):
-            self._enter_pages(place, "", found, want.end, want.level + 1)
+            self._enter_pages(parent, "", found, want.end, want.level + 1)
         else:
-            self._enter_entries(place, "", found)
-        return place
+            self._enter_entries(parent, "", found)
+        return parent
 
-    def _enter(self, place: Place, label: str, directory: Directory) -> None:
-        place.levels = max(place.levels, label.count("/"))
+    def _enter(self, parent: Parent, label: str, directory: Directory) -> None:
+        parent.levels = max(parent.levels, label.count("/"))
         if directory.pages is None:
-            self._enter_entries(place, label, directory)
+            self._enter_entries(parent, label, directory)
         else:
-            self._enter_pages(place, label, directory.pages, None, 1)
+            self._enter_pages(parent, label, directory.pages, None, 1)
 
-    def _enter_entries(self, place: Place, label: str, node: Directory | Page) -> None:
+    def _enter_entries(self, parent: Parent, label: str, node: Directory | Page) -> None:
         for segment, entry in node.items():
             if isinstance(entry, Directory):
-                self._enter(place, f"{label}{segment}/", entry)
+                self._enter(parent, f"{label}{segment}/", entry)
             elif not isinstance(entry, Document):
-                self._enter_link(place, label + segment, entry, segment in METADATA_NAMES)
+                self._enter_link(parent, label + segment, entry, segment in METADATA_NAMES)
 
-    def _enter_link(self, place: Place, label: str, link: Link, is_metadata: bool) -> None:
+    def _enter_link(self, parent: Parent, label: str, link: Link, is_metadata: bool) -> None:
         codec = codec_of(link)
         if codec == RAW:
             role = _Role.VALUE
@@ -353,19 +353,19 @@ class Walk:
             role = _Role.DOCUMENT
         else:
             role, label = _Role.DIRECTORY, f"{label}/"
-        self._meet(_Want(place, label, link, role))
+        self._meet(_Want(parent, label, link, role))
 
     def _enter_pages(
-        self, place: Place, label: str, pages: PageList, end: str | None, level: int
+        self, parent: Parent, label: str, pages: PageList, end: str | None, level: int
     ) -> None:
         if level > MAX_LIST_DEPTH:
             self.is_whole = False
             what = f"lists of pages nested more than {MAX_LIST_DEPTH} levels deep"
-            self._blame(place, label, what, "limit")
+            self._blame(parent, label, what, "limit")
             return
         kinds: list[bool] = []
         ends = [*pages.keys[1:], end]
         for link, first, before in zip(pages.children, pages.firsts, ends, strict=True):
             assert isinstance(link, Link)
             role = _Role.PAGES
-            self._meet(_Want(place, label, link, role, None, level, first, before, kinds))
+            self._meet(_Want(parent, label, link, role, None, level, first, before, kinds))

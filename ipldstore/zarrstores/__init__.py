@@ -16,7 +16,7 @@ from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.unixfs import write_file
 from ipldstore.zarrstores.faults import guarded
-from ipldstore.zarrstores.places import Place, check_source, find_place, made
+from ipldstore.zarrstores.locations import Location, check_source, find_location, made
 from ipldstore.zarrstores.plain import PlainStore
 
 __all__ = ["PlainStore", "find_store", "open_zarr_store"]
@@ -67,16 +67,16 @@ def open_zarr_store(what: Any, *, write: bool = False) -> Iterator[PlainStore]:
         If it does not list its keys, and there can be too many.
     """
     if isinstance(what, str | os.PathLike):
-        place = find_place(what)
+        location = find_location(what)
         if not write:
-            check_source(place)
+            check_source(location)
         with (
-            made(place) if write else nullcontext(place) as found,
-            _generation().open_place(found, write=write) as plain,
+            made(location) if write else nullcontext(location) as found,
+            _generation().open_location(found, write=write) as plain,
         ):
             if not write:
-                _check_zarr(plain, place)
-            yield guarded(plain, place.shown, place.url)
+                _check_zarr(plain, location)
+            yield guarded(plain, location.shown, location.url)
         return
     store, path = find_store(what)
     if isinstance(store, Hierarchy):
@@ -124,11 +124,11 @@ def _of_hierarchy(store: Hierarchy) -> PlainStore:
     )
 
 
-def _check_zarr(plain: PlainStore, place: Place) -> None:
+def _check_zarr(plain: PlainStore, location: Location) -> None:
     """Refuse a path or URL with something else than Zarr."""
     if any(key.rpartition("/")[2] in METADATA_NAMES for key in plain.list_keys()):
         return
-    if place.path is None and not plain.list_keys():
-        raise FileNotFoundError(f"nothing at {place.shown}")
-    found = "without Zarr metadata" if place.path is None else describe(place.path)
-    raise InvalidKeyError(f"{place.shown} is no Zarr store; it is {found}")
+    if location.path is None and not plain.list_keys():
+        raise FileNotFoundError(f"nothing at {location.shown}")
+    found = "without Zarr metadata" if location.path is None else describe(location.path)
+    raise InvalidKeyError(f"{location.shown} is no Zarr store; it is {found}")

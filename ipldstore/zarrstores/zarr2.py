@@ -14,7 +14,7 @@ from zarr.storage import ConsolidatedMetadataStore, DirectoryStore, FSStore, Zip
 from ipldstore.errors import BackendError, ReadOnlyStoreError
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.zarrstores.faults import explained
-from ipldstore.zarrstores.places import Place
+from ipldstore.zarrstores.locations import Location
 from ipldstore.zarrstores.plain import PlainStore, distinct_keys, of_mapping
 from ipldstore.zarrstores.possible import find_possible
 
@@ -88,32 +88,32 @@ def opened(store: MutableMapping[str, Any], path: str, *, write: bool) -> Iterat
 
 
 @contextmanager
-def open_place(place: Place, *, write: bool) -> Iterator[PlainStore]:
+def open_location(location: Location, *, write: bool) -> Iterator[PlainStore]:
     """Open the store at a path or URL."""
     with ExitStack() as stack:
-        with explained(f"cannot open {place.shown}", place.url):
-            store = _make_store(place, write)
+        with explained(f"cannot open {location.shown}", location.url):
+            store = _make_store(location, write)
             if isinstance(store, ZipStore):
                 stack.callback(store.close)
-            plain = of_mapping(store) if write else _listed(store, "", place.shown)
+            plain = of_mapping(store) if write else _listed(store, "", location.shown)
         yield plain
 
 
-def _make_store(place: Place, write: bool) -> Any:
-    if place.path is None:
-        return _open_url(place, write)
-    if place.is_zip:
-        return ZipStore(str(place.path), mode="w" if write else "r")
-    return DirectoryStore(str(place.path))
+def _make_store(location: Location, write: bool) -> Any:
+    if location.path is None:
+        return _open_url(location, write)
+    if location.is_zip:
+        return ZipStore(str(location.path), mode="w" if write else "r")
+    return DirectoryStore(str(location.path))
 
 
-def _open_url(place: Place, write: bool) -> FSStore:
-    if place.scheme in _HTTP and write:
-        raise ReadOnlyStoreError(f"{place.shown} is on a web server, and cannot be written to")
-    if place.scheme in _HTTP and "?" in place.url:
-        raise BackendError(f"{place.shown} came with parameters: these need zarr-python 3")
+def _open_url(location: Location, write: bool) -> FSStore:
+    if location.scheme in _HTTP and write:
+        raise ReadOnlyStoreError(f"{location.shown} is on a web server, and cannot be written to")
+    if location.scheme in _HTTP and "?" in location.url:
+        raise BackendError(f"{location.shown} came with parameters: these need zarr-python 3")
     # by default, faults of a network would count as missing keys
-    return FSStore(place.url, mode="w" if write else "r", exceptions=(KeyError,))
+    return FSStore(location.url, mode="w" if write else "r", exceptions=(KeyError,))
 
 
 def _listed(store: Any, path: str, shown: str) -> PlainStore:

@@ -20,7 +20,7 @@ from ipldstore.errors import BackendError, ReadOnlyStoreError
 from ipldstore.limits import CONNECT_SECONDS, REQUEST_SECONDS
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.zarrstores.faults import explained
-from ipldstore.zarrstores.places import Place
+from ipldstore.zarrstores.locations import Location
 from ipldstore.zarrstores.plain import PlainStore, distinct_keys, of_mapping
 from ipldstore.zarrstores.possible import find_possible, read_grid
 
@@ -72,32 +72,32 @@ def opened(
 
 
 @contextmanager
-def open_place(place: Place, *, write: bool) -> Iterator[PlainStore]:
+def open_location(location: Location, *, write: bool) -> Iterator[PlainStore]:
     """Open the store at a path or URL."""
     with ExitStack() as stack:
-        with explained(f"cannot open {place.shown}", place.url):
-            store = _make_store(place, write)
+        with explained(f"cannot open {location.shown}", location.url):
+            store = _make_store(location, write)
             sync(_open(store))
             stack.callback(store.close)
-            plain = _plain(store) if write else _listed(store, "", place.shown)
+            plain = _plain(store) if write else _listed(store, "", location.shown)
         yield plain
 
 
-def _make_store(place: Place, write: bool) -> Store:
-    if place.path is not None and place.is_zip:
-        return ZipStore(place.path, mode="w" if write else "r", read_only=not write)
-    if place.path is not None:
-        return LocalStore(place.path, read_only=not write)
-    if place.scheme in _HTTP and write:
-        raise ReadOnlyStoreError(f"{place.shown} is on a web server, and cannot be written to")
-    if place.scheme in SCHEMES:
-        return ObjectStore(open_store(place.url, timeout=REQUEST_SECONDS), read_only=not write)
-    if place.scheme in _HTTP:
-        return ObjectStore(_open_web(place), read_only=True)
-    return FsspecStore.from_url(place.url, read_only=not write)
+def _make_store(location: Location, write: bool) -> Store:
+    if location.path is not None and location.is_zip:
+        return ZipStore(location.path, mode="w" if write else "r", read_only=not write)
+    if location.path is not None:
+        return LocalStore(location.path, read_only=not write)
+    if location.scheme in _HTTP and write:
+        raise ReadOnlyStoreError(f"{location.shown} is on a web server, and cannot be written to")
+    if location.scheme in SCHEMES:
+        return ObjectStore(open_store(location.url, timeout=REQUEST_SECONDS), read_only=not write)
+    if location.scheme in _HTTP:
+        return ObjectStore(_open_web(location), read_only=True)
+    return FsspecStore.from_url(location.url, read_only=not write)
 
 
-def _open_web(place: Place) -> Any:
+def _open_web(location: Location) -> Any:
     try:
         from obstore.store import HTTPStore
     except ImportError:
@@ -105,9 +105,9 @@ def _open_web(place: Place) -> Any:
             "Zarr stores on web servers need the package obstore: pip install 'ipldstore[objects]'"
         ) from None
     return HTTPStore.from_url(
-        place.url,
+        location.url,
         client_options={
-            "allow_http": place.scheme == "http",
+            "allow_http": location.scheme == "http",
             "timeout": f"{REQUEST_SECONDS}s",
             "connect_timeout": f"{CONNECT_SECONDS}s",
         },

@@ -224,7 +224,7 @@ def test_a_zip_file_that_stands_for_far_more(call: Any) -> None:
     Path("x.zarr.zip").write_bytes(data[:at] + b"\xfe\xff\xff\xff" + data[at + 4 :])
     monstrous = "'a/0' has 4294967294 bytes, expected at most "
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ipldstore.zarrstores.places.MAX_VALUE_BYTES", 1 << 31)
+        patch.setattr("ipldstore.zarrstores.locations.MAX_VALUE_BYTES", 1 << 31)
         done = call("put", "x.zarr.zip")
     assert (done.code, monstrous in done.err) == (4, True), done.err
 

@@ -22,7 +22,7 @@ OWN = {
     "MAX_INLINE_DEPTH in tree/nodes.py",
     "MAX_INTEGER in dagcbor.py",
     "MAX_INTEGER in tree/documents.py",
-    "MAX_KEYS in verifying/places.py",
+    "MAX_KEYS in verifying/faults.py",
     "MAX_LINKS in unixfs/file.py",
     "MAX_PAGE_BYTES in tree/cut.py",
 }

@@ -22,14 +22,14 @@ class Fault:
     message: str
 
 
-class Place:
+class Parent:
     """A block that leads to others.
 
     Attributes
     ----------
     cid : Link
         The block.
-    inner : list of tuple of str and Place
+    inner : list of tuple of str and Parent
         The blocks below it that lead to others themselves, each under what the keys below it
         begin with: empty, or segments with a slash after each.
     faults : list of tuple of str and Fault
@@ -48,13 +48,13 @@ class Place:
         self.cid = cid
         self.size = size
         self.is_list = is_list
-        self.inner: list[tuple[str, Place]] = []
+        self.inner: list[tuple[str, Parent]] = []
         self.faults: list[tuple[str, Fault]] = []
         self.levels = 0
 
 
 class _Trace:
-    """The ways on which a place is reached."""
+    """The ways on which a parent is reached."""
 
     __slots__ = ("count", "depth", "prefixes")
 
@@ -71,25 +71,25 @@ class _Trace:
                 self.prefixes.append(prefix)
 
 
-def find_problems(root: Place) -> list[Problem]:
+def find_problems(root: Parent) -> list[Problem]:
     """Return what is wrong in a hierarchy, with the keys that each fault concerns, sorted.
 
     Shared blocks are passed once, so that it takes no longer than there are links. What is nested
     too deep is reported once, at the first block on its way that is, and not what lies below.
     """
-    traces: dict[Place, _Trace] = {root: _Trace()}
+    traces: dict[Parent, _Trace] = {root: _Trace()}
     traces[root].add(1, 0, [""])
     found: dict[Fault, _Trace] = {}
-    for place in _parents_first(root):
-        here = traces.pop(place, None)
+    for parent in _parents_first(root):
+        here = traces.pop(parent, None)
         if here is None:
             continue
-        is_too_deep = here.depth + place.levels >= MAX_SEGMENTS
-        faults = [("", _too_deep(place.cid))] if is_too_deep else place.faults
+        is_too_deep = here.depth + parent.levels >= MAX_SEGMENTS
+        faults = [("", _too_deep(parent.cid))] if is_too_deep else parent.faults
         for ending, fault in faults:
             trace = found.setdefault(fault, _Trace())
             trace.add(here.count, 0, (prefix + ending for prefix in here.prefixes))
-        for label, inner in () if is_too_deep else place.inner:
+        for label, inner in () if is_too_deep else parent.inner:
             depth = here.depth + label.count("/")
             prefixes = (prefix + label for prefix in here.prefixes)
             traces.setdefault(inner, _Trace()).add(here.count, depth, prefixes)
@@ -111,19 +111,19 @@ def _too_deep(cid: Link) -> Fault:
     return Fault("limit", cid, f"{message}the {MAX_SEGMENTS} that are allowed")
 
 
-def _parents_first(root: Place) -> Iterator[Place]:
-    """Iterate all places below one, each after all that lead to it."""
-    ordered: list[Place] = []
+def _parents_first(root: Parent) -> Iterator[Parent]:
+    """Iterate all parents below one, each after all that lead to it."""
+    ordered: list[Parent] = []
     seen = {root}
     stack = [(root, iter(root.inner))]
     while stack:
-        place, inner = stack[-1]
+        parent, inner = stack[-1]
         for _, child in inner:
             if child not in seen:
                 seen.add(child)
                 stack.append((child, iter(child.inner)))
                 break
         else:
-            ordered.append(place)
+            ordered.append(parent)
             stack.pop()
     return reversed(ordered)

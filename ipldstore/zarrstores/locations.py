@@ -18,7 +18,7 @@ from ipldstore.urls import show_url
 from ipldstore.zarrstores import suffixes
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where a Zarr store is.
 
     Attributes
@@ -50,8 +50,8 @@ class Place(NamedTuple):
         return repr(str(self.path) if self.path is not None else show_url(self.url))
 
 
-def find_place(what: str | os.PathLike[str]) -> Place:
-    """Return the place that a path or URL names.
+def find_location(what: str | os.PathLike[str]) -> Location:
+    """Return the location that a path or URL names.
 
     Raises
     ------
@@ -63,13 +63,13 @@ def find_place(what: str | os.PathLike[str]) -> Place:
     text = os.fspath(what)
     is_path = isinstance(what, os.PathLike)
     if not is_path and text[:5].lower() == "file:":
-        return Place(Path(path_of_file_url(text)))
+        return Location(Path(path_of_file_url(text)))
     if not is_path and "://" in text:
-        return Place(None, text)
+        return Location(None, text)
     local = local_place(os.path.join(os.curdir, text) if is_path else text)
     if local is None or local[0] == "car":
         raise _block_store(text)
-    return Place(Path(text).expanduser())
+    return Location(Path(text).expanduser())
 
 
 def _block_store(text: str) -> TypeError:
@@ -79,8 +79,8 @@ def _block_store(text: str) -> TypeError:
     )
 
 
-def check_source(place: Place) -> None:
-    """Check a place that is to be read.
+def check_source(location: Location) -> None:
+    """Check a location that is to be read.
 
     Raises
     ------
@@ -89,13 +89,13 @@ def check_source(place: Place) -> None:
     LimitExceededError
         If a value in a zip file is larger than may be read at once.
     """
-    if place.path is None:
+    if location.path is None:
         return
-    if not place.path.exists():
-        raise FileNotFoundError(f"no folder or zip file {place.shown} of a Zarr store")
-    if place.is_zip:
-        with suppress(zipfile.BadZipFile), zipfile.ZipFile(place.path) as archive:
-            _check_members(archive, place.shown)
+    if not location.path.exists():
+        raise FileNotFoundError(f"no folder or zip file {location.shown} of a Zarr store")
+    if location.is_zip:
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(location.path) as archive:
+            _check_members(archive, location.shown)
 
 
 def _check_members(archive: zipfile.ZipFile, shown: str) -> None:
@@ -109,8 +109,8 @@ def _check_members(archive: zipfile.ZipFile, shown: str) -> None:
 
 
 @contextmanager
-def made(place: Place) -> Iterator[Place]:
-    """Give a place that is to be written; a zip file is complete before it has its name.
+def made(location: Location) -> Iterator[Location]:
+    """Give a location that is to be written; a zip file is complete before it has its name.
 
     Raises
     ------
@@ -123,27 +123,27 @@ def made(place: Place) -> Iterator[Place]:
     ValueError
         If its name is that of another kind of file.
     """
-    path = place.path
+    path = location.path
     if path is None or path.is_dir():
         if path is not None and (path / SHARDING_NAME).exists():
             raise _block_store(str(path))
-        yield place
+        yield location
         return
     if path.suffix.lower() in suffixes.FILES - {suffixes.ZIP}:
         raise ValueError(
-            f"{place.shown} is named as a file of another kind: a Zarr store is a folder (.zarr, "
-            "or no suffix) or a zip file (.zip); `ipldstore get` writes NetCDF"
+            f"{location.shown} is named as a file of another kind: a Zarr store is a folder "
+            "(.zarr, or no suffix) or a zip file (.zip); `ipldstore get` writes NetCDF"
         )
     if os.path.lexists(path):
-        raise FileExistsError(f"{place.shown} exists and is not written over")
-    if not place.is_zip:
-        yield place
+        raise FileExistsError(f"{location.shown} exists and is not written over")
+    if not location.is_zip:
+        yield location
         return
     if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"no folder to put {place.shown} in")
+        raise FileNotFoundError(f"no folder to put {location.shown} in")
     temporary = path.with_name(f".ipldstore-{secrets.token_hex(8)}.zip")
     try:
-        yield Place(temporary)
+        yield Location(temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
