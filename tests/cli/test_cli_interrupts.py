@@ -17,8 +17,8 @@ import pytest
 from stalling_gateway import serving
 from zarr_folders import read_files, write_files
 
-from ipldstore.cli import interruption
-from ipldstore.cli.destination import appearing
+from ipldstore.cli.frame import interruption
+from ipldstore.cli.tools.destination import appearing
 
 PROGRAM = [sys.executable, "-m", "ipldstore"]
 CHUNKS = 24
@@ -220,7 +220,8 @@ def test_an_interruption_of_the_removal_names_what_is_left(
 
 SLOW_REMOVAL = """
 import os, shutil, signal, sys, time
-from ipldstore.cli import interruption, main
+from ipldstore.cli import main
+from ipldstore.cli.frame import interruption
 interruption._GRACE = 0.2
 remove = shutil.rmtree
 

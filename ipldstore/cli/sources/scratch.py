@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ipldstore.cli.interruption import cleaning_up
-from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.frame.interruption import cleaning_up
+from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.words import size_text
 
 

@@ -6,17 +6,17 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ipldstore.cli.progress import progress
-from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources.reading import Content
 from ipldstore.cli.sources.zarrs import Values
+from ipldstore.cli.tools.progress import progress
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.jsontext import load_json
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.tree.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
-    from ipldstore.cli.netcdf import Groups
+    from ipldstore.cli.tools.netcdf import Groups
 
 _OPEN_FILES = 8
 """Files that are open at once: the NetCDF library keeps some 30 MB of chunks for each."""
@@ -126,7 +126,7 @@ def _write_datasets(
 ) -> HierarchyMapping:
     import xarray as xr
 
-    from ipldstore.cli.netcdf import count_chunks, explained, watched_store, write_zarr
+    from ipldstore.cli.tools.netcdf import count_chunks, explained, watched_store, write_zarr
 
     groups = {f"/{group}": xr.Dataset() for group in _above(datasets)}
     for group, content in datasets.items():
