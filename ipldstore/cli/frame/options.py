@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.frame.output import choose_json
-from ipldstore.cli.frame.padding import choose_padding
 from ipldstore.limits import MAX_EXPANSION, MAX_WRITTEN_BYTES, MAX_WRITTEN_FILES
 
 _STORES = (
@@ -85,21 +83,10 @@ MaxBytes = Annotated[
 ]
 
 
-def _choose(value: bool) -> bool:
-    choose_json(value)
-    return value
-
-
-def _allow(value: bool) -> bool:
-    choose_padding(value)
-    return value
-
-
 AllowPadding = Annotated[
     bool,
     typer.Option(
         "--allow-padding",
-        callback=_allow,
         help="Read a CAR archive also if it is padded with zeros after its last section.",
     ),
 ]
@@ -109,8 +96,6 @@ Json = Annotated[
     bool,
     typer.Option(
         "--json",
-        callback=_choose,
-        is_eager=True,
         help="Write JSON for scripts instead of text for people.",
     ),
 ]

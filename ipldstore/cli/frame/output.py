@@ -7,17 +7,12 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-_mode = {"json": False}
-
-
-def choose_json(wanted: bool) -> None:
-    """Say whether this command speaks JSON."""
-    _mode["json"] = wanted
+from ipldstore.cli.frame.context import is_set
 
 
 def is_json() -> bool:
     """Whether this command speaks JSON."""
-    return _mode["json"]
+    return is_set("--json")
 
 
 def show(facts: dict[str, Any], *lines: str) -> None:

@@ -11,9 +11,8 @@ from typing import Any, ParamSpec
 import typer
 
 from ipldstore.cli.frame.escaping import check_written
-from ipldstore.cli.frame.interruption import is_interruption, report_interruption
-from ipldstore.cli.frame.output import choose_json, is_json, say_error
-from ipldstore.cli.frame.padding import choose_padding
+from ipldstore.cli.frame.interruption import Interruption, current_interruption
+from ipldstore.cli.frame.output import is_json, say_error
 from ipldstore.errors import (
     BackendError,
     BlockNotFoundError,
@@ -63,20 +62,17 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
         except (SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # libraries in Rust panic with one that is no Exception
-            raise typer.Exit(report(error)) from None
-        finally:
-            choose_json(False)
-            choose_padding(False)
+            raise typer.Exit(report(error, current_interruption())) from None
 
     return run
 
 
-def report(error: BaseException) -> int:
+def report(error: BaseException, interruption: Interruption) -> int:
     """Say why a command failed and return its exit code."""
     if isinstance(error, _UsageError):
         return _report_usage(error)
-    if is_interruption(error):
-        return report_interruption(getattr(error, "__notes__", ()))
+    if interruption.caused(error):
+        return interruption.report(getattr(error, "__notes__", ()))
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
@@ -86,9 +82,6 @@ def report(error: BaseException) -> int:
 
 
 def _report_usage(error: Any) -> int:
-    arguments = sys.argv[1:]
-    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    choose_json("--json" in options)
     error.message = without_secrets(error.message)
     if is_json():
         say_error("UsageError", error.format_message(), error.exit_code)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from ipldstore.cid import Link
+from ipldstore.cli.frame.context import is_set
 from ipldstore.cli.frame.output import count_text
-from ipldstore.cli.frame.padding import is_padding_allowed
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag
 from ipldstore.errors import BackendError, BlockStoreNotFoundError, BlockStoreURLError
@@ -71,7 +71,7 @@ def open_blocks(
 
 
 def _options_of(place: str) -> dict[str, bool]:
-    return {"allow_padding": True} if is_padding_allowed() and is_archive(place) else {}
+    return {"allow_padding": True} if is_set("--allow-padding") and is_archive(place) else {}
 
 
 def open_node(address: str | None) -> IPFSStore:

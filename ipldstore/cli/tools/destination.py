@@ -10,12 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ipldstore.cli.frame.interruption import (
-    BEGUN_ANEW,
-    cleaning_up,
-    interruptible,
-    note_finished,
-)
+from ipldstore.cli.frame.interruption import BEGUN_ANEW, current_interruption
 from ipldstore.store.archive import check_place
 from ipldstore.urls import show_url
 
@@ -48,15 +43,16 @@ def appearing(destination: Path, *, overwrite: bool = False) -> Iterator[Path]:
     _check_place(destination, overwrite=overwrite)
     temporary = destination.with_name(f".ipldstore-{secrets.token_hex(8)}.partial")
     attempt = _Attempt(destination, temporary)
-    with interruptible(attempt.outcome):
+    interruption = current_interruption()
+    with interruption.explained(attempt.outcome):
         try:
             yield temporary
             _check_place(destination, overwrite=overwrite)
             attempt.is_at_its_end = True
             (os.replace if overwrite else os.rename)(temporary, destination)
-            note_finished(attempt.outcome())
+            interruption.note_finished(attempt.outcome())
         except BaseException:
-            with cleaning_up():
+            with interruption.cleaning_up():
                 _remove(temporary)
             raise
 

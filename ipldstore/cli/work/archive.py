@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from ipldstore.cid import Link, as_link, to_text
+from ipldstore.cli.frame.context import is_set
 from ipldstore.cli.frame.interruption import KEPT, interruptible
 from ipldstore.cli.frame.output import count_text, say
-from ipldstore.cli.frame.padding import is_padding_allowed
 from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.tools.blocks import Extent, measure_local, open_blocks
 from ipldstore.cli.tools.destination import appearing
@@ -99,7 +99,7 @@ def import_archive(file: str, blocks: str) -> dict[str, Any]:
             counted = _Counted(stream, advance)
             root = as_link(
                 HierarchyMapping(backend).import_car(
-                    cast("BinaryIO", counted), allow_padding=is_padding_allowed()
+                    cast("BinaryIO", counted), allow_padding=is_set("--allow-padding")
                 )
             )
         extent = measure_local(backend, root)
