@@ -42,7 +42,7 @@ def check_formats(contents: Mapping[str, Content]) -> None:
 
 
 def write_contents(
-    contents: Mapping[str, Content], backend: ContentAddressableStore, what: str
+    contents: Mapping[str, Content], blocks: ContentAddressableStore, what: str
 ) -> tuple[HierarchyMapping, int]:
     """Write contents, each below a group.
 
@@ -51,7 +51,7 @@ def write_contents(
     contents
         What to write by the paths of the groups, all in one Zarr format; that of the root is
         empty.
-    backend
+    blocks
         Where the blocks go.
     what
         What errors call all of it.
@@ -70,7 +70,7 @@ def write_contents(
     """
     values = {group: one for group, one in contents.items() if isinstance(one, Values)}
     datasets = {group: one for group, one in contents.items() if not isinstance(one, Values)}
-    mapping = HierarchyMapping(backend)
+    mapping = HierarchyMapping(blocks)
     size = _write_values(mapping, values) if values else 0
     return (_write_datasets(mapping, datasets, what) if datasets else mapping), size
 

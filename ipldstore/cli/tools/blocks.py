@@ -90,7 +90,7 @@ def open_node(address: str | None) -> IPFSStore:
         raise typer.BadParameter(str(error)) from None
 
 
-def iter_sizes(backend: ContentAddressableStore, root: Link) -> Iterator[tuple[Link, int]]:
+def iter_sizes(blocks: ContentAddressableStore, root: Link) -> Iterator[tuple[Link, int]]:
     """Iterate the blocks under a root and their sizes in bytes.
 
     Values are read only where their sizes cannot be had otherwise.
@@ -100,25 +100,25 @@ def iter_sizes(backend: ContentAddressableStore, root: Link) -> Iterator[tuple[L
     BlockNotFoundError
         If a block is missing.
     """
-    for link, data in iter_dag(root, backend.get_block):
-        size = backend.size_of(link) if data is None else len(data)
-        yield link, len(backend.get_block(link)) if size is None else size
+    for link, data in iter_dag(root, blocks.get_block):
+        size = blocks.size_of(link) if data is None else len(data)
+        yield link, len(blocks.get_block(link)) if size is None else size
 
 
-def measure(backend: ContentAddressableStore, root: Link) -> Extent:
+def measure(blocks: ContentAddressableStore, root: Link) -> Extent:
     """Count the blocks under a root; errors as in `iter_sizes`."""
-    blocks = total = 0
-    for _, size in iter_sizes(backend, root):
-        blocks += 1
+    count = total = 0
+    for _, size in iter_sizes(blocks, root):
+        count += 1
         total += size
-    return Extent(blocks, total)
+    return Extent(count, total)
 
 
-def measure_local(backend: ContentAddressableStore, root: Link) -> Extent | None:
+def measure_local(blocks: ContentAddressableStore, root: Link) -> Extent | None:
     """`measure` what is on this machine; elsewhere that would take too long, and gives None."""
-    return measure(backend, root) if is_local(backend) else None
+    return measure(blocks, root) if is_local(blocks) else None
 
 
-def place_text(backend: ContentAddressableStore, extent: Extent | None) -> str:
+def place_text(blocks: ContentAddressableStore, extent: Extent | None) -> str:
     """Say how much there is, or where it is if that is not known."""
-    return repr(backend) if extent is None else str(extent)
+    return repr(blocks) if extent is None else str(extent)

@@ -176,7 +176,7 @@ def count_chunks(groups: Groups) -> int:
     )
 
 
-def watched_store(backend: ContentAddressableStore, watch: Callable[[], None]) -> IPLDStore:
+def watched_store(blocks: ContentAddressableStore, watch: Callable[[], None]) -> IPLDStore:
     """Make a store that tells of each chunk that is written."""
     from ipldstore.faces import IPLDStore
 
@@ -186,7 +186,7 @@ def watched_store(backend: ContentAddressableStore, watch: Callable[[], None]) -
             if segments[-1] not in METADATA_NAMES:
                 watch()
 
-    return WatchedStore(backend)
+    return WatchedStore(blocks)
 
 
 def write_zarr(groups: Groups, store: IPLDStore) -> None:

@@ -14,7 +14,7 @@ from ipldstore.dag import iter_dag
 
 @contextmanager
 def watched_reading(
-    label: str, backend: ContentAddressableStore, root: Link, extent: Extent | None
+    label: str, blocks: ContentAddressableStore, root: Link, extent: Extent | None
 ) -> Iterator[ContentAddressableStore]:
     """Show the progress of reading all blocks under a root.
 
@@ -22,7 +22,7 @@ def watched_reading(
     ----------
     label
         What is going on.
-    backend, root
+    blocks, root
         The block store and the root.
     extent
         How much there is under the root; if that is not known, blocks are counted.
@@ -33,22 +33,22 @@ def watched_reading(
         What to read from instead.
     """
     if not is_watched():
-        yield backend
+        yield blocks
         return
     from ipldstore.cli.tools.watching import WatchedCAStore
 
     if extent is None:
-        with progress(label, _count(backend, root), unit="blocks") as advance:
-            yield WatchedCAStore(backend, lambda size: advance(1))
+        with progress(label, _count(blocks, root), unit="blocks") as advance:
+            yield WatchedCAStore(blocks, lambda size: advance(1))
     else:
         with progress(label, extent.size) as advance:
-            yield WatchedCAStore(backend, advance)
+            yield WatchedCAStore(blocks, advance)
 
 
-def _count(backend: ContentAddressableStore, root: Link) -> int:
+def _count(blocks: ContentAddressableStore, root: Link) -> int:
     count = 0
     with progress("counting", None, unit="blocks") as advance:
-        for _ in iter_dag(root, backend.get_block):
+        for _ in iter_dag(root, blocks.get_block):
             count += 1
             advance(1)
     return count

@@ -22,13 +22,13 @@ from ipldstore.urls import show_url
 class Place(NamedTuple):
     """A place in a hierarchy: its block store, the root, and the path."""
 
-    backend: ContentAddressableStore
+    blocks: ContentAddressableStore
     root: Link
     path: str
 
 
 @contextmanager
-def located(what: str, blocks: str) -> Iterator[Place]:
+def located(what: str, where: str) -> Iterator[Place]:
     """Open the block store of a hierarchy, and find its root.
 
     Parameters
@@ -36,7 +36,7 @@ def located(what: str, blocks: str) -> Iterator[Place]:
     what
         ``CID``, ``ipfs://CID``, ``ipns://NAME`` where a node knows names, or a CAR file; each also
         with a path after a slash.
-    blocks
+    where
         Where the blocks of a root are, as in `open_blocks`.
 
     Raises
@@ -48,17 +48,17 @@ def located(what: str, blocks: str) -> Iterator[Place]:
     """
     name = read_name(what)
     if name.root is not None:
-        with open_blocks(blocks) as backend:
-            yield Place(backend, backend.resolve(name.root), name.path)
+        with open_blocks(where) as blocks:
+            yield Place(blocks, blocks.resolve(name.root), name.path)
     elif name.is_archive:
-        with open_blocks(name.place, named_by="") as backend:
-            yield Place(backend, _root_of(backend, name.place), name.path)
+        with open_blocks(name.place, named_by="") as blocks:
+            yield Place(blocks, _root_of(blocks, name.place), name.path)
     else:
         raise _not_a_root(what)
 
 
 @contextmanager
-def opened(what: str, blocks: str) -> Iterator[tuple[ContentAddressableStore, Link]]:
+def opened(what: str, where: str) -> Iterator[tuple[ContentAddressableStore, Link]]:
     """Open a hierarchy, or a group or array in one, as a block store and a root.
 
     Parameters and errors as in `located`.
@@ -68,22 +68,22 @@ def opened(what: str, blocks: str) -> Iterator[tuple[ContentAddressableStore, Li
     FileNotFoundError
         Also if there is no group or array at the path.
     """
-    with located(what, blocks) as (backend, root, path):
+    with located(what, where) as (blocks, root, path):
         segments = split_path(path)
         if not segments:
-            yield backend, root
+            yield blocks, root
             return
-        if Tree(backend.get_block, root).find_directory(segments) is None:
+        if Tree(blocks.get_block, root).find_directory(segments) is None:
             raise FileNotFoundError(f"no group or array {path!r} under {to_text(root)}")
-        top, more = find_group(backend, root, path)
+        top, more = find_group(blocks, root, path)
         yield more, top
 
 
 @contextmanager
-def opened_mapping(what: str, blocks: str) -> Iterator[HierarchyMapping]:
+def opened_mapping(what: str, where: str) -> Iterator[HierarchyMapping]:
     """Open a hierarchy as in `opened`, as a mapping to read from."""
-    with opened(what, blocks) as (backend, root):
-        yield HierarchyMapping(backend, root=root, read_only=True)
+    with opened(what, where) as (blocks, root):
+        yield HierarchyMapping(blocks, root=root, read_only=True)
 
 
 def check_order(what: str, destination: str) -> None:
@@ -118,8 +118,8 @@ def _not_a_root(what: str) -> InvalidCIDError:
     return error
 
 
-def _root_of(backend: ContentAddressableStore, place: str) -> Link:
+def _root_of(blocks: ContentAddressableStore, place: str) -> Link:
     try:
-        return noted_root(backend, place)
+        return noted_root(blocks, place)
     except BlockStoreURLError as error:
         raise InvalidCIDError(str(error)) from None

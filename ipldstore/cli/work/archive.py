@@ -30,13 +30,13 @@ STANDARD_STREAM = "-"
 
 
 def export_archive(
-    what: str, file: str, blocks: str, since: str | None = None, *, overwrite: bool = False
+    what: str, file: str, where: str, since: str | None = None, *, overwrite: bool = False
 ) -> dict[str, Any]:
     """Write a hierarchy as a CAR archive, and return what was done.
 
     Parameters
     ----------
-    what, blocks
+    what, where
         The hierarchy, as in `opened`.
     file
         A path, also that of a pipe or a device, or ``-`` for standard output.
@@ -46,12 +46,12 @@ def export_archive(
         Whether a file that is there is written over.
     """
     check_order(what, file)
-    with opened(what, blocks) as (backend, root):
-        known = None if since is None else backend.resolve(since)
-        extent = measure_local(backend, root) if known is None else None
+    with opened(what, where) as (blocks, root):
+        known = None if since is None else blocks.resolve(since)
+        extent = measure_local(blocks, root) if known is None else None
         with _output(file, overwrite=overwrite) as stream:
-            size = _write(stream, backend, root, extent, known)
-    source = f"from {backend!r}" if extent is None else f"{count_text(extent.blocks, 'block')} as"
+            size = _write(stream, blocks, root, extent, known)
+    source = f"from {blocks!r}" if extent is None else f"{count_text(extent.blocks, 'block')} as"
     say(f"exported {source} an archive of {size_text(size)}")
     return {
         "root": to_text(root),
@@ -63,47 +63,47 @@ def export_archive(
 
 def _write(
     stream: BinaryIO,
-    backend: ContentAddressableStore,
+    blocks: ContentAddressableStore,
     root: Link,
     extent: Extent | None,
     known: Link | None,
 ) -> int:
     if known is None:
-        with watched_reading("exporting", backend, root, extent) as watched:
+        with watched_reading("exporting", blocks, root, extent) as watched:
             size = HierarchyMapping(watched, root=root, read_only=True).to_car(stream)
     else:
         with progress("exporting", None) as advance:
             counted = cast("BinaryIO", _Counted(stream, advance))
-            mapping = HierarchyMapping(backend, root=root, read_only=True)
+            mapping = HierarchyMapping(blocks, root=root, read_only=True)
             size = mapping.to_car(counted, since=known)
     assert isinstance(size, int)
     return size
 
 
-def import_archive(file: str, blocks: str) -> dict[str, Any]:
+def import_archive(file: str, where: str) -> dict[str, Any]:
     """Read a CAR archive, keep its blocks and return what was done.
 
     Parameters
     ----------
     file
         A path, or ``-`` for standard input.
-    blocks
+    where
         Where the blocks go, as in `open_blocks`; a folder is made if there is none.
     """
     with (
         interruptible(KEPT),
         _input(file) as (stream, size),
-        open_blocks(blocks, make=True) as backend,
+        open_blocks(where, make=True) as blocks,
     ):
         with progress("importing", size) as advance:
             counted = _Counted(stream, advance)
             root = as_link(
-                HierarchyMapping(backend).import_car(
+                HierarchyMapping(blocks).import_car(
                     cast("BinaryIO", counted), allow_padding=is_set("--allow-padding")
                 )
             )
-        extent = measure_local(backend, root)
-    say(f"imported into {backend!r}" if extent is None else f"imported a hierarchy of {extent}")
+        extent = measure_local(blocks, root)
+    say(f"imported into {blocks!r}" if extent is None else f"imported a hierarchy of {extent}")
     count, total = (None, None) if extent is None else extent
     return {"root": to_text(root), "file": file, "blocks": count, "bytes": total}
 

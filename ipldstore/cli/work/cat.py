@@ -29,26 +29,26 @@ _PIECE = 16 << 20
 class _Value(NamedTuple):
     """A value, not yet read."""
 
-    backend: ContentAddressableStore
+    blocks: ContentAddressableStore
     key: str
     entry: Link | Document
 
     def iter_pieces(self) -> Iterator[bytes]:
-        size = value_size(self.backend, self.entry)
+        size = value_size(self.blocks, self.entry)
         for start in range(0, size, _PIECE):
             part = start, min(size, start + _PIECE)
-            yield bytes(read_value(self.backend, self.entry, partial(_same, part)))
+            yield bytes(read_value(self.blocks, self.entry, partial(_same, part)))
 
     def read(self) -> bytes:
-        return bytes(read_value(self.backend, self.entry))
+        return bytes(read_value(self.blocks, self.entry))
 
 
-def write_value(what: str, blocks: str) -> None:
+def write_value(what: str, where: str) -> None:
     """Write the value of a key to standard output, byte for byte.
 
     Parameters
     ----------
-    what, blocks
+    what, where
         The hierarchy and the key in it, as in `located`.
 
     Raises
@@ -58,7 +58,7 @@ def write_value(what: str, blocks: str) -> None:
     typer.BadParameter
         If the value is not plain text and would go to a terminal, which it could steer.
     """
-    with _found(what, blocks) as value:
+    with _found(what, where) as value:
         if is_json():
             show(_describe(value))
         elif sys.stdout.isatty():
@@ -76,13 +76,13 @@ def _write(data: bytes) -> None:
 
 
 @contextmanager
-def _found(what: str, blocks: str) -> Iterator[_Value]:
-    with located(what, blocks) as (backend, root, path):
+def _found(what: str, where: str) -> Iterator[_Value]:
+    with located(what, where) as (blocks, root, path):
         segments = split_path(path)
-        tree = Tree(backend.get_block, root)
+        tree = Tree(blocks.get_block, root)
         entry = tree.find(segments) if segments else None
         if entry is not None:
-            yield _Value(backend, path, entry)
+            yield _Value(blocks, path, entry)
         elif tree.find_directory(segments) is not None:
             raise CommandError(f"{path!r} is a directory, expected the key of a value: see ls")
         else:

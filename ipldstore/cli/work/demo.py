@@ -28,24 +28,24 @@ class Step(NamedTuple):
     facts: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
-def iter_story(blocks: str | None) -> Iterator[Step]:
+def iter_story(where: str | None) -> Iterator[Step]:
     """Go through the story, a line at a time.
 
     Parameters
     ----------
-    blocks
+    where
         Where the blocks go, as in `open_blocks`; a temporary folder, removed in the end, if None.
     """
     source = demo_file(DATASET)
     with tempfile.TemporaryDirectory(prefix="ipldstore-demo-") as temporary:
         place = Path(temporary)
-        blocks = str(place / "blocks") if blocks is None else blocks
-        with open_blocks(blocks, make=True) as backend:
-            yield from _story(source, backend, blocks, place)
+        where = str(place / "blocks") if where is None else where
+        with open_blocks(where, make=True) as blocks:
+            yield from _story(source, blocks, where, place)
 
 
 def _story(
-    source: Path, backend: ContentAddressableStore, blocks: str, place: Path
+    source: Path, blocks: ContentAddressableStore, where: str, place: Path
 ) -> Iterator[Step]:
     from ipldstore import DirectoryCAStore, IPLDStore
     from ipldstore.cli.tools.netcdf import open_netcdf, write_zarr
@@ -55,12 +55,12 @@ def _story(
         f"Dataset   {source.name} of iris-sample-data, {size_text(size)}",
         {"dataset": source.name, "dataset_bytes": size},
     )
-    store = IPLDStore(backend)
+    store = IPLDStore(blocks)
     with open_netcdf(source) as groups:
         write_zarr(groups, store)
     root = as_link(store.freeze())
     written = measure(store.backend, root)
-    yield Step(f"Written   {written} in {blocks!r}", _count("written", written))
+    yield Step(f"Written   {written} in {where!r}", _count("written", written))
     yield Step(f"          root {root}", {"root": to_text(root)})
 
     archive = place / "dataset.car"

@@ -20,9 +20,9 @@ _KINDS = ("added", "removed", "changed")
 
 
 @contextmanager
-def opened_pair(old: str, new: str, blocks: str) -> Iterator[Pair]:
+def opened_pair(old: str, new: str, where: str) -> Iterator[Pair]:
     """Open two hierarchies, each as in `opened`."""
-    with opened_mapping(old, blocks) as before, opened_mapping(new, blocks) as after:
+    with opened_mapping(old, where) as before, opened_mapping(new, where) as after:
         yield before, after
 
 

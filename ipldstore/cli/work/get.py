@@ -50,7 +50,7 @@ def form_of(destination: Path) -> Form:
 def get_hierarchy(
     what: str,
     destination: str,
-    blocks: str,
+    where: str,
     *,
     max_files: int | None = None,
     max_bytes: int | None = None,
@@ -59,7 +59,7 @@ def get_hierarchy(
 
     Parameters
     ----------
-    what, blocks
+    what, where
         The hierarchy, as in `opened`.
     destination
         Where nothing is yet; see `form_of`.
@@ -74,14 +74,14 @@ def get_hierarchy(
     check_order(what, destination)
     target = _target_of(destination)
     form = form_of(target)
-    with opened(what, blocks) as (backend, root), appearing(target) as temporary:
-        content = measure(backend, root)
+    with opened(what, where) as (blocks, root), appearing(target) as temporary:
+        content = measure(blocks, root)
         content.check(max_files, max_bytes)
         if form == "netcdf":  # which looks at one array after the other, so that it comes last
-            content = _measure_arrays(backend, root, content)
+            content = _measure_arrays(blocks, root, content)
             content.check(max_files, max_bytes, parts="chunks")
         extent = Extent(content.blocks, content.stored) if content.is_exact else None
-        with watched_reading("getting", backend, root, extent) as watched:
+        with watched_reading("getting", blocks, root, extent) as watched:
             mapping = HierarchyMapping(watched, root=root, read_only=True)
             if form == "netcdf":
                 _write_netcdf(watched, root, temporary)
@@ -89,7 +89,7 @@ def get_hierarchy(
                 write_zip(mapping, temporary)
             else:
                 write_folder(mapping, temporary)
-    source = f"the hierarchy from {backend!r}" if extent is None else str(extent)
+    source = f"the hierarchy from {blocks!r}" if extent is None else str(extent)
     say(f"got {source}, in {str(target)!r}")
     blocks_read, size = (None, None) if extent is None else extent
     return {
@@ -147,17 +147,17 @@ def _target_of(destination: str) -> Path:
     return path
 
 
-def _measure_arrays(backend: ContentAddressableStore, root: Link, content: Content) -> Content:
+def _measure_arrays(blocks: ContentAddressableStore, root: Link, content: Content) -> Content:
     """Return what a NetCDF file holds: all of each array, whether it is stored or not."""
     from ipldstore.model.sizes import measure_arrays
 
-    top = decode_directory(root, backend.get_block(root), root=True)
-    chunks, size = measure_arrays(top, backend.get_block)
+    top = decode_directory(root, blocks.get_block(root), root=True)
+    chunks, size = measure_arrays(top, blocks.get_block)
     return content._replace(files=chunks, bytes=size)
 
 
-def _write_netcdf(backend: ContentAddressableStore, root: Link, path: Path) -> None:
+def _write_netcdf(blocks: ContentAddressableStore, root: Link, path: Path) -> None:
     from ipldstore.cli.tools.netcdf import write_netcdf
     from ipldstore.faces import IPLDStore
 
-    write_netcdf(IPLDStore(backend, root=root, read_only=True), path)
+    write_netcdf(IPLDStore(blocks, root=root, read_only=True), path)

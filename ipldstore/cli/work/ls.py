@@ -27,12 +27,12 @@ Listed: TypeAlias = "tuple[dict[str, Any], str]"
 """An entry, as facts and as a line."""
 
 
-def iter_listing(what: str, blocks: str, *, long: bool, recursive: bool) -> Iterator[Listed]:
+def iter_listing(what: str, where: str, *, long: bool, recursive: bool) -> Iterator[Listed]:
     """Iterate a listing, whose lines hold kind, size, with ``long`` the CID, and name.
 
     Parameters
     ----------
-    what, blocks
+    what, where
         The hierarchy and the path in it, as in `located`.
     long
         Whether to sum up what directories hold, and to show CIDs.
@@ -44,8 +44,8 @@ def iter_listing(what: str, blocks: str, *, long: bool, recursive: bool) -> Iter
     FileNotFoundError
         If nothing is at the path.
     """
-    with located(what, blocks) as (backend, root, path):
-        listing = _Listing(backend, root, long)
+    with located(what, where) as (blocks, root, path):
+        listing = _Listing(blocks, root, long)
         segments = split_path(path)
         entry = listing.tree.find(segments) if segments else None
         if entry is not None:
@@ -59,18 +59,18 @@ def iter_listing(what: str, blocks: str, *, long: bool, recursive: bool) -> Iter
 class _Listing:
     """The tree under a root, and how its entries are shown."""
 
-    def __init__(self, backend: ContentAddressableStore, root: Link, long: bool) -> None:
-        self.backend = backend
-        self.tree = Tree(backend.get_block, root)
+    def __init__(self, blocks: ContentAddressableStore, root: Link, long: bool) -> None:
+        self.blocks = blocks
+        self.tree = Tree(blocks.get_block, root)
         self.long = long
-        self._size_of = remembering(partial(value_size, backend))
-        self._size_below = SizeTeller(backend).size_of
+        self._size_of = remembering(partial(value_size, blocks))
+        self._size_below = SizeTeller(blocks).size_of
         self._known: dict[bytes, tuple[str, int | None]] = {}
 
     def iter_entries(self, segments: list[str], prefix: str, recursive: bool) -> Iterator[Listed]:
         directory = self.tree.find_directory(segments)
         assert directory is not None
-        for name, entry in iter_entries(directory, self.backend.get_block):
+        for name, entry in iter_entries(directory, self.blocks.get_block):
             place = [*segments, name]
             yield self.show(place, entry, prefix + name)
             if recursive and not is_value(entry, name):
@@ -125,7 +125,7 @@ class _Listing:
         if document is None:
             return "directory"
         try:
-            kind = load_json(bytes(read_value(self.backend, document)))["node_type"]
+            kind = load_json(bytes(read_value(self.blocks, document)))["node_type"]
         except (ValueError, TypeError, KeyError):
             return "directory"
         return kind if kind in ("array", "group") else "directory"

@@ -21,7 +21,7 @@ from ipldstore.store.publish import Published, publish
 
 def publish_root(
     what: str,
-    blocks: str,
+    where: str,
     node: str | None,
     *,
     name: str | None,
@@ -36,7 +36,7 @@ def publish_root(
 
     Parameters
     ----------
-    what, blocks
+    what, where
         The hierarchy, as in `opened`.
     node
         Address of the node. If None: that of the blocks if they are in one, else the local one.
@@ -48,21 +48,20 @@ def publish_root(
         How much the hierarchy may stand for then; see `Content.check`.
     """
     if files:
-        what = write_files(what, blocks, max_files=max_files, max_bytes=max_bytes)
-    where = nullcontext() if node is None else open_node(node)
+        what = write_files(what, where, max_files=max_files, max_bytes=max_bytes)
     with (
         interruptible(f"what was sent stays on the node, nothing is pinned or named yet; {AGAIN}"),
-        where as target,
-        opened(what, blocks) as (backend, root),
+        nullcontext() if node is None else open_node(node) as target,
+        opened(what, where) as (blocks, root),
     ):
         if not files:
-            HierarchyMapping(backend, root=root, read_only=True)  # refuses what is none
-        extent = measure_local(backend, root)
+            HierarchyMapping(blocks, root=root, read_only=True)  # refuses what is none
+        extent = measure_local(blocks, root)
         with progress("sending", None if extent is None else extent.size) as advance:
             published = publish(
                 root,
-                backend,
-                target or _node_in(backend),
+                blocks,
+                target or _node_in(blocks),
                 name=name,
                 key=key,
                 replace=replace,
@@ -75,9 +74,9 @@ def publish_root(
     return {**facts, "root": to_text(link), "sent": published.sent._asdict()}
 
 
-def _node_in(backend: ContentAddressableStore) -> IPFSStore | None:
+def _node_in(blocks: ContentAddressableStore) -> IPFSStore | None:
     """Return the node that has the blocks of a part of a hierarchy, see `opened`."""
-    stores = backend.stores if isinstance(backend, UnionCAStore) else ()
+    stores = blocks.stores if isinstance(blocks, UnionCAStore) else ()
     return next((store for store in stores if isinstance(store, IPFSStore)), None)
 
 

@@ -22,7 +22,7 @@ _SHOWN = 3
 
 
 def put_sources(
-    sources: Sequence[str], blocks: str, *, concat: str | None = None, into: str = ""
+    sources: Sequence[str], where: str, *, concat: str | None = None, into: str = ""
 ) -> dict[str, Any]:
     """Write datasets as blocks and return what was done.
 
@@ -30,7 +30,7 @@ def put_sources(
     ----------
     sources
         What to put, as in `name_source`. Of several, each becomes a group of its name.
-    blocks
+    where
         Where the blocks go, as in `open_blocks`; a folder is made if there is none.
     concat
         The dimension along which to join all sources to one, instead.
@@ -54,13 +54,13 @@ def put_sources(
         contents = [one.content for one in opened] if concat is None else [_join(opened, concat)]
         placed = dict(zip(groups, contents, strict=True))
         check_formats(placed)
-        backend = stack.enter_context(open_blocks(blocks, make=True))
+        blocks = stack.enter_context(open_blocks(where, make=True))
         what = _text(named)
-        mapping, counted = write_contents(placed, backend, what)
+        mapping, counted = write_contents(placed, blocks, what)
         root = as_link(mapping.freeze())
-        extent = measure_local(backend, root)
+        extent = measure_local(blocks, root)
     size = counted + sum(one.size for one in opened)
-    say(f"put {size_text(size)} of {what} into {place_text(backend, extent)}")
+    say(f"put {size_text(size)} of {what} into {place_text(blocks, extent)}")
     count, stored = (None, None) if extent is None else extent
     return {
         "sources": [one.shown for one in named],

@@ -25,13 +25,13 @@ _NAMED_ARRAYS = 10
 
 
 def verify_hierarchy(
-    what: str, blocks: str, *, repair_from: str | None, extra: bool, journal: Path | None
+    what: str, where: str, *, repair_from: str | None, extra: bool, journal: Path | None
 ) -> VerifyReport:
     """Verify a hierarchy and say what was found.
 
     Parameters
     ----------
-    what, blocks
+    what, where
         The hierarchy, as in `opened`.
     repair_from
         A block store, as in `open_blocks`, from which broken blocks are fetched.
@@ -46,38 +46,38 @@ def verify_hierarchy(
     hint = "nothing is noted, --journal FILE would" if journal is None else "the journal stays"
     with ExitStack() as stack:
         stack.enter_context(interruptible(f"{hint}; {AGAIN}"))
-        backend, root = stack.enter_context(opened(what, blocks))
+        blocks, root = stack.enter_context(opened(what, where))
         if repair_from is not None or extra:
-            _check_whole(what, blocks)
+            _check_whole(what, where)
         source = None if repair_from is None else stack.enter_context(open_blocks(repair_from))
-        advance = stack.enter_context(progress("verifying", _total(backend, root)))
+        advance = stack.enter_context(progress("verifying", _total(blocks, root)))
         report = verify(
             root,
-            backend,
+            blocks,
             repair_from=source,
             extra=extra,
             journal=journal,
             progress=as_totals(advance),
         )
-        end = backend.breaks_off_at if isinstance(backend, CARStore) else None
+        end = blocks.breaks_off_at if isinstance(blocks, CARStore) else None
     _tell(report)
     if end is not None:
         say(f"from byte {end:,} on, the archive is cut short, padded (--allow-padding) or no CAR")
     return report
 
 
-def _check_whole(what: str, blocks: str) -> None:
-    with located(what, blocks) as place:
+def _check_whole(what: str, where: str) -> None:
+    with located(what, where) as place:
         if place.path:
             raise typer.BadParameter(
                 f"{what!r} is a part of a hierarchy: --repair-from and --extra need the whole"
             )
 
 
-def _total(backend: ContentAddressableStore, root: Link) -> int | None:
+def _total(blocks: ContentAddressableStore, root: Link) -> int | None:
     """Return how many bytes there are if somebody watches and that can be told."""
     try:
-        extent = measure_local(backend, root) if is_watched() else None
+        extent = measure_local(blocks, root) if is_watched() else None
     except IPLDStoreError:  # verifying says which
         return None
     return None if extent is None else extent.size
