@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.frame.options import BLOCKS, AllowPadding, Json, Root, Where
+from ipldstore.cli.frame.options import BLOCKS, STANDARD_STREAM, AllowPadding, Json, Root, Where
 from ipldstore.cli.frame.output import show
 
 
@@ -15,7 +15,7 @@ def export(
     what: Root,
     file: Annotated[
         str, typer.Argument(metavar="FILE|-", help="What to make; - for standard output.")
-    ] = "-",
+    ] = STANDARD_STREAM,
     since: Annotated[
         str | None,
         typer.Option(
@@ -32,7 +32,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a hierarchy as a CAR archive."""
-    from ipldstore.cli.work.archive import STANDARD_STREAM, export_archive
+    from ipldstore.cli.work.export import export_archive
 
     if file == STANDARD_STREAM and json:
         raise typer.BadParameter("--json needs a FILE: the archive is on standard output")

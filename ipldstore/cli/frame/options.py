@@ -14,6 +14,7 @@ _STORES = (
     "gateways"
 )
 BLOCKS = "blocks"
+STANDARD_STREAM = "-"
 
 Where = Annotated[
     str,

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from ipldstore.cli.frame.escaping import unescaped
 
@@ -58,6 +58,24 @@ def as_totals(advance: Advance) -> Callable[[int, int], None]:
         told = size
 
     return update
+
+
+class CountedStream:
+    """A binary stream that tells how many bytes go through it."""
+
+    def __init__(self, stream: BinaryIO, advance: Advance) -> None:
+        self._stream = stream
+        self._advance = advance
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._advance(len(data))
+        return data
+
+    def write(self, data: bytes) -> int:
+        count = self._stream.write(data)
+        self._advance(count)
+        return count
 
 
 def _make_bar(unit: str) -> Progress:

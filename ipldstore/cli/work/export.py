@@ -1,4 +1,4 @@
-"""``ipldstore export`` and ``ipldstore import``."""
+"""``ipldstore export``: a hierarchy becomes a CAR archive."""
 
 from __future__ import annotations
 
@@ -9,24 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ipldstore.cid import Link, as_link, to_text
-from ipldstore.cli.frame.context import is_set
-from ipldstore.cli.frame.interruption import KEPT, interruptible
+from ipldstore.cid import Link, to_text
+from ipldstore.cli.frame.options import STANDARD_STREAM
 from ipldstore.cli.frame.output import count_text, say
 from ipldstore.cli.frame.reporting import CommandError
-from ipldstore.cli.tools.blocks import Extent, measure_local, open_blocks
+from ipldstore.cli.tools.blocks import Extent, measure_local
 from ipldstore.cli.tools.destination import appearing
-from ipldstore.cli.tools.progress import Advance, progress
+from ipldstore.cli.tools.progress import CountedStream, progress
 from ipldstore.cli.tools.reading import watched_reading
 from ipldstore.cli.tools.roots import check_order, opened
 from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.errors import CarFormatError
 from ipldstore.store.archive import check_place, open_stream
 from ipldstore.store.mapping import HierarchyMapping
 from ipldstore.urls import is_url, show_url
 from ipldstore.words import size_text
-
-STANDARD_STREAM = "-"
 
 
 def export_archive(
@@ -73,57 +69,11 @@ def _write(
             size = HierarchyMapping(watched, root=root, read_only=True).to_car(stream)
     else:
         with progress("exporting", None) as advance:
-            counted = cast("BinaryIO", _Counted(stream, advance))
+            counted = cast("BinaryIO", CountedStream(stream, advance))
             mapping = HierarchyMapping(blocks, root=root, read_only=True)
             size = mapping.to_car(counted, since=known)
     assert isinstance(size, int)
     return size
-
-
-def import_archive(file: str, where: str) -> dict[str, Any]:
-    """Read a CAR archive, keep its blocks and return what was done.
-
-    Parameters
-    ----------
-    file
-        A path, or ``-`` for standard input.
-    where
-        Where the blocks go, as in `open_blocks`; a folder is made if there is none.
-    """
-    with (
-        interruptible(KEPT),
-        _input(file) as (stream, size),
-        open_blocks(where, make=True) as blocks,
-    ):
-        with progress("importing", size) as advance:
-            counted = _Counted(stream, advance)
-            root = as_link(
-                HierarchyMapping(blocks).import_car(
-                    cast("BinaryIO", counted), allow_padding=is_set("--allow-padding")
-                )
-            )
-        extent = measure_local(blocks, root)
-    say(f"imported into {blocks!r}" if extent is None else f"imported a hierarchy of {extent}")
-    count, total = (None, None) if extent is None else extent
-    return {"root": to_text(root), "file": file, "blocks": count, "bytes": total}
-
-
-class _Counted:
-    """A binary stream that tells how many bytes go through it."""
-
-    def __init__(self, stream: BinaryIO, advance: Advance) -> None:
-        self._stream = stream
-        self._advance = advance
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self._advance(len(data))
-        return data
-
-    def write(self, data: bytes) -> int:
-        count = self._stream.write(data)
-        self._advance(count)
-        return count
 
 
 @contextmanager
@@ -144,23 +94,3 @@ def _output(file: str, *, overwrite: bool) -> Iterator[BinaryIO]:
     check_place(path, overwrite=overwrite)
     with appearing(path, overwrite=overwrite) as temporary, open(temporary, "xb") as stream:
         yield stream
-
-
-@contextmanager
-def _input(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
-    if file == STANDARD_STREAM:
-        if sys.stdin is None:  # which mypy takes to be there always
-            raise CommandError("standard input is closed: name an archive, or pipe it")
-        yield sys.stdin.buffer, None
-        return
-    if is_url(file):
-        raise CommandError(
-            f"{show_url(file)!r} is a URL: name an archive on this machine, or pipe it to "
-            "ipldstore import -"
-        )
-    with open(file, "rb") as stream:
-        try:
-            yield stream, Path(file).stat().st_size or None
-        except CarFormatError as error:
-            error.add_note(f"in {file!r}")
-            raise
