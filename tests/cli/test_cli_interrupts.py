@@ -265,6 +265,12 @@ def test_an_interruption_that_a_library_makes_another_error_of(root: str, run: A
     assert (done.code, done.err) == (130, said)
 
 
+def test_signals_are_given_back(call: Any) -> None:
+    assert call("--version").code == 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
 EARLY = """
 import signal
 from ipldstore.cli import main
