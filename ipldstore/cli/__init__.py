@@ -16,25 +16,25 @@ def main() -> None:
     SystemExit
         Always, with one of the exit codes that ``ipldstore --help`` explains.
     """
-    from ipldstore.cli.escaping import escaped_output, hold_closed_streams
-    from ipldstore.cli.interruption import end_soon_if_interrupted, leave_if_interrupted
+    from ipldstore.cli.frame.escaping import escaped_output, hold_closed_streams
+    from ipldstore.cli.frame.interruption import Interruption
 
     hold_closed_streams()
-    end_soon_if_interrupted()
     # a command that fails says so itself
     warnings.simplefilter("ignore", UnfrozenChangesWarning)
-    with escaped_output():
+    interruption = Interruption()
+    with interruption.on_signals(), escaped_output():
         try:
             from ipldstore.cli.app import app
-            from ipldstore.cli.completion import PROGRAM, prepare_to_answer
+            from ipldstore.cli.frame.completion import PROGRAM, prepare_to_answer
 
             prepare_to_answer()
-            code = app(prog_name=PROGRAM, standalone_mode=False)
+            code = app(prog_name=PROGRAM, standalone_mode=False, obj=interruption)
         except SystemExit:
             raise
         except BaseException as error:
-            from ipldstore.cli.reporting import report
+            from ipldstore.cli.frame.reporting import report
 
-            code = report(error)
-        leave_if_interrupted(code)
+            code = report(error, interruption)
+        interruption.leave_if_interrupted(code)
     sys.exit(code)

@@ -7,9 +7,27 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.commands import checks, datasets, ipfs, transfer, views
-from ipldstore.cli.completion import PROGRAM, Shell, script_for
-from ipldstore.cli.reporting import reported
+from ipldstore.cli.commands import (
+    cat,
+    check_compression,
+    copy,
+    demo,
+    diff,
+    export,
+    get,
+    import_,
+    info,
+    ls,
+    node,
+    pin,
+    publish,
+    put,
+    tree,
+    unixfs,
+    verify,
+)
+from ipldstore.cli.frame.completion import PROGRAM, Shell, script_for
+from ipldstore.cli.frame.reporting import reported
 from ipldstore.version import __version__
 
 _EPILOG = (
@@ -68,25 +86,25 @@ def _add(to: typer.Typer, name: str, command: Callable[..., None], example: str)
     to.command(name, epilog=f"Example: {PROGRAM} {example}")(reported(command))
 
 
-_add(app, "put", datasets.put, "put data.nc --blocks store")
-_add(app, "get", datasets.get, "get bafyrei.../group back.nc --blocks store")
-_add(app, "ls", views.list_, "ls -lR data.car/group")
-_add(app, "tree", views.tree, "tree bafyrei... --depth 2")
-_add(app, "info", views.info, "info bafyrei... --json")
-_add(app, "cat", views.cat, "cat bafyrei.../air/.zarray")
-_add(app, "diff", views.diff, "diff bafyrei... new.car --stat")
-_add(app, "verify", checks.verify, "verify bafyrei... --repair-from ipfs:")
-_add(app, "copy", transfer.copy, "copy bafyrei... s3://bucket/prefix")
-_add(app, "export", transfer.export, f"export bafyrei... | ssh host {PROGRAM} import")
-_add(app, "import", transfer.import_, "import data.car --blocks store")
-_add(app, "publish", ipfs.publish, "publish bafyrei... --name 'my dataset'")
+_add(app, "put", put.put, "put data.nc --blocks store")
+_add(app, "get", get.get, "get bafyrei.../group back.nc --blocks store")
+_add(app, "ls", ls.ls, "ls -lR data.car/group")
+_add(app, "tree", tree.tree, "tree bafyrei... --depth 2")
+_add(app, "info", info.info, "info bafyrei... --json")
+_add(app, "cat", cat.cat, "cat bafyrei.../air/.zarray")
+_add(app, "diff", diff.diff, "diff bafyrei... new.car --stat")
+_add(app, "verify", verify.verify, "verify bafyrei... --repair-from ipfs:")
+_add(app, "copy", copy.copy, "copy bafyrei... s3://bucket/prefix")
+_add(app, "export", export.export, f"export bafyrei... | ssh host {PROGRAM} import")
+_add(app, "import", import_.import_, "import data.car --blocks store")
+_add(app, "publish", publish.publish, "publish bafyrei... --name 'my dataset'")
 app.add_typer(pins, name="pin")
-_add(pins, "add", ipfs.pin_add, "pin add bafyrei... --name 'my dataset'")
-_add(pins, "ls", ipfs.pin_ls, "pin ls --json")
-_add(pins, "rm", ipfs.pin_rm, "pin rm bafyrei...")
-_add(pins, "update", ipfs.pin_update, "pin update bafyrei... bafyrei...")
-_add(app, "unixfs", ipfs.unixfs, "unixfs bafyrei...")
+_add(pins, "add", pin.add, "pin add bafyrei... --name 'my dataset'")
+_add(pins, "ls", pin.ls, "pin ls --json")
+_add(pins, "rm", pin.rm, "pin rm bafyrei...")
+_add(pins, "update", pin.update, "pin update bafyrei... bafyrei...")
+_add(app, "unixfs", unixfs.unixfs, "unixfs bafyrei...")
 app.add_typer(nodes, name="node")
-_add(nodes, "attach", ipfs.node_attach, "node attach ~/.ipfs --blocks store")
-_add(app, "check-compression", checks.check_compression, "check-compression bafyrei...")
-_add(app, "demo", datasets.demo, "demo")
+_add(nodes, "attach", node.attach, "node attach ~/.ipfs --blocks store")
+_add(app, "check-compression", check_compression.check_compression, "check-compression bafyrei...")
+_add(app, "demo", demo.demo, "demo")

@@ -14,7 +14,7 @@ from zarr_folders import ABSENT_ROOT, write_files
 
 from ipldstore import DirectoryCAStore, IPLDStore, dagcbor
 from ipldstore.cid import to_text
-from ipldstore.cli.escaping import EscapedStream, escaped_output
+from ipldstore.cli.frame.escaping import EscapedStream, escaped_output
 
 EVIL = "\x1b]0;pwned\x07\x1b[2J\x9b31m\r\x7f\u202e\u2066\x85 fine"
 """Control characters of C0 and C1, and what turns the direction of text."""
@@ -183,7 +183,7 @@ def test_only_new_lines_and_tabs_stay() -> None:
 
 SAY = """
 import logging, sys, threading, warnings
-from ipldstore.cli.escaping import escaped_output
+from ipldstore.cli.frame.escaping import escaped_output
 
 EVIL = "\\x1b[31m\\nerror: forged \\u202e"
 
@@ -364,7 +364,7 @@ def test_a_long_listing_sums_up_what_stands_for_far_more(
 def test_a_netcdf_file_is_refused_before_arrays_are_looked_for(
     call: Callable[..., Any], endless: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipldstore.cli.get._measure_arrays", pytest.fail)
+    monkeypatch.setattr("ipldstore.cli.work.get._measure_arrays", pytest.fail)
     done = call("get", endless, "out.nc")
     assert done.code == 4
     assert "1,000,000,000,000 files" in done.err

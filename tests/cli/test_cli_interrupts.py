@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from stalling_gateway import serving
 from zarr_folders import read_files, write_files
 
-from ipldstore.cli import interruption
-from ipldstore.cli.destination import appearing
+from ipldstore.cli.frame.interruption import Interruption
+from ipldstore.cli.tools.destination import appearing
 
 PROGRAM = [sys.executable, "-m", "ipldstore"]
 CHUNKS = 24
@@ -160,18 +161,9 @@ def blocks_in(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.glob("*/*.data")}
 
 
-@pytest.fixture
-def clean_state() -> Iterator[None]:
-    yield
-    for timer in interruption._timers:
-        timer.cancel()
-    interruption._timers.clear()
-    interruption._finished.clear()
-
-
 @pytest.mark.parametrize("is_before", [True, False])
 def test_an_interruption_at_the_rename_says_what_is_there(
-    is_before: bool, workplace: Path, monkeypatch: pytest.MonkeyPatch, clean_state: None
+    is_before: bool, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rename = os.rename
 
@@ -194,16 +186,23 @@ def test_an_interruption_at_the_rename_says_what_is_there(
 
 
 def test_an_interruption_after_all_is_made_says_so(
-    workplace: Path, capsys: pytest.CaptureFixture[str], clean_state: None
+    workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with appearing(Path("x")) as temporary:
-        temporary.write_bytes(b"whole")
-    assert interruption.report_interruption([]) == 130
+    app = typer.Typer()
+
+    @app.command()
+    def make() -> None:
+        with appearing(Path("x")) as temporary:
+            temporary.write_bytes(b"whole")
+
+    interruption = Interruption()
+    app([], standalone_mode=False, obj=interruption)
+    assert interruption.report() == 130
     assert capsys.readouterr().err == "interrupted: 'x' was made, and is complete\n"
 
 
 def test_an_interruption_of_the_removal_names_what_is_left(
-    workplace: Path, monkeypatch: pytest.MonkeyPatch, clean_state: None
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
@@ -220,7 +219,8 @@ def test_an_interruption_of_the_removal_names_what_is_left(
 
 SLOW_REMOVAL = """
 import os, shutil, signal, sys, time
-from ipldstore.cli import interruption, main
+from ipldstore.cli import main
+from ipldstore.cli.frame import interruption
 interruption._GRACE = 0.2
 remove = shutil.rmtree
 
@@ -263,6 +263,12 @@ def test_an_interruption_that_a_library_makes_another_error_of(root: str, run: A
     done = run("get", root, "out.zarr", code=TORN)
     said = "interrupted: 'out.zarr' was not made; run again, the command begins anew\n"
     assert (done.code, done.err) == (130, said)
+
+
+def test_signals_are_given_back(call: Any) -> None:
+    assert call("--version").code == 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 EARLY = """

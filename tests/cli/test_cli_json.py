@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from jsonschema import Draft202012Validator
 from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT, CONSOLIDATED_ROOT
 
 from ipldstore.cli.app import app
+from ipldstore.cli.frame.output import say
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "reference" / "json"
 LISTINGS = {"ls", "diff"}
@@ -145,6 +148,22 @@ def test_errors(arguments: list[str], kind: str, code: int, call: Any, classic: 
     error = json.loads(line)["error"]
     assert (error["type"], error["exit_code"]) == (kind, code)
     assert not error["message"].startswith("error")
+
+
+def test_an_option_after_two_dashes_is_none(call: Any) -> None:
+    done = call("ls", "--wrong", "--", "--json")
+    assert (done.code, done.err.startswith("Usage: ipldstore ")) == (2, True)
+
+
+def test_notes_of_threads_are_left_out_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments, said in ((["ls"], "a note\n"), (["ls", "--json"], "")):
+        monkeypatch.setattr(sys, "argv", ["ipldstore", *arguments])
+        thread = threading.Thread(target=say, args=["a note"])
+        thread.start()
+        thread.join()
+        assert capsys.readouterr().err == said
 
 
 def test_values_and_facts(call: Any, classic: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from ipldstore import DirectoryCAStore, IPLDStore
-from ipldstore.cli.netcdf import MAX_CHUNK_BYTES, chunk_shape
+from ipldstore.cli.tools.netcdf import MAX_CHUNK_BYTES, chunk_shape
 
 netCDF4 = pytest.importorskip("netCDF4")  # noqa: N816 - the name of the package
 iris_sample_data = pytest.importorskip("iris_sample_data")

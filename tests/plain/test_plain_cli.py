@@ -4,8 +4,8 @@ import pytest
 from plain_cases import CASES
 
 from ipldstore import DirectoryCAStore, IPLDStore
-from ipldstore.cli.publish import publish_root
-from ipldstore.cli.unixfs import read_files, write_files
+from ipldstore.cli.work.publish import publish_root
+from ipldstore.cli.work.unixfs import read_files, write_files
 
 
 @pytest.fixture

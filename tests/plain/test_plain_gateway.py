@@ -10,7 +10,7 @@ import xarray as xr
 import zarr
 
 from ipldstore import DirectoryCAStore, IPFSStore, IPLDStore
-from ipldstore.cli.get import write_folder
+from ipldstore.cli.work.get import write_folder
 
 READER = Path(__file__).with_name("read_gateway.py")
 COUNT = 20_000

@@ -6,7 +6,7 @@ import pytest
 from plain_cases import CASES, LARGE, chunks
 
 from ipldstore import DirectoryCAStore, InvalidNodeError, IPLDStore
-from ipldstore.cli.get import write_folder
+from ipldstore.cli.work.get import write_folder
 
 
 def add(kubo, folder, *options):

@@ -9,8 +9,8 @@ from hierarchy_blocks import Made
 import ipldstore
 from ipldstore import IPLDStore, LimitExceededError, MappingCAStore
 from ipldstore.cid import as_link
-from ipldstore.cli.get import write_folder
-from ipldstore.cli.listing import iter_listing
+from ipldstore.cli.work.get import write_folder
+from ipldstore.cli.work.ls import iter_listing
 from ipldstore.store.expansion import Content, check_held, measure
 from ipldstore.store.outline import outline
 from ipldstore.store.plain import write_plain
@@ -130,7 +130,7 @@ def test_what_shows_and_rewrites_answers_or_refuses(bomb, way):
 
 def test_a_long_listing_counts_equal_entries_once(monkeypatch, bomb):
     backend, root, _, size = bomb
-    monkeypatch.setattr("ipldstore.cli.roots.open_blocks", lambda *_, **__: backend)
+    monkeypatch.setattr("ipldstore.cli.tools.roots.open_blocks", lambda *_, **__: backend)
     sizes = [facts["bytes"] for facts, _ in iter_listing(str(root), "", long=True, recursive=False)]
     assert sum(sizes) == size
 

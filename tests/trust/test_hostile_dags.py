@@ -19,7 +19,7 @@ from ipldstore import (
     MappingCAStore,
 )
 from ipldstore.cid import as_link
-from ipldstore.cli.get import write_folder
+from ipldstore.cli.work.get import write_folder
 from ipldstore.dag import iter_dag
 from ipldstore.limits import MAX_DOCUMENT_BYTES, MAX_PB_BYTES
 from ipldstore.model.differences import iter_differences

@@ -1,1 +1,1 @@
-"""What the commands take; what they do is imported when they are called."""
+"""The commands, one module each; what they work with is imported when they are called."""

@@ -14,10 +14,10 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from ipldstore.cli.escaping import one_line
-from ipldstore.cli.netcdf import Groups
-from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.frame.escaping import one_line
+from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources.scratch import check_room, scratch_folder
+from ipldstore.cli.tools.netcdf import Groups
 
 NAME = "data"
 """What an array is called that has no name of its own in its file."""

@@ -15,9 +15,9 @@ import numpy as np
 import xarray as xr
 from xarray.conventions import decode_cf_variable, encode_cf_variable
 
-from ipldstore.cli.netcdf import Groups, chunk_shape
-from ipldstore.cli.output import say
-from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.frame.output import say
+from ipldstore.cli.frame.reporting import CommandError
+from ipldstore.cli.tools.netcdf import Groups, chunk_shape
 
 _MEANING = (
     "_FillValue",

@@ -10,7 +10,7 @@ from typing import BinaryIO, Literal, TypeAlias
 
 from ipldstore import magic
 from ipldstore.backends.paths import SHARDING_NAME
-from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.zarrstores import suffixes
 

@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.errors import LimitExceededError
 
 _MOST = 1_000_000

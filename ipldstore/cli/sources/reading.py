@@ -17,7 +17,7 @@ from ipldstore.errors import InvalidKeyError
 from ipldstore.zarrstores import suffixes
 
 if TYPE_CHECKING:
-    from ipldstore.cli.netcdf import Groups
+    from ipldstore.cli.tools.netcdf import Groups
 
 Content: TypeAlias = "Groups | Values"
 
@@ -90,7 +90,7 @@ def _find_store(stack: ExitStack, url: str, shown: str, notes: Notes) -> Values 
 
 def _open_groups(kind: Kind, path: Path, shown: str) -> AbstractContextManager[Groups]:
     if kind == "netcdf":
-        from ipldstore.cli.netcdf import open_netcdf
+        from ipldstore.cli.tools.netcdf import open_netcdf
 
         return open_netcdf(path)
     if kind == "tiff":

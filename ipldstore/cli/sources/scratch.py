@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ipldstore.cli.interruption import cleaning_up
-from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.frame.interruption import current_interruption
+from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.words import size_text
 
 
@@ -20,7 +20,7 @@ def scratch_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        with cleaning_up():
+        with current_interruption().cleaning_up():
             shutil.rmtree(folder, ignore_errors=True)
 
 

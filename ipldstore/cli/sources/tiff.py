@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ipldstore.cli.netcdf import Groups, explained
-from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources.arrays import NAME, variable_of
 from ipldstore.cli.sources.scratch import check_room, scratch_folder
+from ipldstore.cli.tools.netcdf import Groups, explained
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries

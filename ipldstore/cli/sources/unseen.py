@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ipldstore import magic
-from ipldstore.cli.output import say
-from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.frame.output import say
+from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources import netcdf3
 
 _HEAD_BYTES = 512

@@ -6,17 +6,17 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ipldstore.cli.progress import progress
-from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources.reading import Content
 from ipldstore.cli.sources.zarrs import Values
+from ipldstore.cli.tools.progress import progress
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.jsontext import load_json
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
-    from ipldstore.cli.netcdf import Groups
+    from ipldstore.cli.tools.netcdf import Groups
 
 _OPEN_FILES = 8
 """Files that are open at once: the NetCDF library keeps some 30 MB of chunks for each."""
@@ -42,7 +42,7 @@ def check_formats(contents: Mapping[str, Content]) -> None:
 
 
 def write_contents(
-    contents: Mapping[str, Content], backend: ContentAddressableStore, what: str
+    contents: Mapping[str, Content], blocks: ContentAddressableStore, what: str
 ) -> tuple[Hierarchy, int]:
     """Write contents, each below a group.
 
@@ -51,7 +51,7 @@ def write_contents(
     contents
         What to write by the paths of the groups, all in one Zarr format; that of the root is
         empty.
-    backend
+    blocks
         Where the blocks go.
     what
         What errors call all of it.
@@ -70,7 +70,7 @@ def write_contents(
     """
     values = {group: one for group, one in contents.items() if isinstance(one, Values)}
     datasets = {group: one for group, one in contents.items() if not isinstance(one, Values)}
-    mapping = Hierarchy(backend)
+    mapping = Hierarchy(blocks)
     size = _write_values(mapping, values) if values else 0
     return (_write_datasets(mapping, datasets, what) if datasets else mapping), size
 
@@ -124,7 +124,7 @@ def _above(groups: Iterable[str]) -> list[str]:
 def _write_datasets(mapping: Hierarchy, datasets: Mapping[str, Groups], what: str) -> Hierarchy:
     import xarray as xr
 
-    from ipldstore.cli.netcdf import count_chunks, explained, watched_store, write_zarr
+    from ipldstore.cli.tools.netcdf import count_chunks, explained, watched_store, write_zarr
 
     groups = {f"/{group}": xr.Dataset() for group in _above(datasets)}
     for group, content in datasets.items():
@@ -135,7 +135,7 @@ def _write_datasets(mapping: Hierarchy, datasets: Mapping[str, Groups], what: st
         options(file_cache_maxsize=_OPEN_FILES),
         progress("putting", count_chunks(groups), unit="chunks") as advance,
     ):
-        store = watched_store(mapping.backend, lambda: advance(1))
+        store = watched_store(mapping.blocks, lambda: advance(1))
         if len(mapping):
             store.set_root(mapping.freeze())
         with explained(f"{what} cannot be written as Zarr"):

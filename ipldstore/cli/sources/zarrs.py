@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ipldstore.cli.reporting import CommandError
+from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources.folders import Notes, is_left_by_a_system, iter_files
 from ipldstore.errors import BackendError
 from ipldstore.tree.keys import METADATA_NAMES

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from ipldstore import IPFSStore
 from ipldstore.backends.directory import DirectoryCAStore
 from ipldstore.cli.app import app
-from ipldstore.cli.blocks import open_blocks
+from ipldstore.cli.tools.blocks import open_blocks
 
 # the classic example of the format's documentation, whose root is fixed there
 ROOT = "bafyreidn66mk3fktszrfwayonvpq6y3agtnb5e5o22ivof5tgikbxt7k6u"

@@ -16,7 +16,7 @@ from node import Node
 from ipldstore import BackendError, BlockNotFoundError, DirectoryCAStore, IPLDStore
 from ipldstore.backends.ipfs.repository import attach_repository
 from ipldstore.cid import as_link, make_link, to_text
-from ipldstore.cli.repository import attach_node
+from ipldstore.cli.commands.node import attach
 
 CHUNKS = 1024 if os.environ.get("IPLDSTORE_LARGE") == "1" else 64
 CHUNK = 1 << 20
@@ -229,7 +229,7 @@ def test_a_killed_node_counts_as_stopped(attached, store, tmp_path):
 
 def test_the_command_says_what_to_do_next(tmp_path, store, capsys):
     node = Repository(tmp_path / "my node")
-    attach_node(node.path, store.path)
+    attach(node.path, store.path)
     said = capsys.readouterr()
     lines = [f"IPFS_PATH='{node.path}' ipfs daemon", f"IPFS_PATH='{node.path}' ipfs pin add CID"]
     assert said.out.splitlines() == lines

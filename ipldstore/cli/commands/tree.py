@@ -1,0 +1,54 @@
+"""``ipldstore tree``: the groups and arrays of a hierarchy."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ipldstore.cli.frame.options import BLOCKS, AllowPadding, Json, Root, Where
+from ipldstore.cli.frame.output import show
+
+if TYPE_CHECKING:
+    from ipldstore.model.outline import Outline
+
+_UNCUT = 10_000
+"""Wide enough for what goes into a pipe."""
+
+_NETWORK_NODES = 200
+"""Blocks, and sizes of chunks, that are asked for over a network: each takes a round trip."""
+
+
+def tree(
+    what: Root,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            "--depth", metavar="N", min=0, help="Show so many levels below the root; else all."
+        ),
+    ] = None,
+    allow_padding: AllowPadding = False,
+    where: Where = BLOCKS,
+    json: Json = False,
+) -> None:
+    """Draw the groups and arrays of a hierarchy."""
+    from ipldstore.cli.tools.roots import opened_mapping
+    from ipldstore.store.outline import outline
+    from ipldstore.views.text import iter_tree_lines
+
+    with opened_mapping(what, where) as mapping:
+        is_local = mapping.blocks.inline_limit > 0
+        found = outline(mapping, max_nodes=None if is_local else _NETWORK_NODES)
+    if depth is not None:
+        found = _cut(found, depth)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNCUT
+    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
+    show(found.as_dict(), *iter_tree_lines(found, width=width, ascii_only=ascii_only))
+
+
+def _cut(node: Outline, depth: int) -> Outline:
+    children = [_cut(child, depth - 1) for child in node.children] if depth else []
+    return replace(node, children=type(node.children)(children))

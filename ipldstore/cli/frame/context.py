@@ -1,0 +1,27 @@
+"""The command that runs, from wherever it is asked for."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def current_context() -> Any:
+    """Return typer's context of the command that runs, None where this thread runs none."""
+    try:
+        from typer._click import globals as click
+    except ImportError:  # an older typer, which uses the click that is installed
+        import click  # type: ignore[no-redef]
+    return click.get_current_context(silent=True)
+
+
+def is_set(flag: str) -> bool:
+    """Whether a flag such as ``--json`` is set for the command that runs.
+
+    Where none runs, as before it begins and in other threads, the arguments say so.
+    """
+    context = current_context()
+    if context is not None:
+        return bool(context.params.get(flag.removeprefix("--").replace("-", "_")))
+    arguments = sys.argv[1:]
+    return flag in (arguments[: arguments.index("--")] if "--" in arguments else arguments)

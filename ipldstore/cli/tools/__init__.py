@@ -1,0 +1,1 @@
+"""What several commands work with: blocks, roots, files to make, progress."""

@@ -1,0 +1,54 @@
+"""The progress of reading a hierarchy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ipldstore.cid import Link
+from ipldstore.cli.tools.blocks import Extent
+from ipldstore.cli.tools.progress import is_watched, progress
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.dag import iter_dag
+
+
+@contextmanager
+def watched_reading(
+    label: str, blocks: ContentAddressableStore, root: Link, extent: Extent | None
+) -> Iterator[ContentAddressableStore]:
+    """Show the progress of reading all blocks under a root.
+
+    Parameters
+    ----------
+    label
+        What is going on.
+    blocks, root
+        The block store and the root.
+    extent
+        How much there is under the root; if that is not known, blocks are counted.
+
+    Yields
+    ------
+    ContentAddressableStore
+        What to read from instead.
+    """
+    if not is_watched():
+        yield blocks
+        return
+    from ipldstore.cli.tools.watching import WatchedCAStore
+
+    if extent is None:
+        with progress(label, _count(blocks, root), unit="blocks") as advance:
+            yield WatchedCAStore(blocks, lambda size: advance(1))
+    else:
+        with progress(label, extent.size) as advance:
+            yield WatchedCAStore(blocks, advance)
+
+
+def _count(blocks: ContentAddressableStore, root: Link) -> int:
+    count = 0
+    with progress("counting", None, unit="blocks") as advance:
+        for _ in iter_dag(root, blocks.get_block):
+            count += 1
+            advance(1)
+    return count

@@ -1,0 +1,125 @@
+"""The hierarchies that the commands read, by what names them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from ipldstore.cid import Link, to_text
+from ipldstore.cli.tools.blocks import open_blocks
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import BlockStoreURLError, InvalidCIDError
+from ipldstore.finding import find_group, noted_root
+from ipldstore.naming import fault_of, is_root, read_name
+from ipldstore.store.hierarchy import Hierarchy
+from ipldstore.tree.keys import split_path
+from ipldstore.tree.tree import Tree
+from ipldstore.urls import show_url
+
+
+class Place(NamedTuple):
+    """A place in a hierarchy: its block store, the root, and the path."""
+
+    blocks: ContentAddressableStore
+    root: Link
+    path: str
+
+
+@contextmanager
+def located(what: str, where: str) -> Iterator[Place]:
+    """Open the block store of a hierarchy, and find its root.
+
+    Parameters
+    ----------
+    what
+        ``CID``, ``ipfs://CID``, ``ipns://NAME`` where a node knows names, or a CAR file; each also
+        with a path after a slash.
+    where
+        Where the blocks of a root are, as in `open_blocks`.
+
+    Raises
+    ------
+    InvalidCIDError
+        If it is none of these, or a name where there is no node to resolve it.
+    FileNotFoundError
+        If there is no such file or block store.
+    """
+    name = read_name(what)
+    if name.root is not None:
+        with open_blocks(where) as blocks:
+            yield Place(blocks, blocks.resolve(name.root), name.path)
+    elif name.is_archive:
+        with open_blocks(name.place, named_by="") as blocks:
+            yield Place(blocks, _root_of(blocks, name.place), name.path)
+    else:
+        raise _not_a_root(what)
+
+
+@contextmanager
+def opened(what: str, where: str) -> Iterator[tuple[ContentAddressableStore, Link]]:
+    """Open a hierarchy, or a group or array in one, as a block store and a root.
+
+    Parameters and errors as in `located`.
+
+    Raises
+    ------
+    FileNotFoundError
+        Also if there is no group or array at the path.
+    """
+    with located(what, where) as (blocks, root, path):
+        segments = split_path(path)
+        if not segments:
+            yield blocks, root
+            return
+        if Tree(blocks.get_block, root).find_directory(segments) is None:
+            raise FileNotFoundError(f"no group or array {path!r} under {to_text(root)}")
+        top, more = find_group(blocks, root, path)
+        yield more, top
+
+
+@contextmanager
+def opened_mapping(what: str, where: str) -> Iterator[Hierarchy]:
+    """Open a hierarchy as in `opened`, as a mapping to read from."""
+    with opened(what, where) as (blocks, root):
+        yield Hierarchy(blocks, root=root, read_only=True)
+
+
+def check_order(what: str, destination: str) -> None:
+    """Raise `InvalidCIDError` if a root stands where the destination belongs.
+
+    Raises
+    ------
+    InvalidCIDError
+        If so, and what stands first is no root.
+    """
+    if is_root(destination) and not is_root(what.strip().removeprefix("ipfs://").partition("/")[0]):
+        raise InvalidCIDError(
+            f"the root comes first, {destination!r}, and then {show_url(what)!r}, where it goes"
+        )
+
+
+def name_root(what: str) -> str:
+    """Return what names a root for a node: that of a CAR file in place of the file."""
+    if read_name(what).root is not None:
+        return what
+    with located(what, "") as (_, root, path):
+        if path:
+            raise InvalidCIDError(f"expected a root, not a place under one: {show_url(what)!r}")
+        return to_text(root)
+
+
+def _not_a_root(what: str) -> InvalidCIDError:
+    fault = fault_of(what)
+    error = InvalidCIDError(fault if fault.startswith("not a CID") else f"not a CID: {fault}")
+    if not os.path.lexists(what):
+        error.add_note("expected CID[/PATH], ipfs://CID, ipns://NAME or FILE.car[/PATH]")
+    return error
+
+
+def _root_of(blocks: ContentAddressableStore, place: str) -> Link:
+    try:
+        return noted_root(blocks, place)
+    except BlockStoreURLError as error:
+        raise InvalidCIDError(str(error)) from None

@@ -1,0 +1,124 @@
+"""``ipldstore put``: files and Zarr stores become blocks, under one root."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from ipldstore.cid import as_link, to_text
+from ipldstore.cli.frame.interruption import KEPT, interruptible
+from ipldstore.cli.frame.output import count_text, say
+from ipldstore.cli.frame.reporting import CommandError
+from ipldstore.cli.sources.names import Named, name_source
+from ipldstore.cli.sources.reading import Content, Opened, open_source
+from ipldstore.cli.sources.writing import check_formats, write_contents
+from ipldstore.cli.sources.zarrs import Values
+from ipldstore.cli.tools.blocks import measure_local, open_blocks, place_text
+from ipldstore.tree.keys import split_key, split_path
+from ipldstore.words import size_text
+
+_SHOWN = 3
+
+
+def put_sources(
+    sources: Sequence[str], where: str, *, concat: str | None = None, into: str = ""
+) -> dict[str, Any]:
+    """Write datasets as blocks and return what was done.
+
+    Parameters
+    ----------
+    sources
+        What to put, as in `name_source`. Of several, each becomes a group of its name.
+    where
+        Where the blocks go, as in `open_blocks`; a folder is made if there is none.
+    concat
+        The dimension along which to join all sources to one, instead.
+    into
+        The group below which they are put; the root if empty.
+
+    Raises
+    ------
+    CommandError
+        If a source is nothing that can be put, or the sources do not fit.
+    InvalidKeyError
+        If a name cannot be a group's.
+    """
+    if concat is not None and (not concat.strip() or "/" in concat):
+        raise CommandError(f"{concat!r} cannot be the name of a dimension")
+    named = [name_source(source) for source in sources]
+    groups = _groups_of(named, concat, into)
+    with ExitStack() as stack:
+        stack.enter_context(interruptible(KEPT))
+        opened = [stack.enter_context(open_source(one)) for one in named]
+        contents = [one.content for one in opened] if concat is None else [_join(opened, concat)]
+        placed = dict(zip(groups, contents, strict=True))
+        check_formats(placed)
+        blocks = stack.enter_context(open_blocks(where, make=True))
+        what = _text(named)
+        mapping, counted = write_contents(placed, blocks, what)
+        root = as_link(mapping.freeze())
+        extent = measure_local(blocks, root)
+    size = counted + sum(one.size for one in opened)
+    say(f"put {size_text(size)} of {what} into {place_text(blocks, extent)}")
+    count, stored = (None, None) if extent is None else extent
+    return {
+        "sources": [one.shown for one in named],
+        "root": to_text(root),
+        "source_bytes": size,
+        "blocks": count,
+        "bytes": stored,
+        "left_out": _tell("left out what systems leave behind", opened, "left_out"),
+        "followed": _tell("followed links that lead elsewhere", opened, "followed"),
+    }
+
+
+def _groups_of(named: list[Named], concat: str | None, into: str) -> list[str]:
+    """Return the groups that sources become, of which no two are the same."""
+    top = split_path(into.strip("/"))
+    if concat is not None or len(named) == 1:
+        found = {"/".join(top): named[0]}
+    else:
+        found = {}
+        for one in named:
+            group = "/".join((*top, one.stem))
+            if group in found:
+                raise CommandError(
+                    f"{found[group].shown!r} and {one.shown!r} would both be the group "
+                    f"{group!r}: rename one, or put them one by one"
+                )
+            found[group] = one
+    for group in filter(None, found):
+        split_key(f"{group}/zarr.json")
+    return list(found)
+
+
+def _join(opened: list[Opened], dimension: str) -> Content:
+    from ipldstore.cli.sources.joining import Part, join
+    from ipldstore.cli.tools.netcdf import explained
+
+    parts = []
+    for one in opened:
+        if isinstance(one.content, Values):
+            raise CommandError(f"{one.named.shown!r} is a Zarr store, and --concat joins files")
+        parts.append(Part(one.named.shown, one.content))
+    with explained(f"these sources cannot be joined along {dimension!r}"):
+        return join(parts, dimension)
+
+
+def _text(named: list[Named]) -> str:
+    if len(named) > 1:
+        return count_text(len(named), "source")
+    (one,) = named
+    return repr(one.shown if one.path is None else one.path.name or str(one.path))
+
+
+def _tell(what: str, opened: list[Opened], name: str) -> list[str]:
+    """Say what is worth a word, and return all of it."""
+    places = sorted(
+        f"{one.named.shown.rstrip('/')}/{key}" for one in opened for key in getattr(one.notes, name)
+    )
+    if places:
+        more = f" and {len(places) - _SHOWN:,} more" * (len(places) > _SHOWN)
+        say(f"{what}: {', '.join(map(repr, places[:_SHOWN]))}{more}")
+    return places

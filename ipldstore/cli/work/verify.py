@@ -1,0 +1,144 @@
+"""``ipldstore verify``: whether all under a root is there, sound and well-formed."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+import typer
+
+from ipldstore.backends.carfile.store import CARStore
+from ipldstore.cid import Link
+from ipldstore.cli.frame.interruption import AGAIN, interruptible
+from ipldstore.cli.frame.output import count_text, say
+from ipldstore.cli.frame.reporting import CORRUPT, NOT_FOUND, UNREACHABLE
+from ipldstore.cli.tools.blocks import Extent, measure_local, open_blocks
+from ipldstore.cli.tools.progress import as_totals, is_watched, progress
+from ipldstore.cli.tools.roots import located, opened
+from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.errors import IPLDStoreError
+from ipldstore.verifying import ChunkCount, Problem, VerifyReport, verify
+from ipldstore.words import filled_text, printable
+
+_NAMED_ARRAYS = 10
+
+
+def verify_hierarchy(
+    what: str, where: str, *, repair_from: str | None, extra: bool, journal: Path | None
+) -> VerifyReport:
+    """Verify a hierarchy and say what was found.
+
+    Parameters
+    ----------
+    what, where
+        The hierarchy, as in `opened`.
+    repair_from
+        A block store, as in `open_blocks`, from which broken blocks are fetched.
+    extra, journal
+        As in `ipldstore.verify`.
+
+    Raises
+    ------
+    typer.BadParameter
+        If a part of a hierarchy is to be repaired, or told from the rest of the store.
+    """
+    hint = "nothing is noted, --journal FILE would" if journal is None else "the journal stays"
+    with ExitStack() as stack:
+        stack.enter_context(interruptible(f"{hint}; {AGAIN}"))
+        blocks, root = stack.enter_context(opened(what, where))
+        if repair_from is not None or extra:
+            _check_whole(what, where)
+        source = None if repair_from is None else stack.enter_context(open_blocks(repair_from))
+        advance = stack.enter_context(progress("verifying", _total(blocks, root)))
+        report = verify(
+            root,
+            blocks,
+            repair_from=source,
+            extra=extra,
+            journal=journal,
+            progress=as_totals(advance),
+        )
+        end = blocks.breaks_off_at if isinstance(blocks, CARStore) else None
+    _tell(report)
+    if end is not None:
+        say(f"from byte {end:,} on, the archive is cut short, padded (--allow-padding) or no CAR")
+    return report
+
+
+def _check_whole(what: str, where: str) -> None:
+    with located(what, where) as place:
+        if place.path:
+            raise typer.BadParameter(
+                f"{what!r} is a part of a hierarchy: --repair-from and --extra need the whole"
+            )
+
+
+def _total(blocks: ContentAddressableStore, root: Link) -> int | None:
+    """Return how many bytes there are if somebody watches and that can be told."""
+    try:
+        extent = measure_local(blocks, root) if is_watched() else None
+    except IPLDStoreError:  # verifying says which
+        return None
+    return None if extent is None else extent.size
+
+
+def _tell(report: VerifyReport) -> None:
+    checked = Extent(report.blocks, report.bytes)
+    say(f"verified {checked}" + f"; {report.skipped:,} before" * bool(report.skipped))
+    for line in _chunk_lines(report.arrays or {}):
+        say(line)
+    if report.repaired:
+        say(f"repaired {count_text(len(report.repaired), 'block')}")
+    if report.problems:
+        say(f"found {count_text(len(report.problems), 'problem')}")
+
+
+def _chunk_lines(arrays: dict[str, ChunkCount]) -> list[str]:
+    """Return a line for all arrays together, and one for each of some that lack chunks."""
+    if not arrays:
+        return []
+    present = [array.chunks for array in arrays.values() if array.chunks is not None]
+    possible = [array.chunks_possible for array in arrays.values()]
+    known = [number for number in possible if number is not None]
+    total = filled_text(
+        sum(present) if len(present) == len(arrays) else None,
+        sum(known) if len(known) == len(arrays) else None,
+    )
+    lines = [f"chunks {total} in {count_text(len(arrays), 'array')}"]
+    lacking = {
+        path: array for path, array in arrays.items() if array.chunks != array.chunks_possible
+    }
+    for path, array in islice(lacking.items(), _NAMED_ARRAYS):
+        lines.append(
+            f"  {filled_text(array.chunks, array.chunks_possible)} in {printable(path) or '.'}"
+        )
+    if len(lacking) > _NAMED_ARRAYS:
+        lines.append(
+            f"  and not all, or an unknown number, in {len(lacking) - _NAMED_ARRAYS:,} more"
+        )
+    return lines
+
+
+def problem_lines(report: VerifyReport) -> list[str]:
+    """Return the lines that show what is wrong, and what is extra."""
+    lines = [_line(problem) for problem in report.problems]
+    return lines + [f"extra       {cid}" for cid in report.extra or ()]
+
+
+def _line(problem: Problem) -> str:
+    keys = " ".join(printable(key) or "/" for key in problem.keys)
+    more = f" and {problem.key_count - len(problem.keys):,} more"
+    keys += more * (problem.key_count > len(problem.keys))
+    message = problem.message.removeprefix(f"block {problem.cid}: ")
+    return f"{problem.kind:11} {problem.cid} {keys}: {printable(message)}"
+
+
+def exit_code_of(report: VerifyReport) -> int:
+    """Return the exit code that stands for the worst of what was found."""
+    kinds = {problem.kind for problem in report.problems}
+    if kinds & {"corrupt", "malformed", "limit"}:
+        return CORRUPT
+    if "unreachable" in kinds:
+        return UNREACHABLE
+    return NOT_FOUND if kinds else 0
