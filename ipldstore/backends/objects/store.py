@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from ipldstore.backends.directory import parse_file_name
+from ipldstore.backends.directory.store import parse_file_name
 from ipldstore.backends.objects.address import open_reader, open_store, secrets_of
 from ipldstore.backends.objects.faults import ABSENT, backend_error, code_in, status_in
 from ipldstore.backends.objects.patience import Patience
