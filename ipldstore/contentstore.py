@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ipldstore.cid import (
-    CODECS,
-    DAG_CBOR,
-    RAW,
     CIDLike,
     Link,
     as_link,
-    codec_of,
-    hash_function,
     identity_data,
     make_link,
     parse_text,
     to_text,
-    using_multiformats,
     verify_block,
 )
 from ipldstore.cidtext import looks_like_cid
-from ipldstore.errors import BackendError, BlockNotFoundError, CodecError, InvalidCIDError
-from ipldstore.limits import MAX_CBOR_BYTES
+from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
+from ipldstore.hashes import hash_function
+from ipldstore.ipldvalues import check_codec, decode_value, encode_value
+from ipldstore.putraw import adapt, put_by_put_raw
 from ipldstore.urls import show_url
 
 if TYPE_CHECKING:
@@ -85,17 +80,7 @@ class ContentAddressableStore(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "put_raw" in vars(cls) and "put_block" not in vars(cls):
-            warnings.warn(
-                f"{cls.__name__} writes put_raw(data, codec): a block store writes "
-                "put_block(cid, data) now, and no hashing",
-                DeprecationWarning,
-                stacklevel=2,
-            )
-        if cls.put_raw is not ContentAddressableStore.put_raw:
-            written = (vars(base)["put_block"] for base in cls.__mro__ if "put_block" in vars(base))
-            others = (one for one in written if one not in _NOT_WRITTEN)
-            cls.put_block = next(others, _put_by_put_raw)  # type: ignore[method-assign, assignment]
+        adapt(cls, ContentAddressableStore)
 
     def __init__(self, *, default_hash: str = "sha2-256") -> None:
         hash_function(default_hash)
@@ -139,7 +124,9 @@ class ContentAddressableStore(ABC):
             If the block cannot be kept, also because the store cannot keep one under this CID;
             nothing of it is visible then.
         """
-        _put_by_put_raw(self, cid, data)
+        if type(self).put_raw is ContentAddressableStore.put_raw:
+            raise NotImplementedError(f"{type(self).__name__} does not write put_block")
+        put_by_put_raw(self, cid, data)
 
     def put_raw(self, data: bytes, codec: str) -> Link:
         """Keep a block under a CID of the store's own hash function.
@@ -388,22 +375,8 @@ class ContentAddressableStore(ABC):
             If the block is not canonical DAG-CBOR, or of another codec.
         """
         link = as_link(cid)
-        codec = codec_of(link)
-        if codec not in (RAW, DAG_CBOR):
-            raise CodecError(f"block {to_text(link)}: cannot decode codec {codec:#x}")
-        data = self.get_block(link)
-        if codec == RAW:
-            return data
-        if len(data) > MAX_CBOR_BYTES:
-            raise CodecError(f"block {to_text(link)}: {len(data)} bytes, at most {MAX_CBOR_BYTES}")
-        with using_multiformats():
-            import dag_cbor
-            from dag_cbor.encoding.err import CBORError
-
-            try:
-                return dag_cbor.decode(data)
-            except (CBORError, ValueError, KeyError, OverflowError, RecursionError) as error:
-                raise CodecError(f"block {to_text(link)} is not DAG-CBOR: {error}") from error
+        check_codec(link)
+        return decode_value(link, self.get_block(link))
 
     def put(self, value: Any) -> CID:
         """Keep an IPLD value as a block, and flush.
@@ -423,22 +396,9 @@ class ContentAddressableStore(ABC):
         CodecError
             If DAG-CBOR has no form for the value.
         """
-        if isinstance(value, bytes | bytearray | memoryview):
-            return self._put_flushed(bytes(value), "raw")
-        with using_multiformats():
-            import dag_cbor
-            from dag_cbor.encoding.err import CBORError
-
-            try:
-                data = dag_cbor.encode(value)
-            except (CBORError, TypeError, ValueError, RecursionError) as error:
-                raise CodecError(f"cannot encode the value as DAG-CBOR: {error}") from error
-        return self._put_flushed(data, "dag-cbor")
-
-    def _put_flushed(self, data: bytes, codec: str) -> CID:
         from ipldstore.cidobject import to_cid
 
-        cid = as_link(self.put_raw(data, codec))
+        cid = as_link(self.put_raw(*encode_value(value)))
         self.flush()
         return to_cid(cid)
 
@@ -446,22 +406,6 @@ class ContentAddressableStore(ABC):
 def flat(data: bytes) -> bytes:
     """Return bytes as they are, and of any other buffer its bytes one by one, not copied."""
     return data if isinstance(data, bytes) else memoryview(data).cast("B")
-
-
-def _put_by_put_raw(store: ContentAddressableStore, cid: Link, data: bytes) -> None:
-    """`put_block` of stores that were written when `put_raw` was what a store wrote."""
-    if type(store).put_raw is ContentAddressableStore.put_raw:
-        raise NotImplementedError(f"{type(store).__name__} does not write put_block")
-    if identity_data(cid) is not None:
-        return
-    names = {code: name for name, code in CODECS.items()}
-    codec = names.get(codec_of(cid))
-    if codec is None or store.make_cid(data, codec) != cid:
-        raise BackendError(f"{store!r} cannot keep a block under the foreign CID {to_text(cid)}")
-    store.put_raw(data, codec)
-
-
-_NOT_WRITTEN = (ContentAddressableStore.put_block, _put_by_put_raw)
 
 
 def require_block_store(store: object) -> None:

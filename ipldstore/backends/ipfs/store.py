@@ -15,7 +15,6 @@ from ipldstore.backends.shipping import Shipping
 from ipldstore.car import write_car
 from ipldstore.cid import (
     CODECS,
-    HASHES,
     RAW,
     CIDLike,
     Link,
@@ -28,6 +27,7 @@ from ipldstore.cid import (
 )
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
+from ipldstore.hashes import HASHES
 from ipldstore.limits import MAX_IPFS_BLOCK_BYTES
 
 DEFAULT_BUFFER_BYTES = 32 << 20

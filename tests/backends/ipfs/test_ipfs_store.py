@@ -10,7 +10,8 @@ from node import Node
 
 from ipldstore import BackendError, BlockNotFoundError, InvalidCIDError
 from ipldstore.backends.ipfs.store import MAX_BLOCK_BYTES, IPFSStore
-from ipldstore.cid import HASHES, as_link, make_link
+from ipldstore.cid import as_link, make_link
+from ipldstore.hashes import HASHES
 from ipldstore.testing import HELLO_RAW, MISSING, BackendTests
 
 DAG_JSON = 0x0129
