@@ -6,7 +6,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 
-from ipldstore.backends.http import Stream
+from ipldstore.backends.http.answers import Stream
 from ipldstore.car import CarReader
 from ipldstore.cid import Link, identity_data
 from ipldstore.dag import links_of

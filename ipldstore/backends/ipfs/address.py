@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from ipldstore.backends.http import Auth
+from ipldstore.backends.http.secrets import Auth
 from ipldstore.errors import BackendError, raise_alone
 from ipldstore.urls import show_address
 

@@ -13,16 +13,9 @@ from urllib.parse import urlencode
 
 from urllib3.filepost import encode_multipart_formdata
 
-from ipldstore.backends.http import (
-    DEFAULT_CONNECTIONS,
-    DEFAULT_TIMEOUT,
-    Auth,
-    HTTPClient,
-    Reply,
-    authorization,
-    check_busy,
-    without_sent,
-)
+from ipldstore.backends.http.answers import Reply, check_busy
+from ipldstore.backends.http.client import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT, HTTPClient
+from ipldstore.backends.http.secrets import Auth, authorization, without_sent
 from ipldstore.backends.ipfs.address import find_address
 from ipldstore.backends.retries import DEFAULT_RETRIES, Retries, TransientError
 from ipldstore.cid import Link, parse_text

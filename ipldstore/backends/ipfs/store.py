@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ipldstore.backends.http import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT, Auth
+from ipldstore.backends.http.client import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT
+from ipldstore.backends.http.secrets import Auth
 from ipldstore.backends.ipfs.names import is_name, resolve_name
 from ipldstore.backends.ipfs.pinning import Pins
 from ipldstore.backends.ipfs.rpc import KuboRPC, expect
