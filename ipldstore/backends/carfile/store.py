@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ipldstore.backends.carfile.archive import Archive, make_archive, open_archive
+from ipldstore.backends.carfile.archive import Archive
+from ipldstore.backends.carfile.beginning import make_archive, open_archive
 from ipldstore.backends.carfile.sections import Section
 from ipldstore.backends.paths import local_path
 from ipldstore.car import encode_header, encode_section_head
