@@ -33,8 +33,6 @@ from ipldstore.limits import MAX_IPFS_BLOCK_BYTES
 
 DEFAULT_BUFFER_BYTES = 32 << 20
 
-MAX_BLOCK_BYTES = MAX_IPFS_BLOCK_BYTES
-
 _CODEC_NAMES = {code: name for name, code in CODECS.items()}
 _HASH_NAMES = {function.code: name for name, function in HASHES.items()}
 _REFUSED_HASHES = ("sha2-384",)
@@ -304,10 +302,10 @@ def _check_block(cid: Link, data: bytes) -> None:
     hash_name = _HASH_NAMES.get(split(cid).hash_code)
     if hash_name in _REFUSED_HASHES:
         raise BackendError(f"block {to_text(cid)}: IPFS nodes do not take {hash_name}")
-    if len(data) > MAX_BLOCK_BYTES:
+    if len(data) > MAX_IPFS_BLOCK_BYTES:
         raise BackendError(
-            f"block {to_text(cid)} has {len(data)} bytes, more than the {MAX_BLOCK_BYTES} that "
-            "travel between IPFS nodes"
+            f"block {to_text(cid)} has {len(data)} bytes, more than the {MAX_IPFS_BLOCK_BYTES} "
+            "that travel between IPFS nodes"
         )
 
 
