@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
+from ipldstore.abilities import ListsRoots, RemovesBlocks
 from ipldstore.backends.directory.store import DirectoryCAStore
 from ipldstore.backends.layers.bound import SizeBound
 from ipldstore.backends.layers.flights import Flights
@@ -24,10 +26,11 @@ class CachingCAStore(VerifiedCAStore):
 
     What is read comes from the cache if it is there and sound; else it is fetched from the
     source, once for all who want it at the time, verified and kept. What is written goes to the
-    source first. Whether a block is there, and how large it is, only the source is asked.
+    source first. Whether a block is there, and how large it is, only the source is asked. If it can
+    remove blocks, so can this, from the cache too.
 
-    The cache never fails a call: what cannot be read there is fetched, what is damaged is
-    fetched and mended, and if it cannot be written, a full disk for instance, a
+    The cache never fails a call that reads or writes: what cannot be read there is fetched, what
+    is damaged is fetched and mended, and if it cannot be written, a full disk for instance, a
     ``RuntimeWarning`` says so once.
 
     Parameters
@@ -77,6 +80,10 @@ class CachingCAStore(VerifiedCAStore):
         self.is_shared = source.is_shared
         self.in_memory = source.in_memory
         self._bound = None if max_bytes is None else _make_bound(cache, max_bytes)
+        if isinstance(source, RemovesBlocks):
+            self.remove_block = partial(_remove, source, cache)
+        if isinstance(source, ListsRoots):
+            self.read_roots = source.read_roots
         self._flights = Flights()
         self._has_warned = False
 
@@ -241,6 +248,13 @@ class CachingCAStore(VerifiedCAStore):
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def _remove(source: RemovesBlocks, cache: ContentAddressableStore, cid: Link) -> None:
+    """Remove a block from a source, and from its cache if that can do it."""
+    source.remove_block(cid)
+    if isinstance(cache, RemovesBlocks):
+        cache.remove_block(cid)
 
 
 def _make_bound(cache: ContentAddressableStore, max_bytes: int) -> SizeBound:
