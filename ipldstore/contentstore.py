@@ -48,8 +48,8 @@ class StoredBlock(NamedTuple):
 class ContentAddressableStore(ABC):
     """Keeps blocks of bytes and finds them by their CID.
 
-    A backend has to write `get_raw` and `put_block`; all else has a default that works, and is
-    there to be overridden where a backend can do better. Backends must be safe under threads. They
+    A block store has to write `get_raw` and `put_block`; all else has a default that works, and is
+    there to be overridden where one can do better. Block stores must be safe under threads. They
     return bytes as they find them: `get_block` is the one place where bytes are verified.
 
     Parameters
@@ -146,7 +146,9 @@ class ContentAddressableStore(ABC):
         Raises
         ------
         BackendError
-            As in `put_block`.
+            If the block cannot be kept.
+        InvalidCIDError
+            If the codec is not known.
         """
         data = flat(data)
         cid = self.make_cid(data, codec)
@@ -247,7 +249,13 @@ class ContentAddressableStore(ABC):
         return link
 
     def make_cid(self, data: bytes, codec: str) -> Link:
-        """Return the CID that a block has in this store, without keeping it."""
+        """Return the CID that a block has in this store, without keeping it.
+
+        Raises
+        ------
+        InvalidCIDError
+            If the codec is not known.
+        """
         return make_link(data, codec, self.default_hash)
 
     def get_block(self, cid: CIDLike) -> bytes:
@@ -259,6 +267,10 @@ class ContentAddressableStore(ABC):
             If there is no such block.
         CorruptBlockError
             If the bytes that are kept do not hash to the CID.
+        BackendError
+            If it cannot be told or read.
+        InvalidCIDError
+            If the CID is malformed, or its hash function not known.
         """
         link = as_link(cid)
         data = identity_data(link)
@@ -292,35 +304,71 @@ class ContentAddressableStore(ABC):
         return data
 
     def get_many(self, cids: Iterable[CIDLike]) -> Iterator[tuple[Link, bytes]]:
-        """Iterate the verified bytes of several blocks, in any order; errors as in `get_block`.
+        """Iterate the verified bytes of several blocks, in any order.
 
         What overrides it takes CIDs in every form, identity CIDs too, and verifies what it got:
         ``ipldstore.cid`` has ``as_link``, ``identity_data`` and ``verify_block``.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If one of the blocks is not there.
+        CorruptBlockError
+            If the bytes that are kept of one do not hash to its CID.
+        BackendError
+            If one cannot be read, or it cannot be told whether it is there.
+        InvalidCIDError
+            If a CID is malformed, or its hash function not known.
         """
         for cid in cids:
             link = as_link(cid)
             yield link, self.get_block(link)
 
     def put_many(self, blocks: Iterable[tuple[Link, bytes]]) -> None:
-        """Keep several blocks whose CIDs are known and verified; errors as in `put_block`."""
+        """Keep several blocks whose CIDs are known and verified.
+
+        Raises
+        ------
+        BackendError
+            If one of them cannot be kept; others may have been.
+        """
         for link, data in blocks:
             self.put_block(link, data)
 
     def has(self, cid: CIDLike) -> bool:
-        """Whether a block is there, as far as the store can tell without verifying it."""
+        """Whether a block is there, as far as the store can tell without verifying it.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told.
+        InvalidCIDError
+            If the CID is malformed.
+        """
         link = as_link(cid)
         return identity_data(link) is not None or self.has_raw(link)
 
     def find_missing(self, cids: Iterable[Link]) -> set[Link]:
-        """Return those of several blocks that are not there; errors as in `has`.
+        """Return those of several blocks that are not there.
 
         An identity CID carries its block, so it is never among them. Not to be called on an event
         loop: a store on a network may run one of its own for it.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told of one of them.
         """
         return {cid for cid in cids if not self.has(cid)}
 
     def has_raw(self, cid: Link) -> bool:
-        """Whether `get_raw` would find a block; the default asks it."""
+        """Whether `get_raw` would find a block; the default asks it.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told.
+        """
         try:
             self.get_raw(cid)
         except (BlockNotFoundError, KeyError):
@@ -337,6 +385,11 @@ class ContentAddressableStore(ABC):
         """Return a block's size in bytes where that is cheap to learn, else None.
 
         None also for a block that is not there. An identity CID may come, too.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told.
         """
         data = identity_data(cid)
         return None if data is None else len(data)
@@ -369,10 +422,16 @@ class ContentAddressableStore(ABC):
 
         Raises
         ------
-        BlockNotFoundError, CorruptBlockError
-            As `get_block`.
+        BlockNotFoundError
+            If there is no such block.
+        CorruptBlockError
+            If the bytes that are kept do not hash to the CID.
+        BackendError
+            If it cannot be told or read.
         CodecError
             If the block is not canonical DAG-CBOR, or of another codec.
+        InvalidCIDError
+            If the CID is malformed, or its hash function not known.
         """
         link = as_link(cid)
         check_codec(link)
@@ -393,6 +452,8 @@ class ContentAddressableStore(ABC):
 
         Raises
         ------
+        BackendError
+            If the block cannot be kept.
         CodecError
             If DAG-CBOR has no form for the value.
         """

@@ -260,7 +260,18 @@ def find_blocks(
         An open block store, or what `open_block_store` takes. If None, the environment variable
         ``IPLDSTORE_BLOCKS`` says it. Nothing else is tried, and nothing is made.
     options
-        As in `open_block_store`, whose errors come as well.
+        As in `open_block_store`.
+
+    Raises
+    ------
+    BlockStoreURLError
+        If nothing is named, or what is names no block store.
+    BlockStoreNotFoundError
+        If there is no such folder or file.
+    BackendError
+        If the store cannot be used, or the plug-in for it is broken.
+    TypeError
+        If the store does not take an option, or is open and some are given.
     """
     if isinstance(blocks, ContentAddressableStore):
         if options:

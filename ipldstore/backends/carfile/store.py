@@ -251,8 +251,10 @@ class CARStore(ContentAddressableStore):
 
         Raises
         ------
-        CarFormatError, BackendError
-            As when the archive is opened.
+        CarFormatError
+            If the file is no CAR archive any more, or what was appended is malformed.
+        BackendError
+            If it cannot be read, or is gone and is only to be read.
         """
         with self._guard(), self._failing("cannot read"):
             archive = self._archive

@@ -220,7 +220,7 @@ class GatewayCAStore(VerifiedCAStore):
         BackendError
             If no gateway answers, or the target cannot do its work.
         InvalidNodeError
-            As `iter_dag_blocks`.
+            If a block is malformed, or of a codec whose links are not known.
         """
         link = as_link(root)
         streamed = _Counted(link)

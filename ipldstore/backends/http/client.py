@@ -1,4 +1,4 @@
-"""Sends requests from threads and from event loops."""
+"""What sends requests, from threads and from event loops."""
 
 from __future__ import annotations
 
@@ -107,9 +107,14 @@ class HTTPClient:
         body: bytes | None = None,
         timeout: float | None = None,
     ) -> Iterator[Stream]:
-        """Send a request and read its answer piece by piece; parameters and errors as in `send`.
+        """Send a request and read its answer piece by piece; parameters as in `send`.
 
         With no limit, `timeout` bounds the wait for each piece, not for the whole.
+
+        Raises
+        ------
+        BackendError
+            If there is no answer, or, from its pieces, if not all of it comes, or too much.
         """
         seconds = timeout or self.timeout
         deadline = time.monotonic() + seconds if limit is not None else None

@@ -66,7 +66,13 @@ def _read_api_file() -> str | None:
 
 
 def parse_address(address: str) -> Address:
-    """Read a URL or a multiaddr; errors as in `find_address`."""
+    """Read a URL or a multiaddr.
+
+    Raises
+    ------
+    BackendError
+        If it is malformed.
+    """
     if address.startswith("/"):
         return Address(_url_of_multiaddr(address), None)
     if "://" not in address:

@@ -185,7 +185,7 @@ class KuboRPC:
         Raises
         ------
         BackendError
-            As `call`.
+            If the node cannot be reached, refuses, or fails.
         """
         request = self._request(command, arguments, None, STREAM_SECONDS, options)
         bounds = {"limit": None, "timeout": timeout or self.timeout}
@@ -305,7 +305,13 @@ def expect(answer: Mapping[str, Any], name: str, kind: type[T]) -> T:
 
 
 def expect_cid(text: Any) -> Link:
-    """Read a CID in an answer; errors as `expect`."""
+    """Read a CID in an answer.
+
+    Raises
+    ------
+    BackendError
+        If it is none.
+    """
     try:
         return parse_text(text)
     except (InvalidCIDError, TypeError):

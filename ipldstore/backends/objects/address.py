@@ -62,7 +62,13 @@ def open_store(
     retry_config: Mapping[str, Any] | None = None,
     credential_provider: Any = None,
 ) -> ObjectStore:
-    """Open what a URL names; parameters and errors as in `ObjectCAStore`."""
+    """Open what a URL names; parameters as in `ObjectCAStore`.
+
+    Raises
+    ------
+    BackendError
+        If the URL or the configuration is malformed, or obstore is not installed.
+    """
     _check_url(url)
     try:
         from obstore.exceptions import BaseError
