@@ -149,6 +149,30 @@ def parse_text(text: str) -> Link:
         raise InvalidCIDError(f"not a CID: {show_url(text)!r}: {fault}") from None
 
 
+def parse_name(name: str) -> Link:
+    """Read a CID from its text, also as ``ipld://CID``, ``ipfs://CID`` or ``/ipfs/CID``.
+
+    Raises
+    ------
+    InvalidCIDError
+        If it is none of these.
+    """
+    text = name.strip()
+    if text.startswith(("ipns://", "/ipns/")):
+        raise InvalidCIDError(
+            f"{show_url(text)!r}: names need blocks in an IPFS node, such as ipfs:"
+        )
+    prefix = next(filter(text.startswith, ("ipld://", "ipfs://", "/ipfs/")), "")
+    root, _, path = text.removeprefix(prefix).removesuffix("/").partition("/")
+    link = parse_text(root)
+    if path:
+        raise InvalidCIDError(
+            f"{show_url(text)[:200]!r} names a part of a hierarchy, expected its root: "
+            "ipldstore.open opens parts"
+        )
+    return link
+
+
 def _decode_base32(text: str) -> bytes:
     body = text[1:]
     try:

@@ -12,16 +12,15 @@ from ipldstore.cid import (
     as_link,
     identity_data,
     make_link,
-    parse_text,
+    parse_name,
     to_text,
     verify_block,
 )
 from ipldstore.cidtext import looks_like_cid
-from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
+from ipldstore.errors import BackendError, BlockNotFoundError
 from ipldstore.hashes import hash_function
 from ipldstore.ipldvalues import check_codec, decode_value, encode_value
 from ipldstore.putraw import adapt, put_by_put_raw
-from ipldstore.urls import show_url
 
 if TYPE_CHECKING:
     from ipldstore.cidobject import CID
@@ -231,22 +230,7 @@ class ContentAddressableStore(ABC):
         InvalidCIDError
             If it is none of these.
         """
-        if not isinstance(name, str):
-            return as_link(name)
-        text = name.strip()
-        if text.startswith(("ipns://", "/ipns/")):
-            raise InvalidCIDError(
-                f"{show_url(text)!r}: names need blocks in an IPFS node, such as ipfs:"
-            )
-        prefix = next(filter(text.startswith, ("ipld://", "ipfs://", "/ipfs/")), "")
-        root, _, path = text.removeprefix(prefix).removesuffix("/").partition("/")
-        link = parse_text(root)
-        if path:
-            raise InvalidCIDError(
-                f"{show_url(text)[:200]!r} names a part of a hierarchy, expected its root: "
-                "ipldstore.open opens parts"
-            )
-        return link
+        return parse_name(name) if isinstance(name, str) else as_link(name)
 
     def make_cid(self, data: bytes, codec: str) -> Link:
         """Return the CID that a block has in this store, without keeping it.

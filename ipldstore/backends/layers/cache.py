@@ -26,8 +26,8 @@ class CachingCAStore(VerifiedCAStore):
 
     What is read comes from the cache if it is there and sound; else it is fetched from the
     source, once for all who want it at the time, verified and kept. What is written goes to the
-    source first. Whether a block is there, and how large it is, only the source is asked. If it can
-    remove blocks, so can this, from the cache too.
+    source first. Whether a block is there, and how large it is, only the source is asked. Where the
+    source can remove blocks, so can this; the cache lets go of its copy then, if it can.
 
     The cache never fails a call that reads or writes: what cannot be read there is fetched, what
     is damaged is fetched and mended, and if it cannot be written, a full disk for instance, a
