@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ipldstore.backends.carfile.store import CARStore
-    from ipldstore.backends.directory import DirectoryCAStore
+    from ipldstore.backends.directory.store import DirectoryCAStore
     from ipldstore.backends.gateway.store import GatewayCAStore
     from ipldstore.backends.ipfs.store import IPFSStore
     from ipldstore.backends.layers.cache import CachingCAStore
     from ipldstore.backends.layers.union import UnionCAStore
-    from ipldstore.backends.mapping import MappingCAStore
+    from ipldstore.backends.memory.store import MappingCAStore
     from ipldstore.backends.objects.store import ObjectCAStore
-    from ipldstore.backends.sqlite import SQLiteCAStore
+    from ipldstore.backends.sqlite.store import SQLiteCAStore
     from ipldstore.cid import Link
     from ipldstore.cidobject import CID
     from ipldstore.compression import CompressionCheck, check_compression
@@ -86,16 +86,16 @@ _HOMES = {
     "Change": "ipldstore.diffing",
     "CompressionCheck": "ipldstore.compression",
     "ContentAddressableStore": "ipldstore.contentstore",
-    "DirectoryCAStore": "ipldstore.backends.directory",
+    "DirectoryCAStore": "ipldstore.backends.directory.store",
     "CARStore": "ipldstore.backends.carfile.store",
     "CachingCAStore": "ipldstore.backends.layers.cache",
     "GatewayCAStore": "ipldstore.backends.gateway.store",
     "IPFSStore": "ipldstore.backends.ipfs.store",
     "IPLDStore": "ipldstore.faces",
     "Link": "ipldstore.cid",
-    "MappingCAStore": "ipldstore.backends.mapping",
+    "MappingCAStore": "ipldstore.backends.memory.store",
     "ObjectCAStore": "ipldstore.backends.objects.store",
-    "SQLiteCAStore": "ipldstore.backends.sqlite",
+    "SQLiteCAStore": "ipldstore.backends.sqlite.store",
     "StoredBlock": "ipldstore.contentstore",
     "UnionCAStore": "ipldstore.backends.layers.union",
     "car_reference_fs": "ipldstore.references",

@@ -1,4 +1,7 @@
-"""What some block stores can do beyond the contract: asked by ``isinstance``."""
+"""What some block stores can do beyond the contract: asked by ``isinstance``.
+
+A store that wraps another one can do what that one can: it takes over its methods when it is made.
+"""
 
 from __future__ import annotations
 

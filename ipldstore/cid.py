@@ -11,31 +11,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from ipldstore.cidlibrary import decode_multibase
 from ipldstore.cidtext import fault_of
 from ipldstore.errors import CorruptBlockError, InvalidCIDError
+from ipldstore.hashes import HASH_BY_CODE, IDENTITY, hash_function
 from ipldstore.limits import (
     MAX_CID_TEXT_LENGTH,
     MAX_DIGEST_BYTES,
     MAX_IDENTITY_BYTES,
 )
-from ipldstore.locks import Guard
 from ipldstore.urls import show_url
 from ipldstore.varint import decode_varint, encode_varint
 
 if TYPE_CHECKING:
-    from _thread import RLock as RLockType
-
     import multiformats
 
 CODECS = {"raw": 0x55, "dag-pb": 0x70, "dag-cbor": 0x71}
 RAW, DAG_PB, DAG_CBOR = CODECS.values()
-
-IDENTITY = 0x00
 
 SHA2_256_MULTIHASH = b"\x12\x20"
 
@@ -67,52 +62,6 @@ class Parts(NamedTuple):
     digest: bytes
 
 
-class HashFunction(NamedTuple):
-    """A multihash function: its code, the size of its digests in bytes, and itself."""
-
-    code: int
-    size: int
-    digest: Callable[[bytes], bytes]
-
-
-def _hashlib(name: str) -> Callable[[bytes], bytes]:
-    def digest(data: bytes) -> bytes:
-        return hashlib.new(name, data).digest()
-
-    return digest
-
-
-def _blake2b(size: int) -> Callable[[bytes], bytes]:
-    return lambda data: hashlib.blake2b(data, digest_size=size).digest()
-
-
-def _blake3(data: bytes) -> bytes:
-    try:
-        from blake3 import blake3
-    except ImportError:
-        raise InvalidCIDError(
-            "blake3 needs the package of that name: pip install 'ipldstore[blake3]'"
-        ) from None
-    return blake3(data).digest()
-
-
-# Codes and names as in the multicodec table.
-HASHES = {
-    "sha2-256": HashFunction(0x12, 32, _hashlib("sha256")),
-    "sha2-384": HashFunction(0x20, 48, _hashlib("sha384")),
-    "sha2-512": HashFunction(0x13, 64, _hashlib("sha512")),
-    "sha3-224": HashFunction(0x17, 28, _hashlib("sha3_224")),
-    "sha3-256": HashFunction(0x16, 32, _hashlib("sha3_256")),
-    "sha3-384": HashFunction(0x15, 48, _hashlib("sha3_384")),
-    "sha3-512": HashFunction(0x14, 64, _hashlib("sha3_512")),
-    "blake2b-256": HashFunction(0xB220, 32, _blake2b(32)),
-    "blake2b-512": HashFunction(0xB240, 64, _blake2b(64)),
-    "blake2s-256": HashFunction(0xB260, 32, _hashlib("blake2s")),
-    "blake3": HashFunction(0x1E, 32, _blake3),
-}
-_HASH_BY_CODE = {function.code: function for function in HASHES.values()}
-
-
 def read_link(data: bytes, offset: int = 0) -> tuple[Link, int]:
     """Read the binary CID (v0 or v1) at an offset, spelled as it stands, and say where it ends.
 
@@ -142,7 +91,7 @@ def _check_digest_size(hash_code: int, size: int) -> None:
     if hash_code == IDENTITY:
         if size > MAX_IDENTITY_BYTES:
             raise InvalidCIDError(f"identity CID of {size} bytes, at most {MAX_IDENTITY_BYTES}")
-    elif (function := _HASH_BY_CODE.get(hash_code)) is not None:
+    elif (function := HASH_BY_CODE.get(hash_code)) is not None:
         if size != function.size:
             raise InvalidCIDError(
                 f"digest of {size} bytes for hash function {hash_code:#x}, expected {function.size}"
@@ -189,15 +138,39 @@ def parse_text(text: str) -> Link:
         raise InvalidCIDError(f"CID text of {len(text)} characters, at most {MAX_CID_TEXT_LENGTH}")
     try:
         if len(text) == 46 and text.startswith("Qm"):
-            data = _decode_multibase("z" + text)
+            data = decode_multibase("z" + text)
         else:
-            data = _decode_base32(text) if text.startswith("b") else _decode_multibase(text)
+            data = _decode_base32(text) if text.startswith("b") else decode_multibase(text)
             if data[:1] == b"\x12":
                 raise InvalidCIDError("a CIDv0 has no multibase prefix")
         return canonical(parse_link(data))
     except InvalidCIDError as error:
         fault = fault_of(text, str(error))
         raise InvalidCIDError(f"not a CID: {show_url(text)!r}: {fault}") from None
+
+
+def parse_name(name: str) -> Link:
+    """Read a CID from its text, also as ``ipld://CID``, ``ipfs://CID`` or ``/ipfs/CID``.
+
+    Raises
+    ------
+    InvalidCIDError
+        If it is none of these.
+    """
+    text = name.strip()
+    if text.startswith(("ipns://", "/ipns/")):
+        raise InvalidCIDError(
+            f"{show_url(text)!r}: names need blocks in an IPFS node, such as ipfs:"
+        )
+    prefix = next(filter(text.startswith, ("ipld://", "ipfs://", "/ipfs/")), "")
+    root, _, path = text.removeprefix(prefix).removesuffix("/").partition("/")
+    link = parse_text(root)
+    if path:
+        raise InvalidCIDError(
+            f"{show_url(text)[:200]!r} names a part of a hierarchy, expected its root: "
+            "ipldstore.open opens parts"
+        )
+    return link
 
 
 def _decode_base32(text: str) -> bytes:
@@ -208,21 +181,6 @@ def _decode_base32(text: str) -> bytes:
         raise InvalidCIDError("not base32") from None
     if _encode_base32(data) != text:
         raise InvalidCIDError("not canonical lower-case base32")
-    return data
-
-
-def _decode_multibase(text: str) -> bytes:
-    with using_multiformats():
-        from multiformats import multibase
-
-        try:
-            base = multibase.from_str(text)
-            data: bytes = base.decode(text)
-            canonical = base.encode(data)
-        except Exception:
-            raise InvalidCIDError("not text in a multibase") from None
-    if canonical.rstrip("=") != text.rstrip("="):
-        raise InvalidCIDError(f"not canonical {base.name}")
     return data
 
 
@@ -272,42 +230,6 @@ def as_link(cid: CIDLike) -> Link:
     )
 
 
-_multiformats = Guard()
-_hash_functions: list[object] = []
-
-
-def using_multiformats() -> RLockType:
-    """Return what ``with`` enters to call the package ``multiformats``, or one that does.
-
-    Its registries are filled when they are used first, and are not safe under threads. Here they
-    are filled before, so that what others do with the CIDs that they get is safe.
-    """
-    if not _hash_functions:
-        with _multiformats():
-            if not _hash_functions:
-                _hash_functions[:] = _fill_registries()
-    return _multiformats()
-
-
-def _fill_registries() -> list[object]:
-    """Fill the registries of multiformats; return what must be held, as these hold it weakly."""
-    from multiformats import CID, multibase, multihash
-
-    functions: list[object] = []
-    for name in ("identity", *HASHES):
-        # one whose package is not installed fails later, where it is asked for
-        with suppress(KeyError, ImportError):
-            function = multihash.get(name)
-            _ = function.implementation
-            functions.append(function)
-    for base in multibase.table():
-        with suppress(KeyError, ValueError, ImportError):
-            base.decode(base.encode(b"\x01"))
-    cid = CID.decode(make_link(b"")).set(base="base32")
-    str(cid), repr(cid), hash(cid)
-    return functions
-
-
 def split(link: bytes) -> Parts:
     """Take a well-formed binary CIDv1 apart."""
     codec, position = decode_varint(link, 1)
@@ -342,7 +264,7 @@ def make_link(data: bytes, codec: str | int = "raw", hash_name: str = "sha2-256"
     codec
         Name of a codec in `CODECS`, or any multicodec code.
     hash_name
-        A name in `HASHES`.
+        A name in `ipldstore.hashes.HASHES`.
 
     Raises
     ------
@@ -371,20 +293,6 @@ def codec_code(name: str) -> int:
         raise InvalidCIDError(f"codec {name!r} is not one of {', '.join(CODECS)}") from None
 
 
-def hash_function(name: str) -> HashFunction:
-    """Return a hash function by its multicodec name.
-
-    Raises
-    ------
-    InvalidCIDError
-        If it is none of `HASHES`.
-    """
-    try:
-        return HASHES[name]
-    except KeyError:
-        raise InvalidCIDError(f"hash function {name!r} is not one of {', '.join(HASHES)}") from None
-
-
 def identity_data(link: bytes) -> bytes | None:
     """Return the data that an identity CID carries in itself, None for any other CID."""
     if link[2] != IDENTITY and link[1] < 0x80:
@@ -401,7 +309,7 @@ def verify_block(link: bytes, data: bytes) -> None:
     CorruptBlockError
         If it does not.
     InvalidCIDError
-        If the hash function is not one of `HASHES`.
+        If the hash function is not one of `ipldstore.hashes.HASHES`.
     """
     if link[2:4] == SHA2_256_MULTIHASH and link[1] < 0x80:
         if hashlib.sha256(data).digest() == link[4:]:
@@ -410,7 +318,7 @@ def verify_block(link: bytes, data: bytes) -> None:
         _, hash_code, digest = split(link)
         if hash_code == IDENTITY:
             actual = bytes(data)
-        elif (function := _HASH_BY_CODE.get(hash_code)) is not None:
+        elif (function := HASH_BY_CODE.get(hash_code)) is not None:
             actual = function.digest(data)
         else:
             raise InvalidCIDError(

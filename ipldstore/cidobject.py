@@ -7,7 +7,8 @@ from typing import Any
 
 import multiformats
 
-from ipldstore.cid import CIDLike, as_link, parse_text, to_text, using_multiformats
+from ipldstore.cid import CIDLike, as_link, parse_text, to_text
+from ipldstore.cidlibrary import using_multiformats
 from ipldstore.errors import InvalidCIDError
 
 
@@ -99,5 +100,11 @@ def _text_of(other: object) -> str | None:
 
 
 def to_cid(link: bytes) -> CID:
-    """Build the CID object of a binary CID; errors as in `CID`."""
+    """Build the CID object of a binary CID.
+
+    Raises
+    ------
+    InvalidCIDError
+        If it is malformed, or multiformats does not know its codec or hash function.
+    """
     return CID(link)

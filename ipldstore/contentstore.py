@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ipldstore.cid import (
-    CODECS,
-    DAG_CBOR,
-    RAW,
     CIDLike,
     Link,
     as_link,
-    codec_of,
-    hash_function,
     identity_data,
     make_link,
-    parse_text,
+    parse_name,
     to_text,
-    using_multiformats,
     verify_block,
 )
 from ipldstore.cidtext import looks_like_cid
-from ipldstore.errors import BackendError, BlockNotFoundError, CodecError, InvalidCIDError
-from ipldstore.limits import MAX_CBOR_BYTES
-from ipldstore.urls import show_url
+from ipldstore.errors import BackendError, BlockNotFoundError
+from ipldstore.hashes import hash_function
+from ipldstore.ipldvalues import check_codec, decode_value, encode_value
+from ipldstore.putraw import adapt, put_by_put_raw
 
 if TYPE_CHECKING:
     from ipldstore.cidobject import CID
@@ -53,8 +47,8 @@ class StoredBlock(NamedTuple):
 class ContentAddressableStore(ABC):
     """Keeps blocks of bytes and finds them by their CID.
 
-    A backend has to write `get_raw` and `put_block`; all else has a default that works, and is
-    there to be overridden where a backend can do better. Backends must be safe under threads. They
+    A block store has to write `get_raw` and `put_block`; all else has a default that works, and is
+    there to be overridden where one can do better. Block stores must be safe under threads. They
     return bytes as they find them: `get_block` is the one place where bytes are verified.
 
     Parameters
@@ -85,17 +79,7 @@ class ContentAddressableStore(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "put_raw" in vars(cls) and "put_block" not in vars(cls):
-            warnings.warn(
-                f"{cls.__name__} writes put_raw(data, codec): a block store writes "
-                "put_block(cid, data) now, and no hashing",
-                DeprecationWarning,
-                stacklevel=2,
-            )
-        if cls.put_raw is not ContentAddressableStore.put_raw:
-            written = (vars(base)["put_block"] for base in cls.__mro__ if "put_block" in vars(base))
-            others = (one for one in written if one not in _NOT_WRITTEN)
-            cls.put_block = next(others, _put_by_put_raw)  # type: ignore[method-assign, assignment]
+        adapt(cls, ContentAddressableStore)
 
     def __init__(self, *, default_hash: str = "sha2-256") -> None:
         hash_function(default_hash)
@@ -139,7 +123,9 @@ class ContentAddressableStore(ABC):
             If the block cannot be kept, also because the store cannot keep one under this CID;
             nothing of it is visible then.
         """
-        _put_by_put_raw(self, cid, data)
+        if type(self).put_raw is ContentAddressableStore.put_raw:
+            raise NotImplementedError(f"{type(self).__name__} does not write put_block")
+        put_by_put_raw(self, cid, data)
 
     def put_raw(self, data: bytes, codec: str) -> Link:
         """Keep a block under a CID of the store's own hash function.
@@ -159,7 +145,9 @@ class ContentAddressableStore(ABC):
         Raises
         ------
         BackendError
-            As in `put_block`.
+            If the block cannot be kept.
+        InvalidCIDError
+            If the codec is not known.
         """
         data = flat(data)
         cid = self.make_cid(data, codec)
@@ -242,25 +230,16 @@ class ContentAddressableStore(ABC):
         InvalidCIDError
             If it is none of these.
         """
-        if not isinstance(name, str):
-            return as_link(name)
-        text = name.strip()
-        if text.startswith(("ipns://", "/ipns/")):
-            raise InvalidCIDError(
-                f"{show_url(text)!r}: names need blocks in an IPFS node, such as ipfs:"
-            )
-        prefix = next(filter(text.startswith, ("ipld://", "ipfs://", "/ipfs/")), "")
-        root, _, path = text.removeprefix(prefix).removesuffix("/").partition("/")
-        link = parse_text(root)
-        if path:
-            raise InvalidCIDError(
-                f"{show_url(text)[:200]!r} names a part of a hierarchy, expected its root: "
-                "ipldstore.open opens parts"
-            )
-        return link
+        return parse_name(name) if isinstance(name, str) else as_link(name)
 
     def make_cid(self, data: bytes, codec: str) -> Link:
-        """Return the CID that a block has in this store, without keeping it."""
+        """Return the CID that a block has in this store, without keeping it.
+
+        Raises
+        ------
+        InvalidCIDError
+            If the codec is not known.
+        """
         return make_link(data, codec, self.default_hash)
 
     def get_block(self, cid: CIDLike) -> bytes:
@@ -272,6 +251,10 @@ class ContentAddressableStore(ABC):
             If there is no such block.
         CorruptBlockError
             If the bytes that are kept do not hash to the CID.
+        BackendError
+            If it cannot be told or read.
+        InvalidCIDError
+            If the CID is malformed, or its hash function not known.
         """
         link = as_link(cid)
         data = identity_data(link)
@@ -305,35 +288,71 @@ class ContentAddressableStore(ABC):
         return data
 
     def get_many(self, cids: Iterable[CIDLike]) -> Iterator[tuple[Link, bytes]]:
-        """Iterate the verified bytes of several blocks, in any order; errors as in `get_block`.
+        """Iterate the verified bytes of several blocks, in any order.
 
         What overrides it takes CIDs in every form, identity CIDs too, and verifies what it got:
         ``ipldstore.cid`` has ``as_link``, ``identity_data`` and ``verify_block``.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If one of the blocks is not there.
+        CorruptBlockError
+            If the bytes that are kept of one do not hash to its CID.
+        BackendError
+            If one cannot be read, or it cannot be told whether it is there.
+        InvalidCIDError
+            If a CID is malformed, or its hash function not known.
         """
         for cid in cids:
             link = as_link(cid)
             yield link, self.get_block(link)
 
     def put_many(self, blocks: Iterable[tuple[Link, bytes]]) -> None:
-        """Keep several blocks whose CIDs are known and verified; errors as in `put_block`."""
+        """Keep several blocks whose CIDs are known and verified.
+
+        Raises
+        ------
+        BackendError
+            If one of them cannot be kept; others may have been.
+        """
         for link, data in blocks:
             self.put_block(link, data)
 
     def has(self, cid: CIDLike) -> bool:
-        """Whether a block is there, as far as the store can tell without verifying it."""
+        """Whether a block is there, as far as the store can tell without verifying it.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told.
+        InvalidCIDError
+            If the CID is malformed.
+        """
         link = as_link(cid)
         return identity_data(link) is not None or self.has_raw(link)
 
     def find_missing(self, cids: Iterable[Link]) -> set[Link]:
-        """Return those of several blocks that are not there; errors as in `has`.
+        """Return those of several blocks that are not there.
 
         An identity CID carries its block, so it is never among them. Not to be called on an event
         loop: a store on a network may run one of its own for it.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told of one of them.
         """
         return {cid for cid in cids if not self.has(cid)}
 
     def has_raw(self, cid: Link) -> bool:
-        """Whether `get_raw` would find a block; the default asks it."""
+        """Whether `get_raw` would find a block; the default asks it.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told.
+        """
         try:
             self.get_raw(cid)
         except (BlockNotFoundError, KeyError):
@@ -350,6 +369,11 @@ class ContentAddressableStore(ABC):
         """Return a block's size in bytes where that is cheap to learn, else None.
 
         None also for a block that is not there. An identity CID may come, too.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told.
         """
         data = identity_data(cid)
         return None if data is None else len(data)
@@ -382,28 +406,20 @@ class ContentAddressableStore(ABC):
 
         Raises
         ------
-        BlockNotFoundError, CorruptBlockError
-            As `get_block`.
+        BlockNotFoundError
+            If there is no such block.
+        CorruptBlockError
+            If the bytes that are kept do not hash to the CID.
+        BackendError
+            If it cannot be told or read.
         CodecError
             If the block is not canonical DAG-CBOR, or of another codec.
+        InvalidCIDError
+            If the CID is malformed, or its hash function not known.
         """
         link = as_link(cid)
-        codec = codec_of(link)
-        if codec not in (RAW, DAG_CBOR):
-            raise CodecError(f"block {to_text(link)}: cannot decode codec {codec:#x}")
-        data = self.get_block(link)
-        if codec == RAW:
-            return data
-        if len(data) > MAX_CBOR_BYTES:
-            raise CodecError(f"block {to_text(link)}: {len(data)} bytes, at most {MAX_CBOR_BYTES}")
-        with using_multiformats():
-            import dag_cbor
-            from dag_cbor.encoding.err import CBORError
-
-            try:
-                return dag_cbor.decode(data)
-            except (CBORError, ValueError, KeyError, OverflowError, RecursionError) as error:
-                raise CodecError(f"block {to_text(link)} is not DAG-CBOR: {error}") from error
+        check_codec(link)
+        return decode_value(link, self.get_block(link))
 
     def put(self, value: Any) -> CID:
         """Keep an IPLD value as a block, and flush.
@@ -420,25 +436,14 @@ class ContentAddressableStore(ABC):
 
         Raises
         ------
+        BackendError
+            If the block cannot be kept.
         CodecError
             If DAG-CBOR has no form for the value.
         """
-        if isinstance(value, bytes | bytearray | memoryview):
-            return self._put_flushed(bytes(value), "raw")
-        with using_multiformats():
-            import dag_cbor
-            from dag_cbor.encoding.err import CBORError
-
-            try:
-                data = dag_cbor.encode(value)
-            except (CBORError, TypeError, ValueError, RecursionError) as error:
-                raise CodecError(f"cannot encode the value as DAG-CBOR: {error}") from error
-        return self._put_flushed(data, "dag-cbor")
-
-    def _put_flushed(self, data: bytes, codec: str) -> CID:
         from ipldstore.cidobject import to_cid
 
-        cid = as_link(self.put_raw(data, codec))
+        cid = as_link(self.put_raw(*encode_value(value)))
         self.flush()
         return to_cid(cid)
 
@@ -446,22 +451,6 @@ class ContentAddressableStore(ABC):
 def flat(data: bytes) -> bytes:
     """Return bytes as they are, and of any other buffer its bytes one by one, not copied."""
     return data if isinstance(data, bytes) else memoryview(data).cast("B")
-
-
-def _put_by_put_raw(store: ContentAddressableStore, cid: Link, data: bytes) -> None:
-    """`put_block` of stores that were written when `put_raw` was what a store wrote."""
-    if type(store).put_raw is ContentAddressableStore.put_raw:
-        raise NotImplementedError(f"{type(store).__name__} does not write put_block")
-    if identity_data(cid) is not None:
-        return
-    names = {code: name for name, code in CODECS.items()}
-    codec = names.get(codec_of(cid))
-    if codec is None or store.make_cid(data, codec) != cid:
-        raise BackendError(f"{store!r} cannot keep a block under the foreign CID {to_text(cid)}")
-    store.put_raw(data, codec)
-
-
-_NOT_WRITTEN = (ContentAddressableStore.put_block, _put_by_put_raw)
 
 
 def require_block_store(store: object) -> None:

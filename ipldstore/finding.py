@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from ipldstore.abilities import ListsRoots
-from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.cid import CIDLike, Link, as_link, to_text
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockStoreURLError, InvalidCIDError

@@ -7,12 +7,18 @@ import os
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
+from ipldstore.backends.carfile import kind as carfile
+from ipldstore.backends.directory import kind as directory
+from ipldstore.backends.gateway import kind as gateway
+from ipldstore.backends.ipfs import kind as ipfs
+from ipldstore.backends.memory import kind as memory
+from ipldstore.backends.objects import kind as objects
+from ipldstore.backends.paths import path_of_file_url, read_path
+from ipldstore.backends.sqlite import kind as sqlite
 from ipldstore.cidtext import looks_like_cid
 from ipldstore.contentstore import ContentAddressableStore, place_hint
 from ipldstore.errors import (
@@ -31,9 +37,18 @@ BLOCKS_VARIABLE = "IPLDSTORE_BLOCKS"
 
 # as in ipldstore.urls
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+|(?i:[a-z][a-z0-9+.-]+)(?=://)):(.*)", re.DOTALL)
-_PARAMETERS = {"?": "parameters (after '?')", "#": "a fragment (after '#')"}
 _MULTIADDR = re.compile("/(ip4|ip6|dns[46]?)/[^/]+/(tcp|udp)/")
 _PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*:[^/?#]*@", re.IGNORECASE)
+
+_KINDS = {
+    **directory.KINDS,
+    **memory.KINDS,
+    **carfile.KINDS,
+    **sqlite.KINDS,
+    **ipfs.KINDS,
+    **gateway.KINDS,
+    **objects.KINDS,
+}
 
 
 def open_block_store(
@@ -102,7 +117,7 @@ def open_block_store(
         )
     if kind.is_local and not create and not os.path.exists(place[0]):
         raise BlockStoreNotFoundError(f"no {kind.noun} {show_url(place[0])!r}")
-    factory = _load(kind)
+    factory: Callable[..., ContentAddressableStore] = EntryPoint(scheme, kind.home, PLUGINS).load()
     _check_options(scheme, factory, options)
     try:
         return factory(*place, **options)
@@ -161,7 +176,7 @@ def is_archive(url: str) -> bool:
 def local_place(url: str) -> tuple[str, str] | None:
     """Return the path of a folder or CAR file, after "path" or "car"; None for other URLs."""
     scheme, rest = _split(url)
-    return (scheme, _read_path(scheme, rest)[0]) if scheme in ("path", "car") else None
+    return (scheme, read_path(scheme, rest)[0]) if scheme in ("path", "car") else None
 
 
 def _split(url: str) -> tuple[str, str]:
@@ -175,114 +190,6 @@ def _split(url: str) -> tuple[str, str]:
         raise BlockStoreURLError("an empty text names no block store")
     is_archive = path.lower().endswith(".car") and not os.path.isdir(path)
     return ("car" if is_archive else "path"), path
-
-
-class _Kind(NamedTuple):
-    """One kind of block store: how to read its URLs, and where its class is."""
-
-    read: Callable[[str, str], tuple[Any, ...]]
-    home: str
-    noun: str = ""
-    is_local: bool = False
-    takes_passwords: bool = False
-    extra: str | None = None
-
-
-def _read_path(scheme: str, rest: str) -> tuple[str]:
-    if not rest.startswith("//") or scheme == "path":
-        path = os.path.expanduser(rest)
-    elif rest.startswith("///"):
-        path = rest[2:]
-    else:
-        raise BlockStoreURLError(
-            f"{show_url(f'{scheme}:{rest}')!r} names a host: expected {scheme}:PATH or "
-            f"{scheme}:///PATH, a path on this machine"
-        )
-    if not path or "\0" in path:
-        raise BlockStoreURLError(f"'{scheme}:' without a path, expected {scheme}:PATH")
-    return (path,)
-
-
-def path_of_file_url(url: str) -> str:
-    """Return the path that a ``file:`` URL names.
-
-    Raises
-    ------
-    BlockStoreURLError
-        If it names none on this machine.
-    """
-    rest = url.partition(":")[2].replace("//localhost/", "///", 1)
-    (path,) = _read_path("file", rest)
-    if not path.startswith("/"):
-        raise BlockStoreURLError(f"'file:{path}' is no absolute path: expected file:///PATH")
-    return url2pathname(path)
-
-
-def _read_nothing(scheme: str, rest: str) -> tuple[()]:
-    if rest.strip("/"):
-        raise BlockStoreURLError(
-            f"expected '{scheme}:' and nothing after it, not {show_url(scheme + ':' + rest)!r}"
-        )
-    return ()
-
-
-def _read_node(scheme: str, rest: str) -> tuple[str | None]:
-    _, plus, protocol = scheme.partition("+")
-    if protocol in ("http", "https") and rest.startswith("//"):
-        return (f"{protocol}:{rest}",)
-    if plus or rest.startswith("//"):
-        raise BlockStoreURLError(
-            f"{show_url(f'{scheme}:{rest}')!r} names no IPFS node: expected ipfs:, ipfs:/ip4/... "
-            "or ipfs+http://HOST:PORT (ipfs://CID names a hierarchy, not where its blocks are)"
-        )
-    return (rest or None,)
-
-
-def _read_gateways(scheme: str, rest: str) -> tuple[list[str]] | tuple[()]:
-    _, plus, protocol = scheme.partition("+")
-    if protocol in ("http", "https") and rest.startswith("//"):
-        return (f"{protocol}:{rest}".split(","),)
-    if plus or rest:
-        raise BlockStoreURLError(
-            f"{show_url(f'{scheme}:{rest}')!r} names no gateway: expected gateway: or gateway+https://HOST"
-        )
-    return ()
-
-
-def _read_bucket(scheme: str, rest: str) -> tuple[str]:
-    if rest.startswith("//") and rest.strip("/") and (found := re.search("[?#]", rest)):
-        raise BlockStoreURLError(
-            f"{show_url(f'{scheme}:{rest}')!r} came with {_PARAMETERS[found[0]]}, which do not "
-            f"belong into it: expected {scheme}://NAME/PREFIX; credentials are taken from where "
-            "the store's own tools keep them, or given as options"
-        )
-    if not rest.startswith("//") or not rest.strip("/") or "@" in rest:
-        raise BlockStoreURLError(
-            f"{show_url(f'{scheme}:{rest}')!r} names no bucket: expected {scheme}://NAME/PREFIX, "
-            "without a user"
-        )
-    return (f"{scheme}:{rest}",)
-
-
-_BUCKET = _Kind(_read_bucket, "objects.store:ObjectCAStore", extra="objects")
-_KINDS = {
-    "path": _Kind(_read_path, "directory:DirectoryCAStore", "folder of blocks", is_local=True),
-    "memory": _Kind(_read_nothing, "mapping:MappingCAStore"),
-    "car": _Kind(_read_path, "carfile.store:CARStore", "CAR file", is_local=True),
-    "sqlite": _Kind(_read_path, "sqlite:SQLiteCAStore", "database of blocks", is_local=True),
-    "ipfs": _Kind(_read_node, "ipfs.store:IPFSStore", takes_passwords=True),
-    "gateway": _Kind(_read_gateways, "gateway.store:GatewayCAStore", takes_passwords=True),
-    "s3": _BUCKET,
-    "gs": _BUCKET,
-    "az": _BUCKET,
-}
-
-
-def _load(kind: _Kind) -> Callable[..., ContentAddressableStore]:
-    module, _, name = kind.home.partition(":")
-    found = getattr(import_module(f"ipldstore.backends.{module}"), name)
-    factory: Callable[..., ContentAddressableStore] = found
-    return factory
 
 
 def _check_options(scheme: str, factory: Callable[..., Any], options: dict[str, Any]) -> None:
@@ -353,7 +260,18 @@ def find_blocks(
         An open block store, or what `open_block_store` takes. If None, the environment variable
         ``IPLDSTORE_BLOCKS`` says it. Nothing else is tried, and nothing is made.
     options
-        As in `open_block_store`, whose errors come as well.
+        As in `open_block_store`.
+
+    Raises
+    ------
+    BlockStoreURLError
+        If nothing is named, or what is names no block store.
+    BlockStoreNotFoundError
+        If there is no such folder or file.
+    BackendError
+        If the store cannot be used, or the plug-in for it is broken.
+    TypeError
+        If the store does not take an option, or is open and some are given.
     """
     if isinstance(blocks, ContentAddressableStore):
         if options:

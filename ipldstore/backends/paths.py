@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.request import url2pathname
 
-from ipldstore.errors import BackendError
+from ipldstore.errors import BackendError, BlockStoreURLError
 from ipldstore.magic import CAR, SQLITE, kind_of
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.urls import is_url, show_url
@@ -33,6 +34,43 @@ def local_path(path: str | os.PathLike[str]) -> Path:
             "ipldstore.open_block_store takes URLs"
         )
     return Path(path).absolute()
+
+
+def read_path(scheme: str, rest: str) -> tuple[str]:
+    """Return the path in the rest of a URL, or a path itself after the scheme "path".
+
+    Raises
+    ------
+    BlockStoreURLError
+        If there is none, or it is on another machine.
+    """
+    if not rest.startswith("//") or scheme == "path":
+        path = os.path.expanduser(rest)
+    elif rest.startswith("///"):
+        path = rest[2:]
+    else:
+        raise BlockStoreURLError(
+            f"{show_url(f'{scheme}:{rest}')!r} names a host: expected {scheme}:PATH or "
+            f"{scheme}:///PATH, a path on this machine"
+        )
+    if not path or "\0" in path:
+        raise BlockStoreURLError(f"'{scheme}:' without a path, expected {scheme}:PATH")
+    return (path,)
+
+
+def path_of_file_url(url: str) -> str:
+    """Return the path that a ``file:`` URL names.
+
+    Raises
+    ------
+    BlockStoreURLError
+        If it names none on this machine.
+    """
+    rest = url.partition(":")[2].replace("//localhost/", "///", 1)
+    (path,) = read_path("file", rest)
+    if not path.startswith("/"):
+        raise BlockStoreURLError(f"'file:{path}' is no absolute path: expected file:///PATH")
+    return url2pathname(path)
 
 
 def describe(path: str | os.PathLike[str]) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
-from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.cid import CIDLike, Link, as_link, to_text
 from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.errors import IPLDStoreError, ReadOnlyStoreError

@@ -22,7 +22,8 @@ from ipldstore.unixfs.nodes import (
     encode_node,
 )
 
-MAX_BLOCK_BYTES = 256 << 10
+MAX_DIRECTORY_BLOCK_BYTES = 256 << 10
+"""Bytes of the block of a directory that is not sharded, in the profile."""
 
 
 def write_directory(children: Sequence[PBLink], put: Put) -> tuple[Link, int]:
@@ -56,7 +57,7 @@ def _fits(children: Sequence[PBLink]) -> bool:
     size = len(encode_node((), encode_directory()))
     for child in children:
         size += len(_encode(child))
-        if size > MAX_BLOCK_BYTES:
+        if size > MAX_DIRECTORY_BLOCK_BYTES:
             return False
     return True
 

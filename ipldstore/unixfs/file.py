@@ -296,7 +296,13 @@ def decode_file(link: Link, data: bytes) -> FileNode:
 
 
 def as_file(link: Link, node: Node) -> FileNode:
-    """Take a decoded block as one of a file; errors as `decode_file`."""
+    """Take a decoded block as one of a file.
+
+    Raises
+    ------
+    InvalidNodeError
+        If it is none.
+    """
     fault = f"block {to_text(link)} is not of a UnixFS file"
     if node.type not in (FILE_TYPE, RAW_TYPE):
         raise InvalidNodeError(f"{fault}: it is of a {node.kind}")

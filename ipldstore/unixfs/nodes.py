@@ -185,7 +185,13 @@ def iter_links(data: bytes) -> Iterator[PBLink]:
 
 
 def iter_pb_links(data: bytes) -> Iterator[Link]:
-    """Iterate the CIDs in the links of a dag-pb block; errors as `iter_links`."""
+    """Iterate the CIDs in the links of a dag-pb block.
+
+    Raises
+    ------
+    CodecError
+        If the block is malformed.
+    """
     return (link.link for link in iter_links(data))
 
 

@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ipldstore.backends.paths import SHARDING_NAME
+from ipldstore.backends.paths import SHARDING_NAME, path_of_file_url
 from ipldstore.errors import LimitExceededError
 from ipldstore.limits import MAX_VALUE_BYTES
-from ipldstore.registry import local_place, path_of_file_url
+from ipldstore.registry import local_place
 from ipldstore.urls import show_url
 from ipldstore.zarrstores import suffixes
 

@@ -15,7 +15,8 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, ObjectStore, StorePath, WrapperStore, ZipStore
 
-from ipldstore.backends.objects.address import SCHEMES, open_store
+from ipldstore.backends.objects.address import open_store
+from ipldstore.backends.objects.kind import SCHEMES
 from ipldstore.errors import BackendError, ReadOnlyStoreError
 from ipldstore.limits import CONNECT_SECONDS, REQUEST_SECONDS
 from ipldstore.tree.keys import METADATA_NAMES

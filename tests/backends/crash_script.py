@@ -33,7 +33,7 @@ def die_at(fatal: int) -> list[str]:
 
 
 def main(folder: str, fatal: str, fsync: str) -> None:
-    from ipldstore.backends.directory import DirectoryCAStore
+    from ipldstore.backends.directory.store import DirectoryCAStore
 
     made = die_at(int(fatal))
     DirectoryCAStore(folder, fsync=fsync == "True").put_raw(b"hello" * 1000, "raw")

@@ -5,7 +5,7 @@ Arguments: the folder, and the number of this process.
 
 import sys
 
-from ipldstore.backends.directory import DirectoryCAStore
+from ipldstore.backends.directory.store import DirectoryCAStore
 
 
 def main(folder: str, number: str) -> None:

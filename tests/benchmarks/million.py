@@ -6,7 +6,7 @@ import argparse
 import resource
 import time
 
-from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.cid import Link
 from ipldstore.diffing import diff
 from ipldstore.store.hierarchy import Hierarchy

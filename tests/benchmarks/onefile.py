@@ -15,7 +15,7 @@ from zarr.storage import LocalStore, ZipStore
 
 from ipldstore import DirectoryCAStore, IPLDStore
 from ipldstore.backends.carfile.store import CARStore
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 
 SIZES = {"1 KiB": (1 << 10, 4096), "16 KiB": (16 << 10, 4096), "1 MiB": (1 << 20, 96)}
 OURS = {

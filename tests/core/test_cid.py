@@ -10,7 +10,6 @@ from multiformats import CID, multibase, multihash, varint
 
 from ipldstore.cid import (
     CODECS,
-    HASHES,
     Link,
     as_link,
     codec_of,
@@ -26,6 +25,7 @@ from ipldstore.cid import (
 )
 from ipldstore.cidobject import to_cid
 from ipldstore.errors import CorruptBlockError, InvalidCIDError
+from ipldstore.hashes import HASHES
 from ipldstore.varint import decode_varint, encode_varint
 
 HELLO = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"

@@ -51,7 +51,8 @@ def test_first_use_in_several_threads(attempt):
 
 LATER_USE = """
 import weakref
-from ipldstore.cid import HASHES, make_link
+from ipldstore.cid import make_link
+from ipldstore.hashes import HASHES
 from ipldstore.cidobject import to_cid
 to_cid(make_link(b"hello"))
 from multiformats import multibase, multihash

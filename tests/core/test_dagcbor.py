@@ -19,8 +19,9 @@ from multiformats import CID
 from multiformats.varint import encode as varint
 
 from ipldstore import dagcbor
-from ipldstore.cid import HASHES, Link, make_link
+from ipldstore.cid import Link, make_link
 from ipldstore.errors import CodecError
+from ipldstore.hashes import HASHES
 
 RAW_LINK = make_link(b"hello", "raw")
 LINKS = [

@@ -7,7 +7,7 @@ from io import BytesIO
 from bundles import bundle_of
 
 from ipldstore import dagcbor
-from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.car import encode_header, write_car
 from ipldstore.cid import as_link, make_link, to_text
 from ipldstore.dag import iter_dag

@@ -13,7 +13,7 @@ from bundles import read_bundle
 
 from ipldstore import dagcbor
 from ipldstore.backends.carfile.store import CARStore
-from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.car import CarReader, write_car
 from ipldstore.cid import canonical, parse_link, parse_text, to_text, verify_block
 from ipldstore.cidobject import to_cid

@@ -18,7 +18,7 @@ from pathlib import Path
 from store_kinds import KINDS, OPERATIONS, Blocks, put
 
 from ipldstore import BackendError
-from ipldstore.backends import connections
+from ipldstore.backends.sqlite import connections
 from tests.interrupts import act_at, count_points
 
 DEADLINE = 30

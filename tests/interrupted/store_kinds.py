@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-import ipldstore.backends.sqlite as sqlite_module
+import ipldstore.backends.sqlite.store as sqlite_module
 from ipldstore import (
     CachingCAStore,
     CARStore,

@@ -16,11 +16,11 @@ from threading import Thread
 import pytest
 from store_kinds import KINDS, OPERATIONS, SMALL_BUFFER, Blocks, put
 
-import ipldstore.backends.directory as directory_module
-import ipldstore.backends.sqlite as sqlite_module
+import ipldstore.backends.directory.store as directory_module
+import ipldstore.backends.sqlite.store as sqlite_module
 from ipldstore import CARStore, DirectoryCAStore, ReentrantCallError, SQLiteCAStore
 from ipldstore.backends.carfile import archive as archive_module
-from ipldstore.backends.connections import Connections
+from ipldstore.backends.sqlite.connections import Connections
 from tests.archives.carbytes import read_car
 from tests.interrupts import PACKAGE, act_at, count_points, interrupt_at
 

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from ipldstore.backends.http import HTTPClient
+from ipldstore.backends.http.client import HTTPClient
 from tests.interrupts import PACKAGE, count_points, interrupt_at
 
 pytestmark = pytest.mark.once

@@ -2,7 +2,9 @@
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from plugin_stores import kept
@@ -11,6 +13,7 @@ import ipldstore
 from ipldstore import (
     BackendError,
     BlockNotFoundError,
+    ContentAddressableStore,
     DirectoryCAStore,
     GatewayCAStore,
     InvalidCIDError,
@@ -19,6 +22,8 @@ from ipldstore import (
     IPLDStore,
     MappingCAStore,
     ReadOnlyStoreError,
+    backends,
+    registry,
 )
 from ipldstore.errors import BlockStoreNotFoundError, BlockStoreURLError
 from ipldstore.opening import open as open_hierarchy
@@ -353,6 +358,29 @@ def test_opening_imports_no_network_for_a_folder(mixed):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_opening_one_kind_imports_no_other():
+    import subprocess
+
+    code = (
+        "import sys; from ipldstore.registry import open_block_store; open_block_store('memory:'); "
+        "print(*(name for name in sys.modules if name.startswith('ipldstore.backends.') "
+        "and name.endswith('.store')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["ipldstore.backends.memory.store"]
+
+
+def test_every_kind_is_listed_and_has_a_class():
+    folders = {path.parent.name for path in Path(backends.__path__[0]).glob("*/store.py")}
+    assert len(folders) > 6
+    said = {}
+    for folder in folders:
+        said |= import_module(f"ipldstore.backends.{folder}.kind").KINDS
+    assert said == registry._KINDS
+    for kind in said.values():
+        assert issubclass(resolve_name(kind.home), ContentAddressableStore)
 
 
 def test_url_is_no_block_store():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.cid import Link
 
 

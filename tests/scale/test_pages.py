@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.errors import InvalidNodeError
 from ipldstore.store.hierarchy import Hierarchy
 from tests.scale.counting import CountingCAStore

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from ipldstore.backends.mapping import MappingCAStore
+from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.cid import Link, make_link, to_text
 from ipldstore.errors import BlockNotFoundError, InvalidNodeError
 from ipldstore.store.hierarchy import Hierarchy

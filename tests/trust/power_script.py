@@ -25,8 +25,8 @@ HIERARCHIES = (FIRST, SECOND, THIRD, LAST)
 def open_blocks(kind, folder, fsync=False):
     """Open the block store of a kind in a folder that exists."""
     from ipldstore.backends.carfile.store import CARStore
-    from ipldstore.backends.directory import DirectoryCAStore
-    from ipldstore.backends.sqlite import SQLiteCAStore
+    from ipldstore.backends.directory.store import DirectoryCAStore
+    from ipldstore.backends.sqlite.store import SQLiteCAStore
 
     if kind == "directory":
         return DirectoryCAStore(Path(folder) / "new" / "blocks", fsync=fsync)

@@ -7,8 +7,8 @@ import pytest
 
 from ipldstore import BackendError, CorruptBlockError, IPLDStore
 from ipldstore.backends.carfile.store import CARStore
-from ipldstore.backends.directory import DirectoryCAStore
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.directory.store import DirectoryCAStore
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 from ipldstore.cid import make_link
 
 pytestmark = pytest.mark.once

@@ -26,7 +26,7 @@ from ipldstore import (
     open_block_store,
 )
 from ipldstore.backends.gateway.redirects import redirected
-from ipldstore.backends.http import HTTPClient
+from ipldstore.backends.http.client import HTTPClient
 from ipldstore.backends.objects.faults import backend_error
 from ipldstore.backends.retries import Retries
 from ipldstore.cid import as_link

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from io import FileIO
@@ -13,6 +10,7 @@ from pathlib import Path
 from weakref import finalize
 
 from ipldstore.backends.carfile import mending
+from ipldstore.backends.carfile.files import close_files, lock_file, number_of, write_all
 from ipldstore.backends.carfile.indexes import iter_index
 from ipldstore.backends.carfile.offsets import Offsets
 from ipldstore.backends.carfile.sections import (
@@ -71,8 +69,8 @@ class Archive:
         # as it is read, and as it is written to, once it is locked
         self._readers: list[FileIO] = []
         self._writers: list[FileIO] = []
-        finalize(self, _close_files, self._readers)
-        self._finalizer = finalize(self, _close_files, self._writers)
+        finalize(self, close_files, self._readers)
+        self._finalizer = finalize(self, close_files, self._writers)
         # file objects, unlike their numbers, are closed when an interrupt loses them
         self._readers.append(FileIO(path, "rb"))
         self.is_locked = self.is_changed = self.is_closed = False
@@ -85,17 +83,17 @@ class Archive:
 
     @property
     def _descriptor(self) -> int:
-        return _number_of(self._readers[0])
+        return number_of(self._readers[0])
 
     @property
     def _writer(self) -> int:
-        return _number_of(self._writers[0])
+        return number_of(self._writers[0])
 
     def close(self) -> None:
         """Let go of the lock, which a forked process may hold as well; the file goes with this."""
         self.is_closed = True
         self.is_locked = False
-        _close_files(self._writers)
+        close_files(self._writers)
         self._finalizer.detach()
 
     def leave_to_parent(self) -> None:
@@ -271,7 +269,7 @@ class Archive:
             self.is_locked = self.is_changed = True
         except BaseException:
             self.is_locked = False
-            _close_files(self._writers)
+            close_files(self._writers)
             self._writers.clear()
             raise
 
@@ -392,85 +390,3 @@ class Archive:
     def _write(self, data: bytes, offset: int) -> None:
         self.is_changed = True
         write_all(self._writer, data, offset)
-
-
-def open_archive(path: Path, beginning: bytes, *, allow_padding: bool = False) -> Archive | None:
-    """Open an archive; None if there is no file, or only a part of the beginning of a new one."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        with open(path, "rb") as file:
-            start = file.read(len(beginning) + 1)
-    except FileNotFoundError:
-        return None
-    return None if _is_part(start, beginning) else Archive(path, allow_padding=allow_padding)
-
-
-def make_archive(path: Path, beginning: bytes) -> Archive:
-    """Write the beginning of an archive, unless another process was faster, and open it.
-
-    It is forced to the disk, with its name, so that the file is an archive whatever happens.
-    """
-    with FileIO(path, "r+b", opener=_open_or_make) as file:
-        descriptor = file.fileno()
-        lock_file(descriptor, path)
-        if _is_part(os.pread(descriptor, len(beginning) + 1, 0), beginning):
-            write_all(descriptor, beginning, 0)
-            os.fsync(descriptor)
-            _sync_folder(path.parent)
-    return Archive(path)
-
-
-def _open_or_make(name: str, flags: int) -> int:
-    return os.open(name, flags | os.O_CREAT, 0o644)
-
-
-def _number_of(file: FileIO) -> int:
-    try:
-        return file.fileno()
-    except ValueError:
-        raise OSError(errno.EBADF, "the archive was closed, or left to the parent") from None
-
-
-def _close_files(files: list[FileIO]) -> None:
-    for file in reversed(files):
-        with suppress(OSError, ValueError):
-            fcntl.flock(file, fcntl.LOCK_UN)
-        file.close()
-
-
-def _is_part(start: bytes, beginning: bytes) -> bool:
-    """Whether a file's start is less than a beginning, perhaps with zeros for what is not there."""
-    if len(start) == len(beginning):
-        start = start.rstrip(b"\0")
-    return len(start) < len(beginning) and beginning.startswith(start)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def lock_file(descriptor: int, path: Path) -> None:
-    """Take the lock of a file that is open, or raise a `BackendError` that may be tried again."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise
-        raise BackendError(
-            f"another store is writing to {str(path)!r}, in this process or in another one: "
-            "close() one that you had opened before, or try again later",
-            retryable=True,
-        ) from error
-
-
-def write_all(descriptor: int, data: bytes, offset: int) -> None:
-    """Write all of some bytes at an offset."""
-    view = memoryview(data)
-    while view:
-        count = os.pwrite(descriptor, view, offset)
-        view, offset = view[count:], offset + count

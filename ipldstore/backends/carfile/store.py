@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ipldstore.backends.carfile.archive import Archive, make_archive, open_archive
+from ipldstore.backends.carfile.archive import Archive
+from ipldstore.backends.carfile.beginning import make_archive, open_archive
 from ipldstore.backends.carfile.sections import Section
 from ipldstore.backends.paths import local_path
 from ipldstore.car import encode_header, encode_section_head
@@ -250,8 +251,10 @@ class CARStore(ContentAddressableStore):
 
         Raises
         ------
-        CarFormatError, BackendError
-            As when the archive is opened.
+        CarFormatError
+            If the file is no CAR archive any more, or what was appended is malformed.
+        BackendError
+            If it cannot be read, or is gone and is only to be read.
         """
         with self._guard(), self._failing("cannot read"):
             archive = self._archive

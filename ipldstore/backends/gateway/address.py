@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from ipldstore.backends.http import Auth, authorization
+from ipldstore.backends.http.secrets import Auth, authorization
 from ipldstore.errors import BackendError, raise_alone
 from ipldstore.urls import bare
 

@@ -10,7 +10,7 @@ from ipldstore.backends.gateway.address import Gateway
 from ipldstore.backends.gateway.redirects import Answer, ask
 from ipldstore.backends.gateway.steps import Steps
 from ipldstore.backends.health import FAILURE, LIE, Health
-from ipldstore.backends.http import Reply, check_busy
+from ipldstore.backends.http.answers import Reply, check_busy
 from ipldstore.backends.retries import TransientError
 from ipldstore.cid import Link, to_text, verify_block
 from ipldstore.errors import (

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from ipldstore.backends.gateway.address import Gateway
 from ipldstore.backends.gateway.steps import Ask, LookUp, Steps
-from ipldstore.backends.http import Reply, Stream
+from ipldstore.backends.http.answers import Reply, Stream
 from ipldstore.cid import Link, as_link, to_text
 from ipldstore.errors import BackendError, InvalidCIDError, raise_alone
 from ipldstore.limits import MAX_REDIRECTS

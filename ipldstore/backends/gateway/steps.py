@@ -8,7 +8,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from ipldstore.backends.http import HTTPClient, Stream
+from ipldstore.backends.http.answers import Stream
+from ipldstore.backends.http.client import HTTPClient
 from ipldstore.errors import BackendError
 
 T = TypeVar("T")

@@ -17,7 +17,9 @@ from ipldstore.backends.gateway.redirects import ask
 from ipldstore.backends.gateway.steps import Steps, opened, run, run_async
 from ipldstore.backends.gateway.subtree import CAR, CAR_ACCEPT, CAR_QUERY, Wanted, iter_wanted
 from ipldstore.backends.health import Health
-from ipldstore.backends.http import DEFAULT_CONNECTIONS, Auth, HTTPClient, Stream
+from ipldstore.backends.http.answers import Stream
+from ipldstore.backends.http.client import DEFAULT_CONNECTIONS, HTTPClient
+from ipldstore.backends.http.secrets import Auth
 from ipldstore.backends.retries import DEFAULT_RETRIES, Retries
 from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.cid import CIDLike, Link, as_link
@@ -218,7 +220,7 @@ class GatewayCAStore(VerifiedCAStore):
         BackendError
             If no gateway answers, or the target cannot do its work.
         InvalidNodeError
-            As `iter_dag_blocks`.
+            If a block is malformed, or of a codec whose links are not known.
         """
         link = as_link(root)
         streamed = _Counted(link)

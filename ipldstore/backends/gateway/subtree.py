@@ -6,7 +6,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 
-from ipldstore.backends.http import Stream
+from ipldstore.backends.http.answers import Stream
 from ipldstore.car import CarReader
 from ipldstore.cid import Link, identity_data
 from ipldstore.dag import links_of
@@ -54,7 +54,13 @@ class Wanted:
         return True
 
     def load_one(self, load: Callable[[Link], bytes]) -> tuple[Link, bytes]:
-        """Load one of the blocks that are missing; errors as in `take`."""
+        """Load one of the blocks that are missing.
+
+        Raises
+        ------
+        InvalidNodeError
+            If it is malformed, or of a codec whose links are not known.
+        """
         link = self._missing.pop()
         data = load(link)
         self._want(links_of(link, data))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from ipldstore.backends.http import Auth
+from ipldstore.backends.http.secrets import Auth
 from ipldstore.errors import BackendError, raise_alone
 from ipldstore.urls import show_address
 
@@ -66,7 +66,13 @@ def _read_api_file() -> str | None:
 
 
 def parse_address(address: str) -> Address:
-    """Read a URL or a multiaddr; errors as in `find_address`."""
+    """Read a URL or a multiaddr.
+
+    Raises
+    ------
+    BackendError
+        If it is malformed.
+    """
     if address.startswith("/"):
         return Address(_url_of_multiaddr(address), None)
     if "://" not in address:

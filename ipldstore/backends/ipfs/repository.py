@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ipldstore.backends.directory import SHARDING, DirectoryCAStore
+from ipldstore.backends.directory.layout import SHARDING
+from ipldstore.backends.directory.store import DirectoryCAStore
 from ipldstore.cid import Link, as_link, verify_block
 from ipldstore.errors import BackendError, CorruptBlockError, InvalidCIDError
 

@@ -13,16 +13,9 @@ from urllib.parse import urlencode
 
 from urllib3.filepost import encode_multipart_formdata
 
-from ipldstore.backends.http import (
-    DEFAULT_CONNECTIONS,
-    DEFAULT_TIMEOUT,
-    Auth,
-    HTTPClient,
-    Reply,
-    authorization,
-    check_busy,
-    without_sent,
-)
+from ipldstore.backends.http.answers import Reply, check_busy
+from ipldstore.backends.http.client import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT, HTTPClient
+from ipldstore.backends.http.secrets import Auth, authorization, without_sent
 from ipldstore.backends.ipfs.address import find_address
 from ipldstore.backends.retries import DEFAULT_RETRIES, Retries, TransientError
 from ipldstore.cid import Link, parse_text
@@ -192,7 +185,7 @@ class KuboRPC:
         Raises
         ------
         BackendError
-            As `call`.
+            If the node cannot be reached, refuses, or fails.
         """
         request = self._request(command, arguments, None, STREAM_SECONDS, options)
         bounds = {"limit": None, "timeout": timeout or self.timeout}
@@ -312,7 +305,13 @@ def expect(answer: Mapping[str, Any], name: str, kind: type[T]) -> T:
 
 
 def expect_cid(text: Any) -> Link:
-    """Read a CID in an answer; errors as `expect`."""
+    """Read a CID in an answer.
+
+    Raises
+    ------
+    BackendError
+        If it is none.
+    """
     try:
         return parse_text(text)
     except (InvalidCIDError, TypeError):

@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ipldstore.backends.http import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT, Auth
+from ipldstore.backends.http.client import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT
+from ipldstore.backends.http.secrets import Auth
 from ipldstore.backends.ipfs.names import is_name, resolve_name
 from ipldstore.backends.ipfs.pinning import Pins
 from ipldstore.backends.ipfs.rpc import KuboRPC, expect
@@ -15,7 +16,6 @@ from ipldstore.backends.shipping import Shipping
 from ipldstore.car import write_car
 from ipldstore.cid import (
     CODECS,
-    HASHES,
     RAW,
     CIDLike,
     Link,
@@ -28,11 +28,10 @@ from ipldstore.cid import (
 )
 from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
+from ipldstore.hashes import HASHES
 from ipldstore.limits import MAX_IPFS_BLOCK_BYTES
 
 DEFAULT_BUFFER_BYTES = 32 << 20
-
-MAX_BLOCK_BYTES = MAX_IPFS_BLOCK_BYTES
 
 _CODEC_NAMES = {code: name for name, code in CODECS.items()}
 _HASH_NAMES = {function.code: name for name, function in HASHES.items()}
@@ -303,10 +302,10 @@ def _check_block(cid: Link, data: bytes) -> None:
     hash_name = _HASH_NAMES.get(split(cid).hash_code)
     if hash_name in _REFUSED_HASHES:
         raise BackendError(f"block {to_text(cid)}: IPFS nodes do not take {hash_name}")
-    if len(data) > MAX_BLOCK_BYTES:
+    if len(data) > MAX_IPFS_BLOCK_BYTES:
         raise BackendError(
-            f"block {to_text(cid)} has {len(data)} bytes, more than the {MAX_BLOCK_BYTES} that "
-            "travel between IPFS nodes"
+            f"block {to_text(cid)} has {len(data)} bytes, more than the {MAX_IPFS_BLOCK_BYTES} "
+            "that travel between IPFS nodes"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 
-from ipldstore.backends.directory import DirectoryCAStore
+from ipldstore.backends.directory.store import DirectoryCAStore
 from ipldstore.cid import Link
 from ipldstore.locks import Guard
 

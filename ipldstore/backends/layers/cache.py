@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from ipldstore.backends.directory import DirectoryCAStore
+from ipldstore.abilities import ListsRoots, RemovesBlocks
+from ipldstore.backends.directory.store import DirectoryCAStore
 from ipldstore.backends.layers.bound import SizeBound
 from ipldstore.backends.layers.flights import Flights
 from ipldstore.backends.verified import VerifiedCAStore
@@ -25,10 +27,11 @@ class CachingCAStore(VerifiedCAStore):
 
     What is read comes from the cache if it is there and sound; else it is fetched from the
     source, once for all who want it at the time, verified and kept. What is written goes to the
-    source first. Whether a block is there, and how large it is, only the source is asked.
+    source first. Whether a block is there, and how large it is, only the source is asked. Where the
+    source can remove blocks, so can this; the cache lets go of its copy then, if it can.
 
-    The cache never fails a call: what cannot be read there is fetched, what is damaged is
-    fetched and mended, and if it cannot be written, a full disk for instance, a
+    The cache never fails a call that reads or writes: what cannot be read there is fetched, what
+    is damaged is fetched and mended, and if it cannot be written, a full disk for instance, a
     ``RuntimeWarning`` says so once.
 
     Parameters
@@ -78,6 +81,10 @@ class CachingCAStore(VerifiedCAStore):
         self.is_shared = source.is_shared
         self.in_memory = source.in_memory
         self._bound = None if max_bytes is None else _make_bound(cache, max_bytes)
+        if isinstance(source, RemovesBlocks):
+            self.remove_block = partial(_remove, source, cache)
+        if isinstance(source, ListsRoots):
+            self.read_roots = source.read_roots
         self._flights = Flights()
         self._has_warned = False
 
@@ -242,6 +249,13 @@ class CachingCAStore(VerifiedCAStore):
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def _remove(source: RemovesBlocks, cache: ContentAddressableStore, cid: Link) -> None:
+    """Remove a block from a source, and from its cache if that can do it."""
+    source.remove_block(cid)
+    if isinstance(cache, RemovesBlocks):
+        cache.remove_block(cid)
 
 
 def _make_bound(cache: ContentAddressableStore, max_bytes: int) -> SizeBound:

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeAlias
 
+from ipldstore.abilities import ListsRoots, RemovesBlocks
 from ipldstore.backends.health import Health, Penalty
 from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.cid import CIDLike, Link, to_text
@@ -85,7 +86,7 @@ class UnionCAStore(VerifiedCAStore):
     ----------
     stores
         The stores, at least one. What is put goes into the first, which also names it; the
-        others are only read.
+        others are only read. Blocks are removed from the first, if it can do that.
     race
         Whether all are asked at once and the first sound block is taken, instead of one after
         the other. That costs every store a request, and helps where one never knows which is fast.
@@ -115,6 +116,10 @@ class UnionCAStore(VerifiedCAStore):
         self.is_shared = all(store.is_shared for store in stores)
         self.in_memory = stores[0].in_memory
         self._first = stores[0]
+        if isinstance(self._first, RemovesBlocks):
+            self.remove_block = self._first.remove_block
+        if isinstance(self._first, ListsRoots):
+            self.read_roots = self._first.read_roots
         health = Health()
         self._sources = [_Source(store, health) for store in stores]
 

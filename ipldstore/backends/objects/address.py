@@ -9,13 +9,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ipldstore.backends.objects.kind import SCHEMES
 from ipldstore.errors import BackendError, raise_alone
 from ipldstore.limits import STALL_SECONDS
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
-
-SCHEMES = ("s3", "gs", "az")
 
 _CONNECT_SECONDS = 5
 _ALLOW_HTTP = {"s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP", "az": "AZURE_ALLOW_HTTP"}
@@ -63,7 +62,13 @@ def open_store(
     retry_config: Mapping[str, Any] | None = None,
     credential_provider: Any = None,
 ) -> ObjectStore:
-    """Open what a URL names; parameters and errors as in `ObjectCAStore`."""
+    """Open what a URL names; parameters as in `ObjectCAStore`.
+
+    Raises
+    ------
+    BackendError
+        If the URL or the configuration is malformed, or obstore is not installed.
+    """
     _check_url(url)
     try:
         from obstore.exceptions import BaseError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import os
 from collections import deque
@@ -12,12 +11,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from ipldstore.backends.directory import parse_file_name
+from ipldstore.backends.directory.layout import parse_file_name, path_of
 from ipldstore.backends.objects.address import open_reader, open_store, secrets_of
 from ipldstore.backends.objects.faults import ABSENT, backend_error, code_in, status_in
 from ipldstore.backends.objects.patience import Patience
 from ipldstore.backends.shipping import Shipping
-from ipldstore.cid import CIDLike, Link, as_link, identity_data, multihash_of, to_text, verify_block
+from ipldstore.cid import CIDLike, Link, as_link, identity_data, to_text, verify_block
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import (
     BackendError,
@@ -285,9 +284,8 @@ class ObjectCAStore(ContentAddressableStore):
     def _path(self, cid: Link) -> str:
         """Return an object's name, the one place that all requests for a block pass."""
         self._check_process()
-        key = base64.b32encode(multihash_of(cid)).decode().rstrip("=")
         prefix = f"{self.prefix}/" if self.prefix else ""
-        return f"{prefix}{key[-3:-1]}/{key}.data"
+        return prefix + path_of(cid)
 
     def _check_process(self) -> None:
         """Raise in a forked process, where every request of obstore would hang."""

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit
 
-from ipldstore.backends.http import HTTPClient, Stream, check_busy
+from ipldstore.backends.http.answers import Stream, check_busy
+from ipldstore.backends.http.client import HTTPClient
 from ipldstore.backends.retries import Retries
 from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources.names import WEB

@@ -11,7 +11,7 @@ from node import Node
 from typer.testing import CliRunner
 
 from ipldstore import IPFSStore
-from ipldstore.backends.directory import DirectoryCAStore
+from ipldstore.backends.directory.store import DirectoryCAStore
 from ipldstore.cli.app import app
 from ipldstore.cli.tools.blocks import open_blocks
 

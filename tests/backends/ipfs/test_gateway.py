@@ -15,7 +15,7 @@ from ipldstore import DirectoryCAStore, IPLDStore, MappingCAStore
 from ipldstore.backends.gateway.store import GatewayCAStore
 from ipldstore.backends.retries import Retries
 from ipldstore.car import CarReader
-from ipldstore.cid import as_link, hash_function
+from ipldstore.cid import as_link
 from ipldstore.cidobject import to_cid
 from ipldstore.errors import (
     BackendError,
@@ -23,6 +23,7 @@ from ipldstore.errors import (
     InvalidCIDError,
     ReadOnlyStoreError,
 )
+from ipldstore.hashes import hash_function
 from ipldstore.testing import MISSING, BackendTests
 
 HELLO = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"

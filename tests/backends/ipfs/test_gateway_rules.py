@@ -8,7 +8,7 @@ from ipldstore.backends.gateway.address import parse_gateway
 from ipldstore.backends.gateway.redirects import ask, is_public, redirected
 from ipldstore.backends.gateway.steps import Ask, LookUp
 from ipldstore.backends.health import FAILURE, LIE, Health
-from ipldstore.backends.http import Reply
+from ipldstore.backends.http.answers import Reply
 from ipldstore.cid import as_link
 from ipldstore.errors import BackendError
 

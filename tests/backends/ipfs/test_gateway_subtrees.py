@@ -22,7 +22,7 @@ from node import Node
 from ipldstore import IPLDStore, MappingCAStore
 from ipldstore.backends.gateway.store import GatewayCAStore
 from ipldstore.backends.gateway.subtree import Wanted, iter_wanted
-from ipldstore.backends.http import Stream
+from ipldstore.backends.http.answers import Stream
 from ipldstore.backends.retries import Retries
 from ipldstore.car import CarReader, write_car
 from ipldstore.cid import as_link, make_link

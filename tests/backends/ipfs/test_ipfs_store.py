@@ -9,8 +9,10 @@ import requests
 from node import Node
 
 from ipldstore import BackendError, BlockNotFoundError, InvalidCIDError
-from ipldstore.backends.ipfs.store import MAX_BLOCK_BYTES, IPFSStore
-from ipldstore.cid import HASHES, as_link, make_link
+from ipldstore.backends.ipfs.store import IPFSStore
+from ipldstore.cid import as_link, make_link
+from ipldstore.hashes import HASHES
+from ipldstore.limits import MAX_IPFS_BLOCK_BYTES
 from ipldstore.testing import HELLO_RAW, MISSING, BackendTests
 
 DAG_JSON = 0x0129
@@ -86,19 +88,19 @@ def test_dag_json_reaches_the_node(store, own_node):
 
 
 def test_the_largest_block_travels_and_a_larger_one_is_refused(store, own_node):
-    cid = store.put_raw(bytes(MAX_BLOCK_BYTES), "raw")
+    cid = store.put_raw(bytes(MAX_IPFS_BLOCK_BYTES), "raw")
     store.flush()
-    assert own_node.run("--offline", "block", "get", cid) == bytes(MAX_BLOCK_BYTES)
+    assert own_node.run("--offline", "block", "get", cid) == bytes(MAX_IPFS_BLOCK_BYTES)
     with pytest.raises(BackendError, match="2097153 bytes, more than the 2097152"):
-        store.put_raw(bytes(MAX_BLOCK_BYTES + 1), "raw")
+        store.put_raw(bytes(MAX_IPFS_BLOCK_BYTES + 1), "raw")
     store.flush()
 
 
 async def test_the_largest_block_from_an_event_loop(store, own_node):
-    cid = await store.put_raw_async(bytes(MAX_BLOCK_BYTES), "raw")
-    assert await store.get_block_async(cid) == bytes(MAX_BLOCK_BYTES)
+    cid = await store.put_raw_async(bytes(MAX_IPFS_BLOCK_BYTES), "raw")
+    assert await store.get_block_async(cid) == bytes(MAX_IPFS_BLOCK_BYTES)
     with pytest.raises(BackendError, match="2097153 bytes, more than the 2097152"):
-        await store.put_raw_async(bytes(MAX_BLOCK_BYTES + 1), "raw")
+        await store.put_raw_async(bytes(MAX_IPFS_BLOCK_BYTES + 1), "raw")
 
 
 def test_collected_blocks_are_there_before_they_are_sent(own_node):

@@ -8,7 +8,7 @@ import sys
 
 from ipldstore import BackendError
 from ipldstore.backends.carfile.store import CARStore
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 from ipldstore.cid import make_link
 
 KINDS = {"car": CARStore, "sqlite": SQLiteCAStore}

@@ -10,7 +10,7 @@ import xarray as xr
 
 from ipldstore import IPLDStore
 from ipldstore.backends.carfile.store import CARStore
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 
 
 def check(kind: str, path: str, root: str, source: str) -> str:

@@ -7,7 +7,7 @@ after each flush how many of its blocks are kept.
 import sys
 from itertools import count
 
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 
 
 def main(path: str, number: str) -> None:

@@ -14,7 +14,7 @@ from outside import skip_without
 
 from ipldstore import IPLDStore
 from ipldstore.backends.carfile.store import CARStore
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 
 iris_sample_data = pytest.importorskip("iris_sample_data", reason="no real datasets")
 

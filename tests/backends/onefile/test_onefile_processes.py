@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ipldstore.backends.carfile.store import CARStore
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 from ipldstore.cid import make_link
 
 HERE = Path(__file__).parent

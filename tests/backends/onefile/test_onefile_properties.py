@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ipldstore import IPLDStore
 from ipldstore.backends.carfile.store import CARStore
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 from ipldstore.cid import make_link
 
 keys = st.sampled_from(["a/0", "a/1", "b/c/0", "zarr.json", "b/zarr.json"])

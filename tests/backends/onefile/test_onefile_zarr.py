@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("zarr", minversion="3", reason="zarr.testing came with zarr-python 3")
 
 from ipldstore.backends.carfile.store import CARStore
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 from tests.faces.test_store_suite import IPLDStoreTests
 
 

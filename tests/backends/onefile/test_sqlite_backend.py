@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 from ipldstore.cid import as_link, make_link
 from ipldstore.testing import BackendTests
 

@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-import ipldstore.backends.sqlite as sqlite_module
+import ipldstore.backends.sqlite.store as sqlite_module
 from ipldstore import BackendError, BlockNotFoundError
-from ipldstore.backends import connections
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.sqlite import connections
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 from ipldstore.cid import make_link
 from ipldstore.locks import no_fork
 
@@ -24,7 +24,7 @@ HELLO = make_link(b"hello")
 LIMITED = """
 import os, resource, signal, sys
 from ipldstore import BackendError
-from ipldstore.backends.sqlite import SQLiteCAStore
+from ipldstore.backends.sqlite.store import SQLiteCAStore
 
 backend = SQLiteCAStore(sys.argv[1])
 backend.put(b"hello")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import errno
 import os
 import secrets
@@ -15,17 +14,16 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ipldstore.backends.directory.layout import SHARDING, parse_file_name, path_of
 from ipldstore.backends.paths import SHARDING_NAME, describe, local_path
-from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
+from ipldstore.cid import Link, identity_data, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
-from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
+from ipldstore.errors import BackendError, BlockNotFoundError
 from ipldstore.limits import MAX_BLOCK_BYTES
 from ipldstore.locks import Process
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-
-SHARDING = b"/repo/flatfs/shard/v1/next-to-last/2\n"
 
 _WRITERS = 2
 _RETRYABLE = (errno.EAGAIN, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT)
@@ -201,8 +199,7 @@ class DirectoryCAStore(ContentAddressableStore):
             raise _backend_error(f"cannot remove block {to_text(cid)}", name, error) from error
 
     def _file_name(self, cid: Link) -> str:
-        key = base64.b32encode(multihash_of(cid)).decode().rstrip("=")
-        return f"{self._prefix}{key[-3:-1]}{os.sep}{key}.data"
+        return self._prefix + path_of(cid, os.sep)
 
     def _claim(self) -> None:
         _make_folder(self.path)
@@ -289,17 +286,6 @@ def _iter_shard(folder: str) -> Iterator[StoredBlock]:
                 status = file.stat()
                 if stat.S_ISREG(status.st_mode):
                     yield StoredBlock(cid, status.st_size, status.st_mtime_ns)
-
-
-def parse_file_name(name: str) -> Link | None:
-    """Return the CID of the block whose file has this name, its codec raw; None if it has none."""
-    key, suffix = os.path.splitext(name)
-    if suffix != ".data":
-        return None
-    try:
-        return parse_link(b"\x01\x55" + base64.b32decode(key + "=" * (-len(key) % 8)))
-    except (ValueError, InvalidCIDError):
-        return None
 
 
 def _create(name: str, opened: list[int]) -> None:

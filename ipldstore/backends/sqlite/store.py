@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ipldstore.backends.connections import Connection, Connections
-from ipldstore.backends.database import (
+from ipldstore.backends.paths import local_path
+from ipldstore.backends.sqlite.connections import Connection, Connections
+from ipldstore.backends.sqlite.database import (
     PRIMARY_CODE,
     RETRYABLE,
     SCHEMA_VERSION,
     in_transaction,
     prepare_database,
 )
-from ipldstore.backends.paths import local_path
 from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
 from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError

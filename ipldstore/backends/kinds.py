@@ -1,0 +1,37 @@
+"""What each block store says of itself, so that its URLs can be read without importing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Kind(NamedTuple):
+    """One kind of block store.
+
+    The folders say theirs in `kind` modules, by the scheme of their URLs, and `ipldstore.registry`
+    lists these.
+
+    Attributes
+    ----------
+    read : callable
+        Takes the scheme and the rest of a URL, and returns what the class takes first; raises
+        `BlockStoreURLError` if that names no such store.
+    home : str
+        Module and class, as in an entry point.
+    noun : str
+        What a message calls a file or folder that is not there.
+    is_local : bool
+        Whether it is a file or folder, whose path is what is read.
+    takes_passwords : bool
+        Whether a URL may hold user and password, and the scheme be followed by that of HTTP.
+    extra : str or None
+        The extra of the package that it needs.
+    """
+
+    read: Callable[[str, str], tuple[Any, ...]]
+    home: str
+    noun: str = ""
+    is_local: bool = False
+    takes_passwords: bool = False
+    extra: str | None = None

@@ -1,0 +1,1 @@
+"""A mapping as a block store."""

@@ -1,0 +1,1 @@
+"""An SQLite database as a block store."""
