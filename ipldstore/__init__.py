@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from ipldstore.backends.memory.store import MappingCAStore
     from ipldstore.backends.objects.store import ObjectCAStore
     from ipldstore.backends.sqlite.store import SQLiteCAStore
+    from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
     from ipldstore.cid import Link
-    from ipldstore.cidobject import CID
     from ipldstore.compression import CompressionCheck, check_compression
-    from ipldstore.contentstore import ContentAddressableStore, StoredBlock
     from ipldstore.copying import copy
     from ipldstore.diffing import Change, diff
     from ipldstore.errors import (
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     )
     from ipldstore.faces import IPLDStore
     from ipldstore.faces.ipfs import get_ipfs_mapper
+    from ipldstore.formats.cidobject import CID
     from ipldstore.inventory import info
     from ipldstore.opening import open  # noqa: A004
     from ipldstore.references import car_reference_fs
@@ -82,10 +82,10 @@ _ERRORS = (
     "UnfrozenChangesWarning",
 )
 _HOMES = {
-    "CID": "ipldstore.cidobject",
+    "CID": "ipldstore.formats.cidobject",
     "Change": "ipldstore.diffing",
     "CompressionCheck": "ipldstore.compression",
-    "ContentAddressableStore": "ipldstore.contentstore",
+    "ContentAddressableStore": "ipldstore.blockstore.contract",
     "DirectoryCAStore": "ipldstore.backends.directory.store",
     "CARStore": "ipldstore.backends.carfile.store",
     "CachingCAStore": "ipldstore.backends.layers.cache",
@@ -96,7 +96,7 @@ _HOMES = {
     "MappingCAStore": "ipldstore.backends.memory.store",
     "ObjectCAStore": "ipldstore.backends.objects.store",
     "SQLiteCAStore": "ipldstore.backends.sqlite.store",
-    "StoredBlock": "ipldstore.contentstore",
+    "StoredBlock": "ipldstore.blockstore.contract",
     "UnionCAStore": "ipldstore.backends.layers.union",
     "car_reference_fs": "ipldstore.references",
     "check_compression": "ipldstore.compression",

@@ -1,8 +1,8 @@
 """CIDs as bytes: parse, write, make and verify.
 
 Inside the package a CID is a `Link`, the binary CIDv1 itself; ``multiformats.CID`` objects cost
-about 100 µs each and are built only at the public edge (`ipldstore.cidobject`). Every CID has one
-spelling here: CIDv0 and every multibase text become the same bytes.
+about 100 µs each and are built only at the public edge (`ipldstore.formats.cidobject`). Every CID
+has one spelling here: CIDv0 and every multibase text become the same bytes.
 
 The forms are those of the CID, multihash and unsigned-varint specifications of multiformats.
 """
@@ -14,17 +14,17 @@ import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from ipldstore.cidlibrary import decode_multibase
-from ipldstore.cidtext import fault_of
+from ipldstore.basics.urls import show_url
 from ipldstore.errors import CorruptBlockError, InvalidCIDError
-from ipldstore.hashes import HASH_BY_CODE, IDENTITY, hash_function
+from ipldstore.formats.cidlibrary import decode_multibase
+from ipldstore.formats.cidtext import fault_of
+from ipldstore.formats.hashes import HASH_BY_CODE, IDENTITY, hash_function
+from ipldstore.formats.varint import decode_varint, encode_varint
 from ipldstore.limits import (
     MAX_CID_TEXT_LENGTH,
     MAX_DIGEST_BYTES,
     MAX_IDENTITY_BYTES,
 )
-from ipldstore.urls import show_url
-from ipldstore.varint import decode_varint, encode_varint
 
 if TYPE_CHECKING:
     import multiformats
@@ -264,7 +264,7 @@ def make_link(data: bytes, codec: str | int = "raw", hash_name: str = "sha2-256"
     codec
         Name of a codec in `CODECS`, or any multicodec code.
     hash_name
-        A name in `ipldstore.hashes.HASHES`.
+        A name in `ipldstore.formats.hashes.HASHES`.
 
     Raises
     ------
@@ -309,7 +309,7 @@ def verify_block(link: bytes, data: bytes) -> None:
     CorruptBlockError
         If it does not.
     InvalidCIDError
-        If the hash function is not one of `ipldstore.hashes.HASHES`.
+        If the hash function is not one of `ipldstore.formats.hashes.HASHES`.
     """
     if link[2:4] == SHA2_256_MULTIHASH and link[1] < 0x80:
         if hashlib.sha256(data).digest() == link[4:]:

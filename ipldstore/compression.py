@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass
 from itertools import count, islice
 from typing import Any, Literal, NamedTuple
 
+from ipldstore.basics.locks import Guard
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import ReentrantCallError
-from ipldstore.finding import Blocks, HierarchyLike, found_store
 from ipldstore.limits import MAX_TRIED_BYTES
-from ipldstore.locks import Guard
 from ipldstore.model.cells import CellShape, Shape, read_cell, shape_at
 from ipldstore.model.metadata import Metadata, codecs_of
 from ipldstore.model.outline import Outline, iter_arrays
 from ipldstore.model.values import Value, iter_values
+from ipldstore.names.finding import Blocks, HierarchyLike, found_store
 from ipldstore.store.deprecated import renamed
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.values import read_value, value_size

@@ -9,12 +9,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import CIDLike, as_link
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError
-from ipldstore.finding import find_group, found_store
-from ipldstore.jsontext import load_json
-from ipldstore.naming import is_root, read_name
+from ipldstore.formats.jsontext import load_json
+from ipldstore.names.finding import find_group, found_store
+from ipldstore.names.naming import is_root, read_name
 from ipldstore.store.expansion import measure
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.transfer import ABSENT, Copied, Moves, Progress, copy_root

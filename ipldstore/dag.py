@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import TypeAlias
 
-from ipldstore import dagcbor
 from ipldstore.cid import DAG_CBOR, DAG_PB, RAW, Link, codec_of, identity_data, to_text
 from ipldstore.errors import (
     BlockNotFoundError,
@@ -14,6 +13,7 @@ from ipldstore.errors import (
     InvalidNodeError,
     LimitExceededError,
 )
+from ipldstore.formats import dagcbor
 from ipldstore.unixfs import iter_pb_links
 
 _Level: TypeAlias = "tuple[Iterator[Link], tuple[Link, bytes] | None]"

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
+from ipldstore.basics.locks import Guard
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
-from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.finding import Blocks, HierarchyLike, found_root, share_blocks
-from ipldstore.locks import Guard
 from ipldstore.model.differences import Difference, Source, iter_differences
+from ipldstore.names.finding import Blocks, HierarchyLike, found_root, share_blocks
 from ipldstore.store.deprecated import renamed
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.nodes import Directory

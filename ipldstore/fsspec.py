@@ -19,11 +19,12 @@ except ModuleNotFoundError:
         "ipld:// for fsspec needs that package: pip install 'ipldstore[fsspec]'", name="fsspec"
     ) from None
 
+from ipldstore.basics.urls import show_url
+from ipldstore.blockstore.contract import ContentAddressableStore
+from ipldstore.blockstore.onloop import run_on_loop
 from ipldstore.cid import RAW, Link, codec_of, parse_text, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError, IPLDStoreError, LimitExceededError, ReadOnlyStoreError
 from ipldstore.limits import MAX_HELD_KEYS
-from ipldstore.onloop import run_on_loop
 from ipldstore.registry import BLOCKS_VARIABLE, absolute, find_blocks
 from ipldstore.store.on_loop import find_on_loop, read_on_loop
 from ipldstore.store.reader import Reader
@@ -32,7 +33,6 @@ from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory, Entry, is_value
-from ipldstore.urls import show_url
 
 _HIERARCHIES = 16
 _READ_ONLY = "files of ipld:// are only read"

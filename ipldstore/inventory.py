@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import RAW, Link, codec_of, identity_data, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag, links_of
-from ipldstore.finding import Blocks, HierarchyLike, found_root
 from ipldstore.model.outline import make_outline
 from ipldstore.model.values import remembering
+from ipldstore.names.finding import Blocks, HierarchyLike, found_root
 from ipldstore.store.deprecated import renamed
 from ipldstore.store.expansion import check_held
 from ipldstore.store.values import value_size

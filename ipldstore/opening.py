@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ipldstore.cid import CIDLike
-from ipldstore.finding import Blocks, find_hierarchy
+from ipldstore.names.finding import Blocks, find_hierarchy
 
 if TYPE_CHECKING:
     from ipldstore.faces import IPLDStore

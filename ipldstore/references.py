@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from ipldstore.car import CarReader
+from ipldstore.basics.urls import secrets_in, show_url, without_secrets
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import DAG_CBOR, RAW, CIDLike, Link, as_link, codec_of, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import (
     BackendError,
     BlockNotFoundError,
@@ -24,12 +24,12 @@ from ipldstore.errors import (
     ReadOnlyStoreError,
     raise_alone,
 )
+from ipldstore.formats.car import CarReader
 from ipldstore.limits import MAX_ARCHIVE_NODE_BYTES, MAX_HELD_KEYS, MAX_INLINE_REFERENCE_BYTES
 from ipldstore.registry import refuse_password
 from ipldstore.store.values import read_value, value_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.tree import Tree
-from ipldstore.urls import secrets_in, show_url, without_secrets
 
 DEFAULT_INLINE_BYTES = MAX_INLINE_REFERENCE_BYTES
 

@@ -19,15 +19,15 @@ from ipldstore.backends.memory import kind as memory
 from ipldstore.backends.objects import kind as objects
 from ipldstore.backends.paths import path_of_file_url, read_path
 from ipldstore.backends.sqlite import kind as sqlite
-from ipldstore.cidtext import looks_like_cid
-from ipldstore.contentstore import ContentAddressableStore, place_hint
+from ipldstore.basics.urls import has_user, show_url
+from ipldstore.blockstore.contract import ContentAddressableStore, place_hint
 from ipldstore.errors import (
     BackendError,
     BlockStoreNotFoundError,
     BlockStoreURLError,
     raise_alone,
 )
-from ipldstore.urls import has_user, show_url
+from ipldstore.formats.cidtext import looks_like_cid
 
 PLUGINS = "ipldstore.block_stores"
 """The group of entry points that name further block stores: scheme = callable(url, **options)."""
@@ -35,7 +35,7 @@ PLUGINS = "ipldstore.block_stores"
 BLOCKS_VARIABLE = "IPLDSTORE_BLOCKS"
 """The environment variable that names the block store where none is given."""
 
-# as in ipldstore.urls
+# as in ipldstore.basics.urls
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+|(?i:[a-z][a-z0-9+.-]+)(?=://)):(.*)", re.DOTALL)
 _MULTIADDR = re.compile("/(ip4|ip6|dns[46]?)/[^/]+/(tcp|udp)/")
 _PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*:[^/?#]*@", re.IGNORECASE)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import NamedTuple, Self, TypeAlias
 
+from ipldstore.blockstore.contract import ContentAddressableStore, require_block_store
 from ipldstore.cid import CIDLike, Link
-from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.dag import iter_dag
 
 Progress: TypeAlias = Callable[[int, int], object]

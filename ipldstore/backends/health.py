@@ -6,7 +6,7 @@ import time
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple, TypeVar
 
-from ipldstore.locks import Guard
+from ipldstore.basics.locks import Guard
 
 Source = TypeVar("Source", bound=Hashable)
 

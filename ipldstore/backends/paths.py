@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from urllib.request import url2pathname
 
+from ipldstore.basics.urls import is_url, show_url
 from ipldstore.errors import BackendError, BlockStoreURLError
-from ipldstore.magic import CAR, SQLITE, kind_of
+from ipldstore.formats.magic import CAR, SQLITE, kind_of
 from ipldstore.tree.keys import METADATA_NAMES
-from ipldstore.urls import is_url, show_url
 
 SHARDING_NAME = "SHARDING"
 """The file that tells a folder of blocks."""

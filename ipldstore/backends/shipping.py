@@ -10,9 +10,9 @@ from itertools import count
 from threading import Thread, current_thread
 from typing import NamedTuple, TypeAlias
 
+from ipldstore.basics.locks import Guard
 from ipldstore.cid import Link
 from ipldstore.errors import BackendError
-from ipldstore.locks import Guard
 
 Ship: TypeAlias = Callable[[Sequence[tuple[Link, bytes]]], None]
 """Sends blocks and returns once all of them have arrived, or raises."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import CIDLike, as_link, identity_data
-from ipldstore.contentstore import ContentAddressableStore
 
 
 class VerifiedCAStore(ContentAddressableStore):

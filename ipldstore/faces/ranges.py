@@ -14,8 +14,8 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import IPLDStoreError
 from ipldstore.store.on_loop import read_file_on_loop, read_on_loop
 from ipldstore.store.values import Cut, is_file, read_value

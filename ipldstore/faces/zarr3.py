@@ -19,12 +19,12 @@ import zarr
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 
+from ipldstore.blockstore.onloop import run_on_loop
 from ipldstore.cid import Link
 from ipldstore.errors import IPLDStoreError
 from ipldstore.faces.awaitables import AwaitableBytes, Done
 from ipldstore.faces.ranges import JOINED_BYTES, as_buffer, as_cut, plan_parts, read_parts
 from ipldstore.faces.tasks import AsTheyEnd
-from ipldstore.onloop import run_on_loop
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.on_loop import (
     find_on_loop,

@@ -8,10 +8,10 @@ from itertools import count
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
-from ipldstore import dagcbor
 from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of
 from ipldstore.errors import TAKE_A_PART, InvalidNodeError, LimitExceededError
-from ipldstore.jsontext import load_json
+from ipldstore.formats import dagcbor
+from ipldstore.formats.jsontext import load_json
 from ipldstore.limits import (
     MAX_COMPARED_BYTES,
     MAX_EXPANSION,

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from ipldstore import dagcbor
 from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of
 from ipldstore.errors import CodecError, InvalidNodeError, LimitExceededError
-from ipldstore.jsontext import load_json
+from ipldstore.formats import dagcbor
+from ipldstore.formats.jsontext import load_json
 from ipldstore.limits import MAX_JSON_BYTES
 from ipldstore.model.cells import (
     CellShape,

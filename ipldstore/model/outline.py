@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeAlias
 
+from ipldstore.basics.words import size_text
 from ipldstore.cid import Link, to_text
 from ipldstore.errors import (
     TAKE_A_PART,
@@ -23,7 +24,6 @@ from ipldstore.model.values import SizeOf, check_number, count_values, open_dire
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, room_of, scan_entries
-from ipldstore.words import size_text
 
 MAX_DESCRIBED = 500
 MAX_ATTRIBUTES = 30

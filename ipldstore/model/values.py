@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple, TypeAlias, TypeVar
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of, identity_data
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import TAKE_A_PART, InvalidNodeError, LimitExceededError
 from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
 from ipldstore.model.cells import Shape

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from ipldstore.backends.paths import local_path
-from ipldstore.car import CarReader, write_car
+from ipldstore.basics.urls import show_url
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag, links_held
 from ipldstore.errors import BlockNotFoundError, CarFormatError
+from ipldstore.formats.car import CarReader, write_car
 from ipldstore.store.reader import Reader
 from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.pages import Load
-from ipldstore.urls import show_url
 
 _DESCRIPTOR = re.compile(r"(?:/dev|/proc/self)/fd/(\d+)|/dev/(stdin|stdout|stderr)")
 

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
+from ipldstore.basics.words import number_text, size_text
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import DAG_CBOR, RAW, CIDLike, Link, as_link, codec_of, identity_data
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import TAKE_A_PART, InvalidNodeError, LimitExceededError
 from ipldstore.limits import (
     MAX_EXPANSION,
@@ -24,7 +25,6 @@ from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Page, PageList, is_value
 from ipldstore.tree.pages import Load
 from ipldstore.unixfs.file import decode_file
-from ipldstore.words import number_text, size_text
 
 _WORKERS = 16
 _MAX_LEVELS = MAX_SEGMENTS * (MAX_LIST_DEPTH + 1)

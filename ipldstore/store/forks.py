@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import (
     BlockNotFoundError,
     InvalidKeyError,

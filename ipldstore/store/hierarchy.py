@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 from ipldstore.backends.memory.store import MappingCAStore
+from ipldstore.blockstore.contract import ContentAddressableStore, require_block_store
 from ipldstore.cid import CIDLike, Link, as_link, to_text
-from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.errors import IPLDStoreError, ReadOnlyStoreError
 from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.store import archive
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ipldstore.backends.ipfs.store import IPFSStore
-    from ipldstore.cidobject import CID
+    from ipldstore.formats.cidobject import CID
     from ipldstore.store.publish import Published
 
 _READ_ONLY = (
@@ -684,6 +684,6 @@ def _unpickle(cls: type[Hierarchy], read_only: bool, writer: Writer) -> Hierarch
 
 
 def _cid_of(link: Link) -> CID:
-    from ipldstore.cidobject import to_cid  # which imports multiformats
+    from ipldstore.formats.cidobject import to_cid  # which imports multiformats
 
     return to_cid(link)

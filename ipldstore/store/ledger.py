@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from weakref import finalize
 
-from ipldstore.contentstore import ContentAddressableStore
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.errors import UnfrozenChangesWarning
 
 _MOST_NAMED = 10_000

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from ipldstore.blockstore.contract import ContentAddressableStore
+from ipldstore.blockstore.onloop import is_at_once, run_on_loop
 from ipldstore.cid import DAG_PB, RAW, Link, as_link, codec_of, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidNodeError
 from ipldstore.limits import MAX_FILE_DEPTH
-from ipldstore.onloop import is_at_once, run_on_loop
 from ipldstore.store.reader import Reader
 from ipldstore.store.values import Cut, content_of, is_file, make_entry, read_value, value_size
 from ipldstore.store.writer import Writer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.model.outline import Outline, Spent, find_directory, make_outline
 from ipldstore.model.values import SizeOf, make_size_of
 from ipldstore.store.expansion import check_held

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeAlias
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import DAG_CBOR, DAG_PB, RAW, Link, as_link, codec_of, identity_data, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import (
     InvalidKeyError,
     InvalidNodeError,

@@ -10,12 +10,12 @@ from ipldstore.backends.ipfs.names import announce as announce_root
 from ipldstore.backends.ipfs.names import publish_name
 from ipldstore.backends.ipfs.pinning import Pins
 from ipldstore.backends.ipfs.store import IPFSStore
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import CIDLike, Link
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.transfer import Copied, Progress, copy_root
 
 if TYPE_CHECKING:
-    from ipldstore.cidobject import CID
+    from ipldstore.formats.cidobject import CID
 
 
 class Published(NamedTuple):
@@ -104,7 +104,7 @@ def publish(
         _pin(Pins(target.rpc), link, name, replace)
         ipns = None if key is None else publish_name(target.rpc, link, key)
         announced, reason = announce_root(target.rpc, link) if announce else (False, None)
-    from ipldstore.cidobject import to_cid
+    from ipldstore.formats.cidobject import to_cid
 
     return Published(to_cid(link), name, sent, ipns, announced, reason)
 

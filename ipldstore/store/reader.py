@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from ipldstore.basics.locks import Guard
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError, IPLDStoreError
 from ipldstore.limits import MAX_HELD_KEYS
-from ipldstore.locks import Guard
 from ipldstore.store.expansion import check_held
 from ipldstore.store.values import Cut, read_value
 from ipldstore.tree.decode import decode_directory, decode_stub

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeGuard
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import DAG_CBOR, RAW, Link, as_link, codec_of, identity_data
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.tree.decode import decode_document
 from ipldstore.tree.documents import Document, parse_json
 from ipldstore.tree.keys import METADATA_NAMES

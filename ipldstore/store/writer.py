@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, as_link
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import DetachedStoreError, UnfrozenChangesError
 from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.store.expansion import measure

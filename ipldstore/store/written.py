@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from itertools import islice
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockNotFoundError
 from ipldstore.tree.documents import Document
 from ipldstore.tree.tree import Tree

@@ -19,8 +19,8 @@ import dag_cbor
 import pytest
 from multiformats import CID, multihash
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, as_link, make_link
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import (
     BackendError,
     BlockNotFoundError,

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from threading import Event
 from typing import NamedTuple, TypeAlias
 
+from ipldstore.basics.locks import Guard
+from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
 from ipldstore.cid import CIDLike, Link, as_link
-from ipldstore.contentstore import ContentAddressableStore, StoredBlock
-from ipldstore.locks import Guard
 
 GET, PUT, HAS, FLUSH, NOTE = "get", "put", "has", "flush", "note"
 _ALL = frozenset((GET, PUT, HAS, FLUSH, NOTE))

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ipldstore.dagcbor import encode_head
+from ipldstore.formats.dagcbor import encode_head
 
 MAX_PAGE_BYTES = 256 << 10
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from ipldstore import dagcbor
 from ipldstore.cid import DAG_CBOR, DAG_PB, RAW, Link, codec_of, to_text
 from ipldstore.errors import CodecError, InvalidNodeError
+from ipldstore.formats import dagcbor
 from ipldstore.limits import MAX_DOCUMENT_BYTES
 from ipldstore.tree.cut import MAX_PAGE_BYTES, head_size
 from ipldstore.tree.documents import Document, make_document

@@ -6,10 +6,10 @@ import json
 from math import isfinite
 from typing import Any, NoReturn
 
-from ipldstore import dagcbor
 from ipldstore.cid import Link
 from ipldstore.errors import CodecError, InvalidNodeError
-from ipldstore.jsontext import load_json
+from ipldstore.formats import dagcbor
+from ipldstore.formats.jsontext import load_json
 from ipldstore.limits import MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_INTEGER_DIGITS
 
 MIN_INTEGER = -(2**63)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from ipldstore import dagcbor
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidNodeError
+from ipldstore.formats import dagcbor
 from ipldstore.tree.cut import MAX_PAGE_BYTES, Cutter, Item, cut, head_size, total_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_inlined

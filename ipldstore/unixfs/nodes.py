@@ -17,8 +17,8 @@ from ipldstore.cid import (
     to_text,
 )
 from ipldstore.errors import CodecError, InvalidCIDError, InvalidNodeError
+from ipldstore.formats.varint import decode_varint, encode_varint
 from ipldstore.limits import MAX_PB_BYTES
-from ipldstore.varint import decode_varint, encode_varint
 
 RAW_TYPE, DIRECTORY_TYPE, FILE_TYPE, _, _, SHARD_TYPE = range(6)
 _TYPE_NAMES = ("raw", "directory", "file", "metadata", "symlink", "HAMT shard")

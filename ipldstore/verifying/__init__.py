@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+from ipldstore.blockstore.contract import ContentAddressableStore, require_block_store
 from ipldstore.cid import DAG_CBOR, Link, codec_of, to_text
-from ipldstore.contentstore import ContentAddressableStore, require_block_store
 from ipldstore.errors import InvalidNodeError
-from ipldstore.finding import Blocks, HierarchyLike, found_root
+from ipldstore.names.finding import Blocks, HierarchyLike, found_root
 from ipldstore.store.deprecated import renamed
 from ipldstore.transfer import Progress
 from ipldstore.tree.decode import codec_fault

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ipldstore.abilities import RemovesBlocks
+from ipldstore.blockstore.abilities import RemovesBlocks
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import (
     BlockNotFoundError,
     CarFormatError,

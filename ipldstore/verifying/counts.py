@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import count
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import IPLDStoreError, LimitExceededError
 from ipldstore.limits import MAX_EXPANSION
 from ipldstore.model.outline import Spent, make_outline

@@ -7,8 +7,8 @@ import os
 from types import TracebackType
 from typing import Any, Self
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, parse_text, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidCIDError, JournalError
 
 _VERSION = 1

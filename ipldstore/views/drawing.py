@@ -16,9 +16,9 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from ipldstore.basics.words import number_text, printable
 from ipldstore.views.changes import ArrayChanges, Changes
 from ipldstore.views.grids import KINDS, ChunkGrid, Side
-from ipldstore.words import number_text, printable
 
 COLORS = {"added": "#0072b2", "changed": "#e69f00", "removed": "#882255", "same": "#cccccc"}
 """Told apart with every kind of color blindness, and in print: they differ in lightness too."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
+from ipldstore.basics.words import number_text, printable, size_text
 from ipldstore.cid import to_text
 from ipldstore.model.outline import Outline
 from ipldstore.store.outline import outline
 from ipldstore.views.style import STYLE
 from ipldstore.views.words import chunk_shape_text, count_text, shape_text, type_text
-from ipldstore.words import number_text, printable, size_text
 
 if TYPE_CHECKING:
     from ipldstore.store.hierarchy import Hierarchy

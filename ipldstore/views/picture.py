@@ -11,11 +11,11 @@ from pathlib import Path
 from ipldstore.cid import Link
 from ipldstore.diffing import diff
 from ipldstore.errors import InvalidKeyError
-from ipldstore.finding import Blocks, HierarchyLike, found_store, share_blocks
 from ipldstore.model.cells import Shape
 from ipldstore.model.metadata import Metadata, read_metadata
 from ipldstore.model.outline import find_directory
 from ipldstore.model.values import iter_values
+from ipldstore.names.finding import Blocks, HierarchyLike, found_store, share_blocks
 from ipldstore.store.archive import check_place
 from ipldstore.store.deprecated import renamed
 from ipldstore.store.hierarchy import Hierarchy

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from ipldstore.basics.words import printable, size_text
 from ipldstore.model.outline import Outline
 from ipldstore.views.words import TIMES, chunk_shape_text, count_text, shape_text, type_text
-from ipldstore.words import printable, size_text
 
 MIN_WIDTH = 40
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import chain, islice, repeat, starmap
 
+from ipldstore.basics.words import number_text
 from ipldstore.model.cells import CellShape, Runs
 from ipldstore.model.outline import Outline
-from ipldstore.words import number_text
 
 TIMES = "×"  # noqa: RUF001
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ipldstore.backends.objects.faults import backend_error
+from ipldstore.basics.urls import secrets_in, without_secrets
 from ipldstore.errors import BackendError, IPLDStoreError, raise_alone
-from ipldstore.urls import secrets_in, without_secrets
 from ipldstore.zarrstores.plain import PlainStore
 
 _KEPT = (IPLDStoreError, MemoryError)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ipldstore.backends.paths import SHARDING_NAME, path_of_file_url
+from ipldstore.basics.urls import show_url
 from ipldstore.errors import LimitExceededError
 from ipldstore.limits import MAX_VALUE_BYTES
 from ipldstore.registry import local_place
-from ipldstore.urls import show_url
 from ipldstore.zarrstores import suffixes
 
 

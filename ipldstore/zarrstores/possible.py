@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from ipldstore.errors import BackendError, LimitExceededError
-from ipldstore.jsontext import load_json
+from ipldstore.formats.jsontext import load_json
 from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.model.cells import Shape
 from ipldstore.model.chunkkeys import ChunkKeys

@@ -11,7 +11,7 @@ import pytest
 from multiformats import CID
 
 from ipldstore import CarFormatError, IPLDStore, MappingCAStore
-from ipldstore.car import CarReader
+from ipldstore.formats.car import CarReader
 
 if "IPLDSTORE_FIXTURES" not in os.environ:
     pytest.skip("IPLDSTORE_FIXTURES is not set", allow_module_level=True)

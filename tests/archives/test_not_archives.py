@@ -14,7 +14,7 @@ from carbytes import Block, write_car
 
 from ipldstore import BackendError, BlockNotFoundError, CarFormatError, CARStore, IPLDStore
 from ipldstore import open as open_hierarchy
-from ipldstore.magic import kind_of
+from ipldstore.formats.magic import kind_of
 
 
 def netcdf(number):

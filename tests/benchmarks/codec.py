@@ -8,8 +8,8 @@ import dag_cbor
 from multiformats import CID
 from timing import Table, seconds
 
-from ipldstore import dagcbor
 from ipldstore.cid import make_link
+from ipldstore.formats import dagcbor
 
 
 def main() -> None:

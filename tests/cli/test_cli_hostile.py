@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from zarr_folders import ABSENT_ROOT, write_files
 
-from ipldstore import DirectoryCAStore, IPLDStore, dagcbor
+from ipldstore import DirectoryCAStore, IPLDStore
 from ipldstore.cid import to_text
 from ipldstore.cli.frame.escaping import EscapedStream, escaped_output
+from ipldstore.formats import dagcbor
 
 EVIL = "\x1b]0;pwned\x07\x1b[2J\x9b31m\r\x7f\u202e\u2066\x85 fine"
 """Control characters of C0 and C1, and what turns the direction of text."""

@@ -23,10 +23,10 @@ from ipldstore.cid import (
     verify_block,
     with_codec,
 )
-from ipldstore.cidobject import to_cid
 from ipldstore.errors import CorruptBlockError, InvalidCIDError
-from ipldstore.hashes import HASHES
-from ipldstore.varint import decode_varint, encode_varint
+from ipldstore.formats.cidobject import to_cid
+from ipldstore.formats.hashes import HASHES
+from ipldstore.formats.varint import decode_varint, encode_varint
 
 HELLO = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"
 EMPTY_FOLDER_V0 = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"

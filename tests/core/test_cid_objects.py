@@ -17,7 +17,7 @@ from IPython.lib.pretty import pretty
 import ipldstore
 from ipldstore import IPLDStore, MappingCAStore
 from ipldstore.cid import make_link, to_text
-from ipldstore.cidobject import to_cid
+from ipldstore.formats.cidobject import to_cid
 
 EMPTY = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua"
 LINKS = st.binary(max_size=20).map(make_link)

@@ -3,8 +3,8 @@
 import pytest
 
 from ipldstore.cid import parse_text
-from ipldstore.cidtext import looks_like_cid
 from ipldstore.errors import InvalidCIDError
+from ipldstore.formats.cidtext import looks_like_cid
 
 CID = "bafyreihinzfuyc2oke5cml4eblzr5o3mazvp7mjgdw2ufhpptr26vf7y3i"
 V0 = "QmY7Yh4UquoXHLPFo2XbhXkhBvFoPwmQUSa92pxnxjQuPU"

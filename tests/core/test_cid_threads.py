@@ -9,7 +9,7 @@ FIRST_USE = """
 import sys, threading
 from ipldstore import MappingCAStore
 from ipldstore.cid import make_link, parse_text
-from ipldstore.cidobject import to_cid
+from ipldstore.formats.cidobject import to_cid
 
 sys.setswitchinterval(1e-6)
 gate, failures, made = threading.Barrier(4), [], []
@@ -52,8 +52,8 @@ def test_first_use_in_several_threads(attempt):
 LATER_USE = """
 import weakref
 from ipldstore.cid import make_link
-from ipldstore.hashes import HASHES
-from ipldstore.cidobject import to_cid
+from ipldstore.formats.hashes import HASHES
+from ipldstore.formats.cidobject import to_cid
 to_cid(make_link(b"hello"))
 from multiformats import multibase, multihash
 from multiformats.multibase import raw

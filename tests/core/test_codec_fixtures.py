@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ipldstore import dagcbor
 from ipldstore.cid import make_link, parse_text, to_text
 from ipldstore.errors import CodecError, InvalidNodeError
+from ipldstore.formats import dagcbor
 from ipldstore.unixfs import iter_pb_links
 from ipldstore.unixfs.nodes import decode_node
 

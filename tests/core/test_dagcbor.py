@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from multiformats import CID
 from multiformats.varint import encode as varint
 
-from ipldstore import dagcbor
 from ipldstore.cid import Link, make_link
 from ipldstore.errors import CodecError
-from ipldstore.hashes import HASHES
+from ipldstore.formats import dagcbor
+from ipldstore.formats.hashes import HASHES
 
 RAW_LINK = make_link(b"hello", "raw")
 LINKS = [

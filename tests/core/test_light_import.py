@@ -41,7 +41,7 @@ def test_errors_are_there_as_pages_name_them():
         "import ipldstore; dir(ipldstore); ipldstore.InvalidKeyError",
         "import ipldstore; ipldstore.MappingCAStore({}); ipldstore.ContentAddressableStore",
         "import ipldstore.cid as cid; cid.parse_text(str(cid.make_link(b'hello')))",
-        "import ipldstore.dagcbor as codec; codec.decode(codec.encode({'a': [1, None]}))",
+        "import ipldstore.formats.dagcbor as codec; codec.decode(codec.encode({'a': [1, None]}))",
     ],
 )
 def test_nothing_heavy_is_imported(code):

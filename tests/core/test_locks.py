@@ -12,7 +12,7 @@ import pytest
 
 import ipldstore
 from ipldstore import ReentrantCallError
-from ipldstore.locks import Guard, Turns
+from ipldstore.basics.locks import Guard, Turns
 
 DEADLINE = 30
 PACKAGE = Path(ipldstore.__file__).parent
@@ -119,7 +119,7 @@ def test_thread_does_not_wait_for_its_own_turn():
 
 FORK = """
 import os, threading
-from ipldstore.locks import Guard, Turns
+from ipldstore.basics.locks import Guard, Turns
 
 class Owner:
     def __init__(self):

@@ -6,11 +6,11 @@ from io import BytesIO
 
 from bundles import bundle_of
 
-from ipldstore import dagcbor
 from ipldstore.backends.memory.store import MappingCAStore
-from ipldstore.car import encode_header, write_car
 from ipldstore.cid import as_link, make_link, to_text
 from ipldstore.dag import iter_dag
+from ipldstore.formats import dagcbor
+from ipldstore.formats.car import encode_header, write_car
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.unixfs import nodes
 from ipldstore.unixfs.directory import write_directory

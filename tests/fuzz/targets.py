@@ -11,14 +11,14 @@ from itertools import islice
 import dag_cbor
 from bundles import read_bundle
 
-from ipldstore import dagcbor
 from ipldstore.backends.carfile.store import CARStore
 from ipldstore.backends.memory.store import MappingCAStore
-from ipldstore.car import CarReader, write_car
 from ipldstore.cid import canonical, parse_link, parse_text, to_text, verify_block
-from ipldstore.cidobject import to_cid
 from ipldstore.dag import iter_dag, links_of
 from ipldstore.errors import InvalidCIDError, IPLDStoreError, LimitExceededError
+from ipldstore.formats import dagcbor
+from ipldstore.formats.car import CarReader, write_car
+from ipldstore.formats.cidobject import to_cid
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.outline import outline
 from ipldstore.store.plain import read_plain

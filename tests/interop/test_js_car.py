@@ -15,7 +15,7 @@ from multiformats import CID, multihash
 from outside import skip_without
 
 from ipldstore import IPLDStore, MappingCAStore
-from ipldstore.car import CarReader
+from ipldstore.formats.car import CarReader
 
 HERE = Path(__file__).parent
 

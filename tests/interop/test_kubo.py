@@ -13,8 +13,8 @@ from kubo import Repository
 from multiformats import CID
 
 from ipldstore import DirectoryCAStore, IPLDStore
-from ipldstore.car import CarReader
 from ipldstore.cid import as_link
+from ipldstore.formats.car import CarReader
 
 BLOCKS = [
     (b"hello", "raw", "sha2-256"),

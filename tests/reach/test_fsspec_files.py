@@ -20,8 +20,8 @@ from ipldstore import (
     MappingCAStore,
     ReadOnlyStoreError,
 )
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import as_link, make_link, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockStoreNotFoundError, BlockStoreURLError
 from ipldstore.fsspec import IPLDFileSystem
 

@@ -24,9 +24,9 @@ from ipldstore import (
     IPLDStore,
     LimitExceededError,
 )
-from ipldstore.car import CarReader, write_car
 from ipldstore.cid import codec_of, to_text
 from ipldstore.errors import BlockStoreURLError
+from ipldstore.formats.car import CarReader, write_car
 from ipldstore.references import car_reference_fs, references
 
 RAW = 0x55

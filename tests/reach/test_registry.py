@@ -25,10 +25,10 @@ from ipldstore import (
     backends,
     registry,
 )
+from ipldstore.basics.urls import show_url
 from ipldstore.errors import BlockStoreNotFoundError, BlockStoreURLError
 from ipldstore.opening import open as open_hierarchy
 from ipldstore.registry import absolute, open_block_store
-from ipldstore.urls import show_url
 
 HELLO = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"
 

@@ -20,8 +20,8 @@ from ipldstore import (
     IPLDStore,
     IPLDStoreError,
 )
-from ipldstore.car import CarReader
 from ipldstore.cli import main
+from ipldstore.formats.car import CarReader
 from ipldstore.limits import MAX_CAR_HEADER_BYTES
 from ipldstore.references import car_reference_fs, references
 
@@ -316,7 +316,7 @@ def test_a_section_is_limited_before_it_is_read():
 MANY_COPIES = """
 import os, tempfile
 from ipldstore import CARStore, IPLDStore
-from ipldstore.car import encode_header, encode_section_head
+from ipldstore.formats.car import encode_header, encode_section_head
 from ipldstore.cid import Link, make_link
 
 root = make_link(b"\\xa0", "dag-cbor")

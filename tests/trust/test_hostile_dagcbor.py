@@ -18,7 +18,7 @@ from ipldstore import (
     dagcbor,
 )
 from ipldstore.cid import Link, make_link
-from ipldstore.cidobject import to_cid
+from ipldstore.formats.cidobject import to_cid
 from ipldstore.limits import MAX_CBOR_BYTES, MAX_CBOR_ITEMS
 from ipldstore.tree.decode import decode_directory
 
@@ -173,7 +173,8 @@ def test_bytes_that_look_like_a_cid_stay_bytes():
 
 
 DEEP = """
-from ipldstore import IPLDStore, IPLDStoreError, MappingCAStore, dagcbor
+from ipldstore import IPLDStore, IPLDStoreError, MappingCAStore
+from ipldstore.formats import dagcbor
 
 for level in (b"\\x81", b"\\xa1\\x61a", b"\\xd8\\x2a", b"\\xc1", b"\\x9b" + bytes(7) + b"\\x01"):
     for end in (b"", b"\\x00"):

@@ -46,7 +46,7 @@ def backend():
 
 CHAIN = """
 import ipldstore
-from ipldstore.cidobject import to_cid
+from ipldstore.formats.cidobject import to_cid
 from ipldstore import InvalidNodeError, IPLDStore, MappingCAStore
 
 backend = MappingCAStore()

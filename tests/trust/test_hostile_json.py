@@ -7,7 +7,7 @@ import pytest
 from contained import run_contained
 
 from ipldstore import IPLDStore, diff, info
-from ipldstore.jsontext import load_json
+from ipldstore.formats.jsontext import load_json
 from ipldstore.limits import MAX_JSON_BYTES, MAX_JSON_DEPTH
 
 ARRAY = b'{"node_type":"array","shape":[1],"attributes":%s}'
@@ -47,7 +47,7 @@ DEEP = """
 import sys
 from ipldstore import BackendError, IPLDStore, diff, info
 from ipldstore.backends.ipfs.rpc import KuboRPC
-from ipldstore.jsontext import load_json
+from ipldstore.formats.jsontext import load_json
 from ipldstore.tree.documents import parse_json
 
 for text in (b"[" * 100_000, b'{"a":' * 100_000, b'{"a":[' * 50_000):
@@ -115,7 +115,7 @@ def test_other_encodings_are_no_way_around():
 
 
 LONG_STRINGS = r"""
-from ipldstore.jsontext import load_json
+from ipldstore.formats.jsontext import load_json
 
 brackets = b"[" * 300
 for text in (

@@ -29,10 +29,10 @@ from ipldstore.backends.gateway.redirects import redirected
 from ipldstore.backends.http.client import HTTPClient
 from ipldstore.backends.objects.faults import backend_error
 from ipldstore.backends.retries import Retries
+from ipldstore.basics.urls import secrets_in, show_address, show_url, without_secrets
 from ipldstore.cid import as_link
 from ipldstore.errors import BlockStoreURLError
 from ipldstore.references import car_reference_fs, references
-from ipldstore.urls import secrets_in, show_address, show_url, without_secrets
 
 pytestmark = pytest.mark.once
 

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shown_hierarchies import ARRAY, small
 
+from ipldstore.basics.words import number_text, size_text
 from ipldstore.model.outline import Outline
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.outline import outline
 from ipldstore.views.text import iter_tree_lines
-from ipldstore.words import number_text, size_text
 
 
 def example():

@@ -21,9 +21,9 @@ from ipldstore.backends.carfile.sections import (
     read_layout,
     read_section,
 )
-from ipldstore.car import after_padding_text, encode_header, encode_section_head, zeros_text
 from ipldstore.cid import Link, multihash_of, split
 from ipldstore.errors import BackendError, CarFormatError, ReadOnlyStoreError
+from ipldstore.formats.car import after_padding_text, encode_header, encode_section_head, zeros_text
 from ipldstore.limits import MAX_CAR_TAIL_BYTES
 
 

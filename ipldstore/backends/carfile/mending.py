@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ipldstore.backends.carfile.sections import Layout, Section, iter_sections
-from ipldstore.car import encode_section_head
 from ipldstore.cid import Link, make_link, verify_block
 from ipldstore.dag import iter_dag
 from ipldstore.errors import (
@@ -17,6 +16,7 @@ from ipldstore.errors import (
     InvalidCIDError,
     InvalidNodeError,
 )
+from ipldstore.formats.car import encode_section_head
 
 
 class Archive(Protocol):

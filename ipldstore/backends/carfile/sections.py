@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ipldstore.car import CarReader
 from ipldstore.cid import SHA2_256_MULTIHASH, Link, canonical, read_link
 from ipldstore.errors import CarFormatError, InvalidCIDError
+from ipldstore.formats.car import CarReader
+from ipldstore.formats.varint import decode_varint
 from ipldstore.limits import MAX_CAR_HEAD_BYTES, MAX_CAR_SECTION_BYTES, MAX_VARINT_BYTES
-from ipldstore.varint import decode_varint
 
 _WINDOW_BYTES = 16 << 10
 _PIECE_BYTES = 1 << 20

@@ -12,11 +12,11 @@ from ipldstore.backends.carfile.archive import Archive
 from ipldstore.backends.carfile.beginning import make_archive, open_archive
 from ipldstore.backends.carfile.sections import Section
 from ipldstore.backends.paths import local_path
-from ipldstore.car import encode_header, encode_section_head
+from ipldstore.basics.locks import Guard
+from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock, flat
 from ipldstore.cid import Link, identity_data, to_text
-from ipldstore.contentstore import ContentAddressableStore, StoredBlock, flat
 from ipldstore.errors import BackendError, BlockNotFoundError, CarFormatError, ReadOnlyStoreError
-from ipldstore.locks import Guard
+from ipldstore.formats.car import encode_header, encode_section_head
 
 _EMPTY_HIERARCHY = b"\xa0"
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from ipldstore.backends.directory.layout import SHARDING, parse_file_name, path_of
 from ipldstore.backends.paths import SHARDING_NAME, describe, local_path
+from ipldstore.basics.locks import Process
+from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
 from ipldstore.cid import Link, identity_data, to_text
-from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError
 from ipldstore.limits import MAX_BLOCK_BYTES
-from ipldstore.locks import Process
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from ipldstore.backends.http.secrets import Auth, authorization
+from ipldstore.basics.urls import bare
 from ipldstore.errors import BackendError, raise_alone
-from ipldstore.urls import bare
 
 _PORTS = {"http": 80, "https": 443}
 

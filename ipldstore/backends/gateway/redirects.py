@@ -9,10 +9,10 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 from ipldstore.backends.gateway.address import Gateway
 from ipldstore.backends.gateway.steps import Ask, LookUp, Steps
 from ipldstore.backends.http.answers import Reply, Stream
+from ipldstore.basics.urls import bare
 from ipldstore.cid import Link, as_link, to_text
 from ipldstore.errors import BackendError, InvalidCIDError, raise_alone
 from ipldstore.limits import MAX_REDIRECTS
-from ipldstore.urls import bare
 
 Answer: TypeAlias = "Reply | Stream"
 

@@ -22,12 +22,12 @@ from ipldstore.backends.http.client import DEFAULT_CONNECTIONS, HTTPClient
 from ipldstore.backends.http.secrets import Auth
 from ipldstore.backends.retries import DEFAULT_RETRIES, Retries
 from ipldstore.backends.verified import VerifiedCAStore
+from ipldstore.basics.urls import show_url
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import CIDLike, Link, as_link
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockNotFoundError, InvalidCIDError, ReadOnlyStoreError
 from ipldstore.limits import GATEWAY_SECONDS, MAX_IPFS_BLOCK_BYTES
 from ipldstore.transfer import Copied, copy_root
-from ipldstore.urls import show_url
 
 DEFAULT_GATEWAYS = ("https://trustless-gateway.link",)
 DEFAULT_TIMEOUT = GATEWAY_SECONDS

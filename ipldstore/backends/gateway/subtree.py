@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 
 from ipldstore.backends.http.answers import Stream
-from ipldstore.car import CarReader
 from ipldstore.cid import Link, identity_data
 from ipldstore.dag import links_of
 from ipldstore.errors import BackendError, CarFormatError, CorruptBlockError
+from ipldstore.formats.car import CarReader
 from ipldstore.limits import MAX_CAR_HEAD_BYTES, MAX_IPFS_BLOCK_BYTES, MAX_USELESS_BYTES
 
 CAR = "application/vnd.ipld.car"

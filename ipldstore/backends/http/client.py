@@ -16,8 +16,8 @@ from ipldstore.backends.http.answers import Reply, Stream
 from ipldstore.backends.http.faults import Asked, aiohttp_errors, requests_errors
 from ipldstore.backends.http.loops import Loops
 from ipldstore.backends.http.proxies import http_proxy, proxies_for
+from ipldstore.basics.locks import Guard
 from ipldstore.limits import CONNECT_SECONDS, CONNECTIONS, REQUEST_SECONDS
-from ipldstore.locks import Guard
 
 DEFAULT_TIMEOUT = REQUEST_SECONDS
 DEFAULT_CONNECTIONS = CONNECTIONS

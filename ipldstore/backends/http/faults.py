@@ -13,8 +13,8 @@ import urllib3
 from ipldstore.backends.http.proxies import secrets_of_proxies
 from ipldstore.backends.http.secrets import without_sent
 from ipldstore.backends.retries import TransientError
+from ipldstore.basics.urls import secrets_in, show_url
 from ipldstore.errors import BackendError, raise_alone
-from ipldstore.urls import secrets_in, show_url
 
 
 class Asked(NamedTuple):

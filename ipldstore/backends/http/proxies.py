@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ipldstore.backends.http.secrets import spellings
+from ipldstore.basics.urls import secrets_in
 from ipldstore.errors import BackendError
-from ipldstore.urls import secrets_in
 
 
 def proxies_for(url: str) -> dict[str, str]:

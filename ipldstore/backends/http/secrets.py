@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 from urllib.parse import quote
 
-from ipldstore.urls import without_secrets
+from ipldstore.basics.urls import without_secrets
 
 Auth: TypeAlias = "tuple[str, str] | str | None"
 """A user's name and password, or a bearer token."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from ipldstore.backends.http.secrets import Auth
+from ipldstore.basics.urls import show_address
 from ipldstore.errors import BackendError, raise_alone
-from ipldstore.urls import show_address
 
 DEFAULT_URL = "http://127.0.0.1:5001"
 

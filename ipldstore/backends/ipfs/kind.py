@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ipldstore.backends.kinds import Kind
+from ipldstore.basics.urls import show_url
 from ipldstore.errors import BlockStoreURLError
-from ipldstore.urls import show_url
 
 
 def _read_node(scheme: str, rest: str) -> tuple[str | None]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ipldstore.backends.ipfs.rpc import KuboRPC, expect
+from ipldstore.basics.urls import show_url
 from ipldstore.cid import CIDLike, Link, as_link, parse_text, to_text
 from ipldstore.errors import BackendError, InvalidCIDError
-from ipldstore.urls import show_url
 
 OWN_KEY = "self"
 """The key that every node has, whose name is the node's own identifier."""

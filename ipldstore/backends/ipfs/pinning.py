@@ -11,10 +11,10 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from ipldstore.backends.ipfs.rpc import KuboRPC, expect, expect_cid
+from ipldstore.basics.urls import secrets_in, without_secrets
 from ipldstore.cid import CIDLike, Link, as_link, to_text
 from ipldstore.errors import BackendError, raise_alone
 from ipldstore.limits import LONG_SECONDS, MAX_PINS
-from ipldstore.urls import secrets_in, without_secrets
 
 LONG_TIMEOUT = LONG_SECONDS
 

@@ -20,7 +20,7 @@ from ipldstore.backends.ipfs.address import find_address
 from ipldstore.backends.retries import DEFAULT_RETRIES, Retries, TransientError
 from ipldstore.cid import Link, parse_text
 from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
-from ipldstore.jsontext import load_json
+from ipldstore.formats.jsontext import load_json
 from ipldstore.limits import (
     MAX_LINE_BYTES,
     MAX_MESSAGE_LENGTH,

@@ -13,7 +13,7 @@ from ipldstore.backends.ipfs.names import is_name, resolve_name
 from ipldstore.backends.ipfs.pinning import Pins
 from ipldstore.backends.ipfs.rpc import KuboRPC, expect
 from ipldstore.backends.shipping import Shipping
-from ipldstore.car import write_car
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import (
     CODECS,
     RAW,
@@ -26,9 +26,9 @@ from ipldstore.cid import (
     to_text,
     with_codec,
 )
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BackendError, BlockNotFoundError, InvalidCIDError
-from ipldstore.hashes import HASHES
+from ipldstore.formats.car import write_car
+from ipldstore.formats.hashes import HASHES
 from ipldstore.limits import MAX_IPFS_BLOCK_BYTES
 
 DEFAULT_BUFFER_BYTES = 32 << 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 
 from ipldstore.backends.directory.store import DirectoryCAStore
+from ipldstore.basics.locks import Guard
 from ipldstore.cid import Link
-from ipldstore.locks import Guard
 
 _SLACK = 8
 

@@ -9,15 +9,20 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from ipldstore.abilities import ListsRoots, RemovesBlocks
 from ipldstore.backends.directory.store import DirectoryCAStore
 from ipldstore.backends.layers.bound import SizeBound
 from ipldstore.backends.layers.flights import Flights
 from ipldstore.backends.verified import VerifiedCAStore
+from ipldstore.blockstore.abilities import ListsRoots, RemovesBlocks
+from ipldstore.blockstore.contract import (
+    ContentAddressableStore,
+    StoredBlock,
+    flat,
+    require_block_store,
+)
+from ipldstore.blockstore.onloop import get_block_on_loop
 from ipldstore.cid import CIDLike, Link, as_link, identity_data
-from ipldstore.contentstore import ContentAddressableStore, StoredBlock, flat, require_block_store
 from ipldstore.errors import BlockNotFoundError, CorruptBlockError, ReentrantCallError
-from ipldstore.onloop import get_block_on_loop
 
 _BATCH = 64
 

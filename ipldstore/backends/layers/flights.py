@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+from ipldstore.basics.locks import Guard
 from ipldstore.cid import Link
 from ipldstore.errors import ReentrantCallError
-from ipldstore.locks import Guard
 
 _Answer: TypeAlias = bytes | Exception | None
 """What came of a flight; None if whoever was fetching was cancelled, interrupted or refused.

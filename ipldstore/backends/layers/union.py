@@ -9,11 +9,13 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeAlias
 
-from ipldstore.abilities import ListsRoots, RemovesBlocks
 from ipldstore.backends.health import Health, Penalty
 from ipldstore.backends.verified import VerifiedCAStore
+from ipldstore.basics.locks import Guard, Turns
+from ipldstore.blockstore.abilities import ListsRoots, RemovesBlocks
+from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock, require_block_store
+from ipldstore.blockstore.onloop import get_block_on_loop
 from ipldstore.cid import CIDLike, Link, to_text
-from ipldstore.contentstore import ContentAddressableStore, StoredBlock, require_block_store
 from ipldstore.errors import (
     BackendError,
     BlockNotFoundError,
@@ -21,8 +23,6 @@ from ipldstore.errors import (
     InvalidCIDError,
     ReentrantCallError,
 )
-from ipldstore.locks import Guard, Turns
-from ipldstore.onloop import get_block_on_loop
 
 Answer: TypeAlias = bytes | Exception
 

@@ -6,8 +6,8 @@ import os
 from collections import UserDict
 from collections.abc import Iterator, MutableMapping
 
+from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
 from ipldstore.cid import Link, identity_data, parse_text, to_text
-from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BlockNotFoundError, InvalidCIDError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ipldstore.basics.urls import without_secrets
 from ipldstore.errors import BackendError, IPLDStoreError
-from ipldstore.urls import without_secrets
 
 ABSENT = ("NoSuchKey", "BlobNotFound")
 """Codes by which a server says that the object is not there, while the bucket is."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from ipldstore.backends.kinds import Kind
+from ipldstore.basics.urls import show_url
 from ipldstore.errors import BlockStoreURLError
-from ipldstore.urls import show_url
 
 SCHEMES = ("s3", "gs", "az")
 

@@ -16,8 +16,9 @@ from ipldstore.backends.objects.address import open_reader, open_store, secrets_
 from ipldstore.backends.objects.faults import ABSENT, backend_error, code_in, status_in
 from ipldstore.backends.objects.patience import Patience
 from ipldstore.backends.shipping import Shipping
+from ipldstore.basics.locks import Turns
+from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
 from ipldstore.cid import CIDLike, Link, as_link, identity_data, to_text, verify_block
-from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import (
     BackendError,
     BlockNotFoundError,
@@ -27,7 +28,6 @@ from ipldstore.errors import (
     raise_alone,
 )
 from ipldstore.limits import MAX_BLOCK_BYTES, PATIENCE_SECONDS
-from ipldstore.locks import Turns
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore

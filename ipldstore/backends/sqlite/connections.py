@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any, NoReturn, TypeAlias, TypeVar
 from weakref import finalize, ref
 
+from ipldstore.basics.locks import no_fork
 from ipldstore.errors import BackendError
-from ipldstore.locks import no_fork
 
 T = TypeVar("T")
 

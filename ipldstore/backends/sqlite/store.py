@@ -18,10 +18,10 @@ from ipldstore.backends.sqlite.database import (
     in_transaction,
     prepare_database,
 )
+from ipldstore.basics.locks import Guard
+from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
 from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
-from ipldstore.contentstore import ContentAddressableStore, StoredBlock
 from ipldstore.errors import BackendError, BlockNotFoundError
-from ipldstore.locks import Guard
 
 _BUFFER_BYTES = 4 << 20
 _BUFFER_BLOCKS = 4096

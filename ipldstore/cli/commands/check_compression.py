@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ipldstore.basics.words import printable
 from ipldstore.cli.frame.options import BLOCKS, Json, Root, Where
 from ipldstore.cli.frame.output import show
-from ipldstore.words import printable
 
 if TYPE_CHECKING:
     from ipldstore.compression import CompressionCheck

@@ -15,12 +15,12 @@ def copy(
     json: Json = False,
 ) -> None:
     """Copy the blocks that another block store lacks."""
+    from ipldstore.basics.urls import show_url
     from ipldstore.cid import to_text
     from ipldstore.cli.tools.blocks import Extent, measure_local, open_blocks
     from ipldstore.cli.tools.progress import as_totals, progress
     from ipldstore.cli.tools.roots import opened
     from ipldstore.transfer import copy_root
-    from ipldstore.urls import show_url
 
     with (
         interruptible(KEPT),

@@ -10,12 +10,12 @@ from typing import Annotated, BinaryIO, cast
 
 import typer
 
+from ipldstore.basics.urls import is_url, show_url
 from ipldstore.cli.frame.interruption import KEPT, interruptible
 from ipldstore.cli.frame.options import BLOCKS, STANDARD_STREAM, AllowPadding, Json, Where
 from ipldstore.cli.frame.output import say, show
 from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.errors import CarFormatError
-from ipldstore.urls import is_url, show_url
 
 
 def import_(

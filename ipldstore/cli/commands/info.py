@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ipldstore.basics.words import filled_text, printable, size_text
 from ipldstore.cli.frame.options import BLOCKS, AllowPadding, Json, Root, Where
 from ipldstore.cli.frame.output import show
-from ipldstore.words import filled_text, printable, size_text
 
 if TYPE_CHECKING:
     from ipldstore.inventory import Info

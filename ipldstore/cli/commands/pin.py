@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ipldstore.basics.words import printable
 from ipldstore.cli.frame.options import Json, Node, NodeRoot, PinName, Service
 from ipldstore.cli.frame.output import say, show, show_each
-from ipldstore.words import printable
 
 if TYPE_CHECKING:
     from ipldstore.backends.ipfs.store import IPFSStore

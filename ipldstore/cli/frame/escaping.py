@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NoReturn, TextIO, cast
 
+from ipldstore.basics.words import printable
 from ipldstore.cli.frame.output import say
-from ipldstore.words import printable
 
 _LAYOUT = "\n\t"
 

@@ -10,6 +10,8 @@ from typing import Any, ParamSpec
 
 import typer
 
+from ipldstore.basics.urls import show_url, without_secrets
+from ipldstore.basics.words import printable
 from ipldstore.cli.frame.escaping import check_written
 from ipldstore.cli.frame.interruption import Interruption, current_interruption
 from ipldstore.cli.frame.output import is_json, say_error
@@ -24,8 +26,6 @@ from ipldstore.errors import (
     IPLDStoreError,
     LimitExceededError,
 )
-from ipldstore.urls import show_url, without_secrets
-from ipldstore.words import printable
 
 P = ParamSpec("P")
 

@@ -15,13 +15,13 @@ from urllib.parse import unquote, urljoin, urlsplit
 from ipldstore.backends.http.answers import Stream, check_busy
 from ipldstore.backends.http.client import HTTPClient
 from ipldstore.backends.retries import Retries
+from ipldstore.basics.urls import show_url
 from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources.names import WEB
 from ipldstore.cli.sources.scratch import check_room, scratch_folder
 from ipldstore.cli.tools.progress import progress
 from ipldstore.errors import BackendError, raise_alone
 from ipldstore.limits import REQUEST_SECONDS
-from ipldstore.urls import show_url
 
 if TYPE_CHECKING:
     from obstore import GetOptions

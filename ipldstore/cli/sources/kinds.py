@@ -8,9 +8,9 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
-from ipldstore import magic
 from ipldstore.backends.paths import SHARDING_NAME
 from ipldstore.cli.frame.reporting import CommandError
+from ipldstore.formats import magic
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.zarrstores import suffixes
 

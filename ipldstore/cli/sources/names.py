@@ -9,9 +9,9 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ipldstore.backends.paths import path_of_file_url
+from ipldstore.basics.urls import is_url, show_url
 from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.errors import BlockStoreURLError
-from ipldstore.urls import is_url, show_url
 
 DEMO_PREFIX = "demo:"
 WEB = ("http", "https")

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ipldstore.basics.words import size_text
 from ipldstore.cli.frame.interruption import current_interruption
 from ipldstore.cli.frame.reporting import CommandError
-from ipldstore.words import size_text
 
 
 @contextmanager

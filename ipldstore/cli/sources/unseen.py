@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ipldstore import magic
 from ipldstore.cli.frame.output import say
 from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources import netcdf3
+from ipldstore.formats import magic
 
 _HEAD_BYTES = 512
 _DIMENSION_ONLY = b"This is a netCDF dimension but not a netCDF variable"

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources.reading import Content
 from ipldstore.cli.sources.zarrs import Values
 from ipldstore.cli.tools.progress import progress
-from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.jsontext import load_json
+from ipldstore.formats.jsontext import load_json
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import METADATA_NAMES
 

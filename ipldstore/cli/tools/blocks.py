@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
+from ipldstore.basics.words import size_text
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
 from ipldstore.cli.frame.context import is_set
 from ipldstore.cli.frame.output import count_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag
 from ipldstore.errors import BackendError, BlockStoreNotFoundError, BlockStoreURLError
 from ipldstore.registry import is_archive, open_block_store
 from ipldstore.store.expansion import is_local
-from ipldstore.words import size_text
 
 if TYPE_CHECKING:
     from ipldstore.backends.ipfs.store import IPFSStore

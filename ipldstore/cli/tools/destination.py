@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ipldstore.basics.urls import show_url
 from ipldstore.cli.frame.interruption import BEGUN_ANEW, current_interruption
 from ipldstore.store.archive import check_place
-from ipldstore.urls import show_url
 
 
 @contextmanager

@@ -26,8 +26,8 @@ from ipldstore.errors import IPLDStoreError
 from ipldstore.tree.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
+    from ipldstore.blockstore.contract import ContentAddressableStore
     from ipldstore.cid import Link
-    from ipldstore.contentstore import ContentAddressableStore
     from ipldstore.faces import IPLDStore
     from ipldstore.tree.documents import Document
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
 from ipldstore.cli.tools.blocks import Extent
 from ipldstore.cli.tools.progress import is_watched, progress
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.dag import iter_dag
 
 

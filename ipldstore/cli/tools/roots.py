@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from ipldstore.basics.urls import show_url
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
 from ipldstore.cli.tools.blocks import open_blocks
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockStoreURLError, InvalidCIDError
-from ipldstore.finding import find_group, noted_root
-from ipldstore.naming import fault_of, is_root, read_name
+from ipldstore.names.finding import find_group, noted_root
+from ipldstore.names.naming import fault_of, is_root, read_name
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.tree import Tree
-from ipldstore.urls import show_url
 
 
 class Place(NamedTuple):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ipldstore.backends.verified import VerifiedCAStore
+from ipldstore.blockstore.contract import ContentAddressableStore
+from ipldstore.blockstore.onloop import get_block_on_loop
 from ipldstore.cid import Link
 from ipldstore.cli.tools.progress import Advance
-from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.onloop import get_block_on_loop
 
 
 class WatchedCAStore(VerifiedCAStore):

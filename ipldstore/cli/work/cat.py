@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import typer
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import DAG_CBOR, Link, codec_of, to_text
 from ipldstore.cli.frame.output import is_json, show
 from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.tools.roots import located
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.values import read_value, value_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_path

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ipldstore.basics.words import size_text
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, as_link, to_text
 from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources.names import demo_file
 from ipldstore.cli.tools.blocks import Extent, iter_sizes, measure, open_blocks
-from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.words import size_text
 
 if TYPE_CHECKING:
     from ipldstore.faces import IPLDStore

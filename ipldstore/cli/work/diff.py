@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from ipldstore.basics.words import printable
 from ipldstore.cli.frame.output import say
 from ipldstore.cli.tools.destination import check_free
 from ipldstore.cli.tools.roots import opened_mapping
 from ipldstore.diffing import Change, diff
 from ipldstore.store.hierarchy import Hierarchy
-from ipldstore.words import printable
 
 Pair: TypeAlias = tuple[Hierarchy, Hierarchy]
 _KINDS = ("added", "removed", "changed")

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from ipldstore.basics.urls import is_url, show_url
+from ipldstore.basics.words import size_text
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
 from ipldstore.cli.frame.options import STANDARD_STREAM
 from ipldstore.cli.frame.output import count_text, say
@@ -18,11 +21,8 @@ from ipldstore.cli.tools.destination import appearing
 from ipldstore.cli.tools.progress import CountedStream, progress
 from ipldstore.cli.tools.reading import watched_reading
 from ipldstore.cli.tools.roots import check_order, opened
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.archive import check_place, open_stream
 from ipldstore.store.hierarchy import Hierarchy
-from ipldstore.urls import is_url, show_url
-from ipldstore.words import size_text
 
 
 def export_archive(

@@ -7,6 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from ipldstore.basics.urls import is_url, show_url
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
 from ipldstore.cli.frame.output import say
 from ipldstore.cli.frame.reporting import CommandError
@@ -15,12 +17,10 @@ from ipldstore.cli.tools.blocks import Extent
 from ipldstore.cli.tools.destination import appearing
 from ipldstore.cli.tools.reading import watched_reading
 from ipldstore.cli.tools.roots import check_order, opened
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidKeyError
 from ipldstore.store.expansion import Content, measure
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.decode import decode_directory
-from ipldstore.urls import is_url, show_url
 from ipldstore.zarrstores import suffixes
 
 Form: TypeAlias = Literal["folder", "netcdf", "zip"]

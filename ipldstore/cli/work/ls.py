@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, TypeAlias
 
+from ipldstore.basics.words import printable
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
 from ipldstore.cli.tools.roots import located
-from ipldstore.contentstore import ContentAddressableStore
-from ipldstore.dagcbor import encode_link
 from ipldstore.errors import IPLDStoreError
-from ipldstore.jsontext import load_json
+from ipldstore.formats.dagcbor import encode_link
+from ipldstore.formats.jsontext import load_json
 from ipldstore.model.values import remembering
 from ipldstore.store.expansion import SizeTeller
 from ipldstore.store.values import read_value, value_size
@@ -21,7 +22,6 @@ from ipldstore.tree.keys import METADATA_NAMES, split_path
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import iter_entries
 from ipldstore.tree.tree import Tree
-from ipldstore.words import printable
 
 Listed: TypeAlias = "tuple[dict[str, Any], str]"
 """An entry, as facts and as a line."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from ipldstore.backends.ipfs.store import IPFSStore
 from ipldstore.backends.layers.union import UnionCAStore
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import as_link, to_text
 from ipldstore.cli.frame.interruption import AGAIN, interruptible
 from ipldstore.cli.frame.output import say
@@ -14,7 +15,6 @@ from ipldstore.cli.tools.blocks import Extent, measure_local, open_node
 from ipldstore.cli.tools.progress import as_totals, progress
 from ipldstore.cli.tools.roots import opened
 from ipldstore.cli.work.unixfs import write_files
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.publish import Published, publish
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from ipldstore.basics.words import size_text
 from ipldstore.cid import as_link, to_text
 from ipldstore.cli.frame.interruption import KEPT, interruptible
 from ipldstore.cli.frame.output import count_text, say
@@ -16,7 +17,6 @@ from ipldstore.cli.sources.writing import check_formats, write_contents
 from ipldstore.cli.sources.zarrs import Values
 from ipldstore.cli.tools.blocks import measure_local, open_blocks, place_text
 from ipldstore.tree.keys import split_key, split_path
-from ipldstore.words import size_text
 
 _SHOWN = 3
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
 from ipldstore.cli.frame.interruption import KEPT, interruptible
 from ipldstore.cli.frame.output import say
 from ipldstore.cli.tools.blocks import open_blocks
 from ipldstore.cli.tools.roots import opened
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.plain import write_plain
 from ipldstore.transfer import copy_root

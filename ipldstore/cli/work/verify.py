@@ -9,6 +9,8 @@ from pathlib import Path
 import typer
 
 from ipldstore.backends.carfile.store import CARStore
+from ipldstore.basics.words import filled_text, printable
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
 from ipldstore.cli.frame.interruption import AGAIN, interruptible
 from ipldstore.cli.frame.output import count_text, say
@@ -16,10 +18,8 @@ from ipldstore.cli.frame.reporting import CORRUPT, NOT_FOUND, UNREACHABLE
 from ipldstore.cli.tools.blocks import Extent, measure_local, open_blocks
 from ipldstore.cli.tools.progress import as_totals, is_watched, progress
 from ipldstore.cli.tools.roots import located, opened
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import IPLDStoreError
 from ipldstore.verifying import ChunkCount, Problem, VerifyReport, verify
-from ipldstore.words import filled_text, printable
 
 _NAMED_ARRAYS = 10
 

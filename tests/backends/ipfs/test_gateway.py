@@ -14,16 +14,16 @@ from node import Node
 from ipldstore import DirectoryCAStore, IPLDStore, MappingCAStore
 from ipldstore.backends.gateway.store import GatewayCAStore
 from ipldstore.backends.retries import Retries
-from ipldstore.car import CarReader
 from ipldstore.cid import as_link
-from ipldstore.cidobject import to_cid
 from ipldstore.errors import (
     BackendError,
     BlockNotFoundError,
     InvalidCIDError,
     ReadOnlyStoreError,
 )
-from ipldstore.hashes import hash_function
+from ipldstore.formats.car import CarReader
+from ipldstore.formats.cidobject import to_cid
+from ipldstore.formats.hashes import hash_function
 from ipldstore.testing import MISSING, BackendTests
 
 HELLO = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"

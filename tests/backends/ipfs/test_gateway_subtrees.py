@@ -24,10 +24,10 @@ from ipldstore.backends.gateway.store import GatewayCAStore
 from ipldstore.backends.gateway.subtree import Wanted, iter_wanted
 from ipldstore.backends.http.answers import Stream
 from ipldstore.backends.retries import Retries
-from ipldstore.car import CarReader, write_car
 from ipldstore.cid import as_link, make_link
 from ipldstore.errors import BackendError, BlockNotFoundError, CarFormatError, CorruptBlockError
-from ipldstore.varint import encode_varint
+from ipldstore.formats.car import CarReader, write_car
+from ipldstore.formats.varint import encode_varint
 
 CAR = "application/vnd.ipld.car; version=1; order=dfs; dups=n"
 FOREIGN = b"what nobody asked for" * 1000

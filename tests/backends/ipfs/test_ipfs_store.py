@@ -11,7 +11,7 @@ from node import Node
 from ipldstore import BackendError, BlockNotFoundError, InvalidCIDError
 from ipldstore.backends.ipfs.store import IPFSStore
 from ipldstore.cid import as_link, make_link
-from ipldstore.hashes import HASHES
+from ipldstore.formats.hashes import HASHES
 from ipldstore.limits import MAX_IPFS_BLOCK_BYTES
 from ipldstore.testing import HELLO_RAW, MISSING, BackendTests
 

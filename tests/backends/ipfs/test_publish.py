@@ -18,7 +18,7 @@ from ipldstore import (
 )
 from ipldstore.backends.ipfs.pinning import Pin
 from ipldstore.cid import as_link, make_link
-from ipldstore.cidobject import to_cid
+from ipldstore.formats.cidobject import to_cid
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.publish import publish
 

@@ -245,7 +245,7 @@ def test_archives_of_go_car_are_read_by_their_index():
     if "IPLDSTORE_FIXTURES" not in os.environ:
         pytest.skip("IPLDSTORE_FIXTURES is not set")
     path = Path(os.environ["IPLDSTORE_FIXTURES"]) / "js-car" / "test" / "go.carv2"
-    from ipldstore.car import CarReader
+    from ipldstore.formats.car import CarReader
 
     with open(path, "rb") as stream:
         blocks = list(CarReader(stream))

@@ -16,8 +16,8 @@ import ipldstore.backends.sqlite.store as sqlite_module
 from ipldstore import BackendError, BlockNotFoundError
 from ipldstore.backends.sqlite import connections
 from ipldstore.backends.sqlite.store import SQLiteCAStore
+from ipldstore.basics.locks import no_fork
 from ipldstore.cid import make_link
-from ipldstore.locks import no_fork
 
 HELLO = make_link(b"hello")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ipldstore.basics.locks import Guard
 from ipldstore.errors import InvalidCIDError
-from ipldstore.hashes import HASHES
-from ipldstore.locks import Guard
+from ipldstore.formats.hashes import HASHES
 
 if TYPE_CHECKING:
     from _thread import RLock as RLockType

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
-from ipldstore.contentstore import ContentAddressableStore
 
 Result = TypeVar("Result")
 

@@ -6,7 +6,7 @@ import base64
 import re
 
 from ipldstore.errors import InvalidCIDError
-from ipldstore.varint import decode_varint
+from ipldstore.formats.varint import decode_varint
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ipldstore.backends.paths import BLOCKS_OPTION, describe
+from ipldstore.basics.urls import show_url
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import CIDLike, as_link, parse_text
-from ipldstore.cidtext import looks_like_cid
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import InvalidCIDError
+from ipldstore.formats.cidtext import looks_like_cid
 from ipldstore.registry import is_archive, local_place
 from ipldstore.store.hierarchy import Hierarchy
-from ipldstore.urls import show_url
 
 _ROOTS = ("ipld://", "ipfs://", "/ipfs/")
 _NAMES = ("ipns://", "/ipns/")

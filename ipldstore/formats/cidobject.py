@@ -8,8 +8,8 @@ from typing import Any
 import multiformats
 
 from ipldstore.cid import CIDLike, as_link, parse_text, to_text
-from ipldstore.cidlibrary import using_multiformats
 from ipldstore.errors import InvalidCIDError
+from ipldstore.formats.cidlibrary import using_multiformats
 
 
 @total_ordering

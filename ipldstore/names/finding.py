@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
-from ipldstore.abilities import ListsRoots
 from ipldstore.backends.memory.store import MappingCAStore
+from ipldstore.basics.urls import show_url
+from ipldstore.blockstore.abilities import ListsRoots
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import CIDLike, Link, as_link, to_text
-from ipldstore.contentstore import ContentAddressableStore
 from ipldstore.errors import BlockStoreURLError, InvalidCIDError
-from ipldstore.naming import Name, fault_of, is_root, read_name, root_within
+from ipldstore.names.naming import Name, fault_of, is_root, read_name, root_within
 from ipldstore.registry import find_blocks, open_block_store
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.reader import Reader
-from ipldstore.urls import show_url
 
 HierarchyLike: TypeAlias = "Hierarchy | CIDLike | os.PathLike[str]"
 """A store, or what `ipldstore.open` takes."""

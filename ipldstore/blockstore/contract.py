@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from ipldstore.blockstore.ipldvalues import check_codec, decode_value, encode_value
+from ipldstore.blockstore.putraw import adapt, put_by_put_raw
 from ipldstore.cid import (
     CIDLike,
     Link,
@@ -16,14 +18,12 @@ from ipldstore.cid import (
     to_text,
     verify_block,
 )
-from ipldstore.cidtext import looks_like_cid
 from ipldstore.errors import BackendError, BlockNotFoundError
-from ipldstore.hashes import hash_function
-from ipldstore.ipldvalues import check_codec, decode_value, encode_value
-from ipldstore.putraw import adapt, put_by_put_raw
+from ipldstore.formats.cidtext import looks_like_cid
+from ipldstore.formats.hashes import hash_function
 
 if TYPE_CHECKING:
-    from ipldstore.cidobject import CID
+    from ipldstore.formats.cidobject import CID
 
 
 class StoredBlock(NamedTuple):
@@ -441,7 +441,7 @@ class ContentAddressableStore(ABC):
         CodecError
             If DAG-CBOR has no form for the value.
         """
-        from ipldstore.cidobject import to_cid
+        from ipldstore.formats.cidobject import to_cid
 
         cid = as_link(self.put_raw(*encode_value(value)))
         self.flush()

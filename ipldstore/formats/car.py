@@ -11,12 +11,12 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from ipldstore import dagcbor
 from ipldstore.cid import Link, canonical, parse_link, read_link, verify_block
 from ipldstore.errors import CarFormatError, CodecError, CorruptBlockError, InvalidCIDError
+from ipldstore.formats import dagcbor
+from ipldstore.formats.magic import CAR, kind_of
+from ipldstore.formats.varint import encode_varint
 from ipldstore.limits import MAX_CAR_HEADER_BYTES, MAX_CAR_SECTION_BYTES, MAX_VARINT_BYTES
-from ipldstore.magic import CAR, kind_of
-from ipldstore.varint import encode_varint
 
 _PIECE_BYTES = 1 << 20
 _HEAD_BYTES = 512

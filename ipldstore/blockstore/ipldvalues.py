@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ipldstore.cid import DAG_CBOR, RAW, Link, codec_of, to_text
-from ipldstore.cidlibrary import using_multiformats
 from ipldstore.errors import CodecError
+from ipldstore.formats.cidlibrary import using_multiformats
 from ipldstore.limits import MAX_CBOR_BYTES
 
 

@@ -1,0 +1,1 @@
+"""What knows nothing of blocks: locks, URLs, words for people."""
