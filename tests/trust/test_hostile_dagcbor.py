@@ -15,9 +15,9 @@ from ipldstore import (
     IPLDStore,
     IPLDStoreError,
     MappingCAStore,
-    dagcbor,
 )
 from ipldstore.cid import Link, make_link
+from ipldstore.formats import dagcbor
 from ipldstore.formats.cidobject import to_cid
 from ipldstore.limits import MAX_CBOR_BYTES, MAX_CBOR_ITEMS
 from ipldstore.tree.decode import decode_directory

@@ -17,10 +17,10 @@ SOURCE = (PACKAGE / "limits.py").read_text(encoding="utf-8")
 # What this package writes, or says, and no limit on what others send.
 OWN = {
     "MAX_DIRECTORY_BLOCK_BYTES in unixfs/directory.py",
-    "MAX_CHUNK_BYTES in cli/netcdf.py",
+    "MAX_CHUNK_BYTES in cli/tools/netcdf.py",
     "MAX_INLINE_BYTES in tree/nodes.py",
     "MAX_INLINE_DEPTH in tree/nodes.py",
-    "MAX_INTEGER in dagcbor.py",
+    "MAX_INTEGER in formats/dagcbor.py",
     "MAX_INTEGER in tree/documents.py",
     "MAX_KEYS in verifying/faults.py",
     "MAX_LINKS in unixfs/file.py",

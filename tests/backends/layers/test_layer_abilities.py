@@ -18,9 +18,9 @@ from ipldstore import (
     MappingCAStore,
     SQLiteCAStore,
     UnionCAStore,
-    abilities,
 )
 from ipldstore.backends import layers
+from ipldstore.blockstore import abilities
 from ipldstore.cid import make_link
 
 CID = make_link(b"hello")
