@@ -21,12 +21,12 @@ except ModuleNotFoundError:
 
 from ipldstore.basics.urls import show_url
 from ipldstore.blockstore.contract import ContentAddressableStore
-from ipldstore.blockstore.onloop import run_on_loop
+from ipldstore.blockstore.eventloops import run_on_loop
 from ipldstore.cid import RAW, Link, codec_of, parse_text, to_text
 from ipldstore.errors import InvalidKeyError, IPLDStoreError, LimitExceededError, ReadOnlyStoreError
 from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.registry import BLOCKS_VARIABLE, absolute, find_blocks
-from ipldstore.store.on_loop import find_on_loop, read_on_loop
+from ipldstore.store.async_access import find_on_loop, read_on_loop
 from ipldstore.store.reader import Reader
 from ipldstore.store.values import Cut, value_size
 from ipldstore.tree.decode import decode_stub
@@ -223,7 +223,7 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
     def _cheap_size(self, entry: Entry) -> int | None:
         if isinstance(entry, Document):
             return len(entry.to_json())
-        if isinstance(entry, Link) and codec_of(entry) == RAW and self.blocks.inline_limit:
+        if isinstance(entry, Link) and codec_of(entry) == RAW and self.blocks.is_local:
             return self.blocks.size_of(entry)
         return None
 

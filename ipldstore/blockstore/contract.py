@@ -77,6 +77,11 @@ class ContentAddressableStore(ABC):
     is_shared: bool = True
     in_memory: bool = False
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the store answers without waiting on a network, as `inline_limit` says."""
+        return self.inline_limit > 0
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         adapt(cls, ContentAddressableStore)

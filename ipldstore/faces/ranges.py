@@ -17,7 +17,7 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
 from ipldstore.errors import IPLDStoreError
-from ipldstore.store.on_loop import read_file_on_loop, read_on_loop
+from ipldstore.store.async_access import read_file_on_loop, read_on_loop
 from ipldstore.store.values import Cut, is_file, read_value
 from ipldstore.tree.documents import Document
 from ipldstore.unixfs import CHUNK_BYTES, decode_file, read_content

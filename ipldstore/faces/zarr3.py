@@ -19,20 +19,20 @@ import zarr
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from ipldstore.blockstore.onloop import run_on_loop
+from ipldstore.blockstore.eventloops import run_on_loop
 from ipldstore.cid import Link
 from ipldstore.errors import IPLDStoreError
 from ipldstore.faces.awaitables import AwaitableBytes, Done
 from ipldstore.faces.ranges import JOINED_BYTES, as_buffer, as_cut, plan_parts, read_parts
 from ipldstore.faces.tasks import AsTheyEnd
-from ipldstore.store.hierarchy import Hierarchy
-from ipldstore.store.on_loop import (
+from ipldstore.store.async_access import (
     find_on_loop,
     insert_on_loop,
     make_entry_on_loop,
     read_on_loop,
     size_on_loop,
 )
+from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.values import make_entry
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_if_key, split_key
@@ -131,7 +131,7 @@ class IPLDStore(Hierarchy, Store):
 
     @property
     def _supports_sync_io(self) -> bool:
-        return self.blocks.inline_limit > 0
+        return self.blocks.is_local
 
     async def _get(
         self, key: str, prototype: BufferPrototype | None, byte_range: ByteRequest | None

@@ -227,7 +227,7 @@ class SizeTeller:
 
 def is_local(blocks: ContentAddressableStore) -> bool:
     """Whether blocks are on this machine, so that the size of each can be asked for."""
-    if blocks.inline_limit > 0:
+    if blocks.is_local:
         return True
     from ipldstore.backends.layers.union import UnionCAStore
 

@@ -99,7 +99,7 @@ def _bounded_sizes(blocks: ContentAddressableStore, max_nodes: int | None) -> Si
     size_of = make_size_of(blocks, blocks.get_block)
     if max_nodes is None:
         return size_of
-    left = max_nodes * (SIZES_PER_NODE if blocks.inline_limit else 1)
+    left = max_nodes * (SIZES_PER_NODE if blocks.is_local else 1)
 
     def size_of_some(entry: Any) -> int | None:
         nonlocal left

@@ -105,7 +105,7 @@ class _Writer:
         leaves = {
             entry: None for _, entry in batch if isinstance(entry, Link) and codec_of(entry) == RAW
         }
-        ask = map if self._blocks.inline_limit else self._pool.map
+        ask = map if self._blocks.is_local else self._pool.map
         told = zip(leaves, ask(self._blocks.size_of, leaves), strict=True)
         sizes = {leaf: size for leaf, size in told if size is not None}
         unknown = leaves.keys() - sizes.keys()

@@ -18,7 +18,7 @@ _LOOKED_FOR_THEN = 1000
 
 
 class Written:
-    """What was written through a state since it was frozen, as far as it is looked for again.
+    """What was written since it was frozen, as far as it is looked for again.
 
     To look for every value would take as long as to write small ones. The first ones are those
     that are collected first, by age, and with a folder that was emptied all are gone.
@@ -79,7 +79,7 @@ class Written:
         """Return those of several blocks that are not there, also to an event loop's thread."""
         if not links:
             return set()
-        if self._blocks.inline_limit or not _is_on_loop():
+        if self._blocks.is_local or not _is_on_loop():
             return self._blocks.find_missing(links)
         from concurrent.futures import ThreadPoolExecutor
 

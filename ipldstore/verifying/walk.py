@@ -130,7 +130,7 @@ class Walk:
         self._blocks = blocks
         self._journal = journal
         self._progress = progress
-        self._is_local = blocks.store.inline_limit > 0
+        self._is_local = blocks.store.is_local
         self._workers = _LOCAL_WORKERS if self._is_local else _DISTANT_WORKERS
         self._raw: dict[Link, int | Fault] = {}
         self._others: dict[Hashable, Parent | Fault] = {}

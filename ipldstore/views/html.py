@@ -47,7 +47,7 @@ def to_html(store: Hierarchy) -> str:
         it, and few blocks are loaded for it.
     """
     try:
-        is_local = bool(store.blocks.inline_limit)
+        is_local = store.blocks.is_local
         found = outline(store, max_nodes=LOCAL_NODES if is_local else NETWORK_NODES)
         facts, body = _facts_of(found), _tree(found)
     except Exception as error:

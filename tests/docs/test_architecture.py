@@ -20,7 +20,7 @@ def test_what_is_named_is_there(file, name):
         assert re.search(rf"^class {owner}\b", source, re.MULTILINE)
         assert re.search(rf"^    (async )?def {method}\b", source, re.MULTILINE)
     else:
-        assert re.search(rf"^(class|def) {name}\b", source, re.MULTILINE)
+        assert re.search(rf"^(class|(async )?def) {name}\b", source, re.MULTILINE)
 
 
 def test_the_ways_are_followed():

@@ -27,7 +27,7 @@ from ipldstore.tree.tree import Tree
 from ipldstore.unixfs.file import decode_file, measure_file, read_content
 from ipldstore.verifying import verify
 from ipldstore.views.html import to_html
-from ipldstore.views.text import iter_tree_lines
+from ipldstore.views.treelines import iter_tree_lines
 
 MAX_STEPS = 500
 MAX_CONTENT = 1 << 16

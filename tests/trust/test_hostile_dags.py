@@ -24,7 +24,7 @@ from ipldstore.dag import iter_dag
 from ipldstore.limits import MAX_DOCUMENT_BYTES, MAX_PB_BYTES
 from ipldstore.model.differences import iter_differences
 from ipldstore.references import references
-from ipldstore.store.on_loop import read_value_async
+from ipldstore.store.async_access import read_value_async
 from ipldstore.store.values import read_value
 from ipldstore.tree.tree import Tree
 from ipldstore.unixfs import file as unixfs_file

@@ -11,7 +11,7 @@ from ipldstore.basics.words import number_text, size_text
 from ipldstore.model.outline import Outline
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.outline import outline
-from ipldstore.views.text import iter_tree_lines
+from ipldstore.views.treelines import iter_tree_lines
 
 
 def example():

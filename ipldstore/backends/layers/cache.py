@@ -20,7 +20,7 @@ from ipldstore.blockstore.contract import (
     flat,
     require_block_store,
 )
-from ipldstore.blockstore.onloop import get_block_on_loop
+from ipldstore.blockstore.eventloops import get_block_on_loop
 from ipldstore.cid import CIDLike, Link, as_link, identity_data
 from ipldstore.errors import BlockNotFoundError, CorruptBlockError, ReentrantCallError
 

@@ -14,7 +14,7 @@ from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.basics.locks import Guard, Turns
 from ipldstore.blockstore.abilities import ListsRoots, RemovesBlocks
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock, require_block_store
-from ipldstore.blockstore.onloop import get_block_on_loop
+from ipldstore.blockstore.eventloops import get_block_on_loop
 from ipldstore.cid import CIDLike, Link, to_text
 from ipldstore.errors import (
     BackendError,

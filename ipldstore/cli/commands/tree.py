@@ -37,10 +37,10 @@ def tree(
     """Draw the groups and arrays of a hierarchy."""
     from ipldstore.cli.tools.roots import opened_mapping
     from ipldstore.store.outline import outline
-    from ipldstore.views.text import iter_tree_lines
+    from ipldstore.views.treelines import iter_tree_lines
 
     with opened_mapping(what, where) as mapping:
-        is_local = mapping.blocks.inline_limit > 0
+        is_local = mapping.blocks.is_local
         found = outline(mapping, max_nodes=None if is_local else _NETWORK_NODES)
     if depth is not None:
         found = _cut(found, depth)

@@ -19,7 +19,7 @@ from ipldstore.tree.keys import split_path
 from ipldstore.tree.tree import Tree
 
 
-class Place(NamedTuple):
+class Located(NamedTuple):
     """A place in a hierarchy: its block store, the root, and the path."""
 
     blocks: ContentAddressableStore
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
 
 @contextmanager
-def located(what: str, where: str) -> Iterator[Place]:
+def located(what: str, where: str) -> Iterator[Located]:
     """Open the block store of a hierarchy, and find its root.
 
     Parameters
@@ -49,10 +49,10 @@ def located(what: str, where: str) -> Iterator[Place]:
     name = read_name(what)
     if name.root is not None:
         with open_blocks(where) as blocks:
-            yield Place(blocks, blocks.resolve(name.root), name.path)
+            yield Located(blocks, blocks.resolve(name.root), name.path)
     elif name.is_archive:
         with open_blocks(name.place, named_by="") as blocks:
-            yield Place(blocks, _root_of(blocks, name.place), name.path)
+            yield Located(blocks, _root_of(blocks, name.place), name.path)
     else:
         raise _not_a_root(what)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.blockstore.contract import ContentAddressableStore
-from ipldstore.blockstore.onloop import get_block_on_loop
+from ipldstore.blockstore.eventloops import get_block_on_loop
 from ipldstore.cid import Link
 from ipldstore.cli.tools.progress import Advance
 

@@ -11,7 +11,7 @@ from ipldstore.cid import Link, make_link, to_text
 from ipldstore.errors import BlockNotFoundError, InvalidNodeError
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.unixfs import iter_pb_links, write_file
-from tests.scale.counting import CountingCAStore
+from tests.tree.counting import CountingCAStore
 
 MIB = 1 << 20
 PATTERN = bytes(range(251)) * 4178

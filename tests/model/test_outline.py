@@ -361,7 +361,7 @@ def test_attributes_are_cut():
 
 def test_neither_zarr_nor_numpy_is_imported():
     code = (
-        "import sys, ipldstore.model.outline, ipldstore.views.text, ipldstore.views.html;"
+        "import sys, ipldstore.model.outline, ipldstore.views.treelines, ipldstore.views.html;"
         "print({'zarr', 'numpy', 'matplotlib', 'xarray'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.errors import InvalidNodeError
 from ipldstore.store.hierarchy import Hierarchy
-from tests.scale.counting import CountingCAStore
-from tests.scale.reference import PAGE, cid_of, in_order, root_of
+from tests.tree.counting import CountingCAStore
+from tests.tree.reference import PAGE, cid_of, in_order, root_of
 
 POOL = [f"{row}.{column}" for row in range(160) for column in range(100)]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipldstore.tree.order import natural_key
-from tests.scale.reference import in_order
+from tests.tree.reference import in_order
 
 segments = st.text(st.sampled_from("0019a.b-_é\u0660\U0001f600\x01"), min_size=1, max_size=12)
 

@@ -25,14 +25,14 @@ async def run_on_loop(
     blocks: ContentAddressableStore, work: Callable[..., Result], *arguments: Any
 ) -> Result:
     """Do what may load directories, which are small."""
-    if blocks.inline_limit:
+    if blocks.is_local:
         return work(*arguments)
     return await asyncio.to_thread(work, *arguments)
 
 
 async def get_block_on_loop(blocks: ContentAddressableStore, cid: Link) -> bytes:
     """Return the verified bytes of a block."""
-    if not blocks.inline_limit:
+    if not blocks.is_local:
         return await blocks.get_block_async(cid)
     if is_at_once(blocks, blocks.size_of(cid)):
         return blocks.get_block(cid)

@@ -18,7 +18,7 @@ from ipldstore.model.sizes import measure_arrays
 from ipldstore.store.outline import outline
 from ipldstore.views.html import to_html
 from ipldstore.views.picture import find_changes
-from ipldstore.views.text import iter_tree_lines
+from ipldstore.views.treelines import iter_tree_lines
 from ipldstore.views.words import TIMES
 
 try:

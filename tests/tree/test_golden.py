@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ipldstore.store.hierarchy import Hierarchy
-from tests.scale.golden import ROOTS, content, load
-from tests.scale.reference import root_of
+from tests.tree.golden import ROOTS, content, load
+from tests.tree.reference import root_of
 
 
 @pytest.mark.parametrize("name", ROOTS)

@@ -20,8 +20,8 @@ from ipldstore import (
     diff,
 )
 from ipldstore.store.hierarchy import Hierarchy
-from tests.scale.counting import CountingCAStore
-from tests.scale.reference import PAGE, cid_of, in_order
+from tests.tree.counting import CountingCAStore
+from tests.tree.reference import PAGE, cid_of, in_order
 
 METADATA = (".zattrs", ".zarray", "zarr.json")
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from ipldstore.blockstore.contract import ContentAddressableStore
-from ipldstore.blockstore.onloop import is_at_once, run_on_loop
+from ipldstore.blockstore.eventloops import is_at_once, run_on_loop
 from ipldstore.cid import DAG_PB, RAW, Link, as_link, codec_of, to_text
 from ipldstore.errors import InvalidNodeError
 from ipldstore.limits import MAX_FILE_DEPTH
@@ -32,7 +32,7 @@ async def make_entry_on_loop(
     """`make_entry` for event loops: at once if that is quick, in a thread, or by waiting."""
     if is_at_once(blocks, len(data)):
         return make_entry(blocks, name, data)
-    if blocks.inline_limit or name in METADATA_NAMES or len(data) > CHUNK_BYTES:
+    if blocks.is_local or name in METADATA_NAMES or len(data) > CHUNK_BYTES:
         return await asyncio.to_thread(make_entry, blocks, name, data)
     return as_link(await blocks.put_raw_async(data, "raw"))  # type: ignore[arg-type]
 
@@ -41,14 +41,14 @@ def _is_quick(blocks: ContentAddressableStore, entry: Link | Document) -> bool:
     """Whether reading a value is so quick that an event loop may do it itself."""
     if isinstance(entry, Document):
         return True
-    if not blocks.inline_limit or codec_of(entry) == DAG_PB:
+    if not blocks.is_local or codec_of(entry) == DAG_PB:
         return False
     return is_at_once(blocks, blocks.size_of(entry))
 
 
 async def find_on_loop(reader: Reader, segments: Sequence[str]) -> Link | Document | None:
     """`Reader.find` for event loops."""
-    is_loaded, entry = (False, None) if reader.blocks.inline_limit else reader.peek(segments)
+    is_loaded, entry = (False, None) if reader.blocks.is_local else reader.peek(segments)
     return entry if is_loaded else await run_on_loop(reader.blocks, reader.find, segments)
 
 
@@ -63,7 +63,7 @@ async def insert_on_loop(
     It takes no waiting, neither for blocks nor for another thread, where all is loaded and nobody
     holds the lock.
     """
-    if writer.blocks.inline_limit or (not writer.lock.is_taken and writer.peek(segments)[0]):
+    if writer.blocks.is_local or (not writer.lock.is_taken and writer.peek(segments)[0]):
         insert(segments, entry)
     else:
         await asyncio.to_thread(insert, segments, entry)
@@ -82,7 +82,7 @@ async def read_on_loop(
     """`read_value` for event loops: at once if that is quick, in a thread, or by waiting."""
     if _is_quick(blocks, entry):
         return read_value(blocks, entry, cut)
-    if blocks.inline_limit:
+    if blocks.is_local:
         return await asyncio.to_thread(read_value, blocks, entry, cut)
     return await read_value_async(blocks, entry, cut)
 
@@ -105,7 +105,7 @@ async def read_file_on_loop(
     blocks: ContentAddressableStore, file: FileNode, start: int, stop: int
 ) -> bytes:
     """`read_content` for event loops: in a thread, or by waiting."""
-    if blocks.inline_limit:
+    if blocks.is_local:
         return await asyncio.to_thread(read_content, file, blocks.get_block, start, stop)
     return await _read_content_async(blocks, file, start, stop)
 
