@@ -78,15 +78,20 @@ class _Line:
         self._pipe = pipe
         self._latency = 0.0
         self._passed = Passed()
+        self._is_over = asyncio.Event()
 
     async def serve(self) -> None:
         server = await asyncio.start_server(self._connect, "127.0.0.1", 0, backlog=512, limit=LIMIT)
         asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._answer)
         self._pipe.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
+        await self._is_over.wait()
 
     def _answer(self) -> None:
-        latency = self._pipe.recv()
+        try:
+            latency = self._pipe.recv()
+        except EOFError:  # whoever began this was killed
+            self._is_over.set()
+            return
         if latency is not None:
             self._latency, self._passed = latency, Passed()
         self._pipe.send(self._passed)
