@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import zarr
@@ -27,7 +27,27 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 from servers import S3  # noqa: E402
 
 FOLDER = "/dev/shm"
+STEPS = {
+    "write": "write 4,096 chunks of 16 KiB, commit",
+    "open": "open an array",
+    "read": "read all of it",
+    "random": "41 chunks at random",
+    "row": "a row of 64 chunks",
+    "again": "write the same again, in a new process",
+    "update": "20 times, change a chunk and commit",
+    "append": "20 times, append 64 chunks and commit",
+    "groups": "make 300 groups, commit",
+    "shards": "write 16 shards of 4 MiB, commit",
+    "inner": "41 of their 4,096 inner chunks",
+    "large": "write 64 chunks of 1 MiB, commit",
+    "reread": "read them",
+    "small": "100 of 200,000 chunks of 1 KiB",
+}
 METHODS = ("GET", "HEAD", "LIST", "PUT", "POST", "DELETE")
+
+
+Results: TypeAlias = dict[tuple[str, str], list[tuple[float, Passed]]]
+"""What each run of a step gave for a contestant: seconds, and what passed the line."""
 
 
 class KeepAliveS3(S3):
@@ -244,7 +264,7 @@ class Summary:
         return cls(middle, passed[len(passed) // 2])
 
 
-def show(latency: float, results: dict[tuple[str, str], list[tuple[float, Passed]]]) -> None:
+def show(latency: float, results: Results) -> None:
     print(f"\n{latency:g} ms a request")
     heads = "".join(f"{method:>7}" for method in METHODS)
     print(f"  {'step':<7} {'':<10}{heads} {'sent MB':>9} {'recv MB':>9} {'s':>8} {'cents':>8}")
@@ -256,23 +276,28 @@ def show(latency: float, results: dict[tuple[str, str], list[tuple[float, Passed
         print(f"  {step:<7} {name:<10}{counts} {sizes} {it.seconds:>8.3f} {money}")
 
 
-def show_markdown(results: dict[tuple[str, str], list[tuple[float, Passed]]]) -> None:
+def show_markdown(results: Results) -> None:
     """Print the table of the documentation: requests, megabytes both ways, seconds, cents."""
     names = list(dict.fromkeys(name for _, name in results))
     print("\n| | " + " | ".join(names) + " |")
     print("|---" * (len(names) + 1) + "|")
     for step in dict.fromkeys(step for step, _ in results):
         cells = (describe(Summary.of(results[step, name])) for name in names)
-        print(f"| {step} | " + " | ".join(cells) + " |")
+        print(f"| {STEPS[step]} | " + " | ".join(cells) + " |")
 
 
 def describe(it: Summary) -> str:
     megabytes = (it.passed.sent + it.passed.received) / 1e6
     cents = it.passed.dollars * 100
-    return f"{it.passed.requests.total():,} · {megabytes:.3g} · {it.seconds:.2g} · {cents:.2g}"
+    sizes = short(megabytes, 3), short(it.seconds, 2), short(cents, 2)
+    return " · ".join([f"{it.passed.requests.total():,}", *sizes])
 
 
-def show_ratios(results: dict[tuple[str, str], list[tuple[float, Passed]]]) -> None:
+def short(number: float, digits: int) -> str:
+    return np.format_float_positional(number, digits, unique=False, fractional=False, trim="-")
+
+
+def show_ratios(results: Results) -> None:
     table = Table()
     for (step, name), found in results.items():
         for taken, _ in found:
@@ -291,7 +316,7 @@ def measure(server: S3, line: CountingLine, sizes: Sizes, arguments: argparse.Na
         for peer in PEERS
     }
     for latency in arguments.latency:
-        results: dict[tuple[str, str], list[tuple[float, Passed]]] = {}
+        results: Results = {}
         for run in range(arguments.runs):
             for peer in PEERS:
                 place = place_of(f"{peer.name}-{latency:g}-{run}")
@@ -301,7 +326,7 @@ def measure(server: S3, line: CountingLine, sizes: Sizes, arguments: argparse.Na
                 run_small(course, sizes)
                 for step, result in course.results.items():
                     results.setdefault((step, peer.name), []).append(result)
-        steps = list(dict.fromkeys(step for step, _ in results))
+        steps = list(STEPS)
         results = dict(sorted(results.items(), key=lambda item: steps.index(item[0][0])))
         show(latency, results)
         show_ratios(results)
@@ -313,8 +338,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--latency", type=float, nargs="+", default=[0, 20, 50], help="ms")
-    parser.add_argument("--quick", action="store_true", help="little data, once, with 20 ms")
-    parser.add_argument("--markdown", action="store_true", help="the table of the documentation")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--quick", action="store_true", help="little data, once, with 20 ms")
+    kind.add_argument("--markdown", action="store_true", help="the table of the documentation too")
     parser.add_argument(
         "--folder", default=FOLDER if Path(FOLDER).is_dir() else None, help="where the bucket is"
     )
