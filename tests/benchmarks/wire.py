@@ -259,7 +259,7 @@ class Summary:
     @classmethod
     def of(cls, results: list[tuple[float, Passed]]) -> Summary:
         middle = statistics.median(taken for taken, _ in results)
-        # the counts of runs are equal but for what clients try again
+        # the counts hardly differ: by blocks that are still on their way when they are looked for
         passed = sorted((passed for _, passed in results), key=lambda p: p.requests.total())
         return cls(middle, passed[len(passed) // 2])
 
