@@ -16,7 +16,7 @@ PROGRAMS = {
     "car_transfer.py": "zarr",
     "ipfs_node.py": "zarr",
     "onefile.py": "zarr",
-    "object_store.py": "obstore",
+    "wire.py": "obstore",
     "verifying.py": "numpy",
 }
 

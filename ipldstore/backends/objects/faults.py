@@ -25,6 +25,7 @@ _ADVICE = {
     "AccessDenied": "allow these credentials to read, write and list the bucket; where listing is "
     "denied, some servers answer like this for what is not there",
     "QuotaExceeded": "make room",
+    "InvalidObjectState": "the object is in an archive class: restore it, or copy it to another",
 }
 _BY_STATUS = {
     301: "set the bucket's region in config or AWS_REGION",

@@ -168,6 +168,7 @@ def test_a_server_that_stays_busy_may_be_asked_later(s3, faulty, face, fault):
         ((400, s3_error("ExpiredToken")), "ExpiredToken.*renew", False),
         ((403, s3_error("RequestTimeTooSkewed")), "clock", False),
         ((301, s3_error("PermanentRedirect")), "region", False),
+        ((403, s3_error("InvalidObjectState")), "archive class: restore", False),
         ((404, s3_error("SomethingElse")), "404", False),
     ],
 )
