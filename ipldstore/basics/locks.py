@@ -106,8 +106,17 @@ class Guard:
         """Ring all bells."""
         for bell in tuple(self._bells):
             bell.ring()
-            with suppress(ValueError):
-                self._bells.remove(bell)
+            self.forget(bell)
+
+    def ring_one(self) -> None:
+        """Ring the bell that was taken first."""
+        with suppress(IndexError):
+            self._bells.pop(0).ring()
+
+    def forget(self, bell: Bell) -> None:
+        """Ring a bell no more, as nobody waits for it."""
+        with suppress(ValueError):
+            self._bells.remove(bell)
 
     def _start_anew(self) -> None:
         self._lock = RLock()
@@ -131,7 +140,7 @@ class Turn:
     def end(self) -> None:
         """Give the place back."""
         self.is_over = True
-        self._guard.ring()
+        self._guard.ring_one()
 
 
 class Turns:
@@ -142,11 +151,11 @@ class Turns:
     Parameters
     ----------
     limit
-        How many may be under way.
+        How many may be under way. The attribute of this name may be changed at any time.
     """
 
     def __init__(self, limit: int | None = None) -> None:
-        self._limit = limit
+        self.limit = limit
         self._begun: list[ref[Turn]] = []
         self._guard = Guard(self._drop)
 
@@ -164,15 +173,28 @@ class Turns:
         turn = Turn(self._guard)
         while True:
             with self._guard():
-                others = self._under_way()
-                if self._limit is None or len(others) < self._limit:
-                    self._begun = [ref(other) for other in (*others, turn)]
+                if self._add(turn):
                     return turn
-                if any(other.thread == turn.thread for other in others):
-                    raise ReentrantCallError(_REENTRANT)
-                del others
                 bell = self._guard.listen()
-            bell.wait(_LOOK_AGAIN_SECONDS)
+            try:
+                bell.wait(_LOOK_AGAIN_SECONDS)
+            finally:
+                self._guard.forget(bell)
+
+    def _add(self, turn: Turn) -> bool:
+        """Count a turn if there is room for it, and wake the next who waits if there is more."""
+        others = self._under_way()
+        if not self._is_full(len(others)):
+            self._begun = [ref(other) for other in (*others, turn)]
+            if not self._is_full(len(others) + 1):
+                self._guard.ring_one()
+            return True
+        if any(other.thread == turn.thread for other in others):
+            raise ReentrantCallError(_REENTRANT)
+        return False
+
+    def _is_full(self, count: int) -> bool:
+        return self.limit is not None and count >= self.limit
 
     def _under_way(self) -> list[Turn]:
         turns = (reference() for reference in self._begun)

@@ -102,6 +102,30 @@ def test_turns_are_bounded_and_come_back():
     assert len(turns) == 1
 
 
+def test_turns_that_become_more_wake_all_who_wait():
+    turns, taken = Turns(1), []
+    first = turns.begin()
+    threads = [threading.Thread(target=lambda: taken.append(turns.begin())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    turns.limit = 3
+    first.end()
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert len(turns) == len(taken) == 3
+
+
+def test_turns_that_become_fewer_are_taken_once_enough_are_back():
+    turns = Turns(3)
+    first, second = turns.begin(), turns.begin()
+    turns.limit = 1
+    first.end()
+    with pytest.raises(ReentrantCallError):
+        turns.begin()
+    second.end()
+    turns.begin()
+
+
 def test_turn_that_was_lost_comes_back():
     turns = Turns(1)
     turns.begin()

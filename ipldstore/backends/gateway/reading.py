@@ -96,8 +96,10 @@ def check_answer(answer: Answer, media_type: str) -> None:
     if status == 504:
         raise BackendError("HTTP status 504, not found in time", retryable=True)
     check_busy(answer, "busy")
+    if status >= 500:
+        raise TransientError(f"HTTP status {status}")
     if status != 200:
-        raise BackendError(f"HTTP status {status}", retryable=status >= 500)
+        raise BackendError(f"HTTP status {status}")
     found = answer.headers.get("Content-Type", "")
     if found.partition(";")[0].strip().lower() != media_type:
         # a server may say anything there, such as what it was sent

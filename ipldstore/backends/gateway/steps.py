@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ipldstore.backends.http.answers import Stream
 from ipldstore.backends.http.client import HTTPClient
+from ipldstore.backends.retries import TransientError
 from ipldstore.errors import BackendError
 
 T = TypeVar("T")
@@ -101,6 +102,6 @@ def _look_up(host: str) -> list[str]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise BackendError(f"cannot look up the host {host!r}: {error}", retryable=True) from error
+        raise TransientError(f"cannot look up the host {host!r}: {error}") from error
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return [str(entry[4][0]) for entry in found]

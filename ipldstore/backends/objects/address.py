@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ipldstore.backends.objects.kind import SCHEMES
@@ -102,24 +102,34 @@ def open_store(
     return store
 
 
-def open_reader(
+class Untried(NamedTuple):
+    """Stores that try nothing again by themselves, for callers that do.
+
+    Attributes
+    ----------
+    reader : ObjectStore
+        Where a read fails that brings no byte for `STALL_SECONDS`.
+    writer : ObjectStore
+        Where none does so: while something is sent, nothing comes.
+    """
+
+    reader: ObjectStore
+    writer: ObjectStore
+
+
+def open_untried(
     url: str,
     *,
     client_options: Mapping[str, Any] | None = None,
     retry_config: Mapping[str, Any] | None = None,
     **options: Any,
-) -> ObjectStore:
-    """Open what a URL names to read from, as `open_store`, for callers that try again themselves.
-
-    A read that brings no byte for `STALL_SECONDS` fails. While something is sent, nothing comes,
-    so that this is no store to write to.
-    """
-    stalls = {"read_timeout": timedelta(seconds=STALL_SECONDS)}
-    return open_store(
-        url,
-        client_options=stalls | dict(client_options or {}),
-        retry_config={"max_retries": 0} | dict(retry_config or {}),
-        **options,
+) -> Untried:
+    """Open what a URL names, as `open_store`, to read from and to write to."""
+    retries = {"max_retries": 0} | dict(retry_config or {})
+    stalls = {"read_timeout": timedelta(seconds=STALL_SECONDS)} | dict(client_options or {})
+    return Untried(
+        open_store(url, client_options=stalls, retry_config=retries, **options),
+        open_store(url, client_options=client_options, retry_config=retries, **options),
     )
 
 

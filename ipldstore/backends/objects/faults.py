@@ -98,6 +98,11 @@ def may_pass(error: BaseException) -> bool:
     return status >= 500 or status in _BUSY_STATUSES or code_in(error) in _BUSY_CODES
 
 
+def is_busy(error: BaseException) -> bool:
+    """Whether a server answered that it is busy; a conflict with another writer is no load."""
+    return may_pass(error) and status_in(error) not in (None, 409)
+
+
 def _is_silent(error: BaseException) -> bool:
     """Whether no answer came, or not all of it."""
     return status_in(error) is None and _has_no_answer(error)

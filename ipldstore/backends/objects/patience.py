@@ -1,4 +1,4 @@
-"""Trying again what an object store could not do for now, all requests of one store together."""
+"""When requests are sent to an object store, and sent again: all those of one store together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from ipldstore.backends.objects.faults import is_unconnected, may_pass
+from ipldstore.backends.objects.load import Load
 
 T = TypeVar("T")
 
@@ -21,20 +22,24 @@ _SECONDS_FOR_STRANGERS = 4.0
 
 
 class Patience:
-    """How long the requests of a store are tried again.
+    """When the requests of a store are sent, and how long they are tried again.
 
-    Each is tried until it succeeds, is refused for good, or `seconds` are over, with growing waits.
-    While several fail and none succeeds, all wait together. Reading and putting a block can be
-    repeated, as a block is the same whoever puts it.
+    A request waits while too many others are under way, as `Load` says. Each is tried until it
+    succeeds, is refused for good, or `seconds` are over, with growing waits. While several fail
+    and none succeeds, all wait together. Reading and putting a block can be repeated, as a block
+    is the same whoever puts it.
 
     Parameters
     ----------
     seconds
-        How long in all.
+        How long each is tried in all.
+    connections
+        How many are under way at once at most, for the threads together and for each event loop.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, connections: int) -> None:
         self.seconds = seconds
+        self.load = Load(connections)
         self._was_reached = False
         self._row = 0
         self._resumes = 0.0
@@ -45,7 +50,7 @@ class Patience:
         while True:
             time.sleep(request.wait(self._resumes))
             try:
-                return self._noted(call())
+                return self._noted(self.load.run(call))
             except Exception as error:
                 self._note_failure(request, error)
 
@@ -55,7 +60,7 @@ class Patience:
         while True:
             await asyncio.sleep(request.wait(self._resumes))
             try:
-                return self._noted(await call())
+                return self._noted(await self.load.run_async(call))
             except Exception as error:
                 self._note_failure(request, error)
 

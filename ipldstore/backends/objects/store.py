@@ -9,14 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from ipldstore.backends.directory.layout import parse_file_name, path_of
-from ipldstore.backends.objects.address import open_reader, open_store, secrets_of
+from ipldstore.backends.objects.address import Untried, open_store, open_untried, secrets_of
 from ipldstore.backends.objects.faults import ABSENT, backend_error, code_in, status_in
 from ipldstore.backends.objects.patience import Patience
 from ipldstore.backends.shipping import Shipping
-from ipldstore.basics.locks import Turns
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
 from ipldstore.cid import CIDLike, Link, as_link, identity_data, to_text, verify_block
 from ipldstore.errors import (
@@ -75,7 +73,8 @@ class ObjectCAStore(ContentAddressableStore):
         For how many seconds a request is tried again that fails for now, such as by a reset
         connection or a server that is busy. A server that was never reached is tried for 4 s.
     connections
-        How many requests are under way at once, for the threads together and for each event loop.
+        How many requests are under way at once, for the threads together and for each event loop;
+        fewer after a server says that it is busy.
     buffer_bytes
         How many bytes of blocks wait to be sent at most; with 0 a block is in the bucket when
         `put_block` returns.
@@ -123,13 +122,13 @@ class ObjectCAStore(ContentAddressableStore):
             "retry_config": retry_config,
             "credential_provider": credential_provider,
         }
-        reader = None
+        untried = None
         if isinstance(store, str):
-            reader = open_reader(store, timeout=timeout, **options)
+            untried = open_untried(store, timeout=timeout, **options)
             store = open_store(store, timeout=timeout, **options)
         elif given := [name for name, value in options.items() if value is not None]:
             raise ValueError(f"{given} are for URLs: a store of obstore has its own")
-        self._begin(store, prefix.strip("/"), connections, buffer_bytes, reader, patience)
+        self._begin(store, prefix.strip("/"), connections, buffer_bytes, untried, patience)
 
     def _begin(
         self,
@@ -137,14 +136,14 @@ class ObjectCAStore(ContentAddressableStore):
         prefix: str,
         connections: int,
         buffer_bytes: int,
-        reader: ObjectStore | None,
+        untried: Untried | None,
         patience: float,
         default_hash: str | None = None,
     ) -> None:
         self.default_hash = default_hash or self.default_hash
         self.store = store
-        self._reader = store if reader is None else reader
-        self._patience = Patience(patience)
+        self._untried = untried or Untried(store, store)
+        self._patience = Patience(patience, connections)
         self.prefix = prefix
         self.connections = connections
         self.buffer_bytes = buffer_bytes
@@ -155,17 +154,14 @@ class ObjectCAStore(ContentAddressableStore):
         # stores without a server have no configuration, and LocalStore refuses attributes
         self._attributes = _ATTRIBUTES if hasattr(store, "config") else None
         self._bucket_is_there = False
-        self._turns = Turns(connections)
-        self._loop_slots: WeakKeyDictionary[Any, asyncio.Semaphore] = WeakKeyDictionary()
         self._buffer = Shipping(self._ship, buffer_bytes, at_once=connections, one_by_one=True)
 
     def __getstate__(self) -> tuple[Any, ...]:
         if not self.is_shared:
             raise TypeError("a MemoryStore is in this process only and cannot be pickled")
         self.flush()
-        reader = None if self._reader is self.store else self._reader
         seconds = self._patience.seconds
-        how = self.connections, self.buffer_bytes, reader, seconds, self.default_hash
+        how = self.connections, self.buffer_bytes, self._untried, seconds, self.default_hash
         return self.store, self.prefix, *how
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -191,7 +187,7 @@ class ObjectCAStore(ContentAddressableStore):
             return data
         try:
             path = self._path(cid)
-            return self._tried(lambda: self._get(cid, path))
+            return self._patience.run(lambda: self._get(cid, path))
         except Exception as error:
             raise_alone(self._error("read", cid, error))
 
@@ -211,8 +207,7 @@ class ObjectCAStore(ContentAddressableStore):
         data = bytes(data)
         self._check_process()
         if not self.buffer_bytes:
-            async with self._slots_here():
-                await asyncio.to_thread(self._put, cid, data)
+            await asyncio.to_thread(self._put, cid, data)
         elif not self._buffer.offer(cid, data):
             await asyncio.to_thread(self._buffer.put, cid, data)
 
@@ -251,7 +246,7 @@ class ObjectCAStore(ContentAddressableStore):
             return len(data)
         path = self._path(cid)
         try:
-            return self._tried(lambda: self._reader.head(path)["size"])
+            return self._patience.run(lambda: self._untried.reader.head(path)["size"])
         except Exception as caught:
             error = self._error("look for", cid, caught)
         if isinstance(error, BlockNotFoundError):
@@ -295,12 +290,6 @@ class ObjectCAStore(ContentAddressableStore):
                 "connections do not survive: start processes by spawn or forkserver"
             )
 
-    def _slots_here(self) -> asyncio.Semaphore:
-        loop = asyncio.get_running_loop()
-        if loop not in self._loop_slots:
-            self._loop_slots[loop] = asyncio.Semaphore(self.connections)
-        return self._loop_slots[loop]
-
     def _at_once(self, call: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
         """Iterate what a function returns for each item, so many called ahead at once."""
         pool = ThreadPoolExecutor(self.connections, "ipldstore-objects")
@@ -322,25 +311,13 @@ class ObjectCAStore(ContentAddressableStore):
     def _put(self, cid: Link, data: bytes) -> None:
         path = self._path(cid)
         try:
-            self._tried(lambda: self._put_or_mend(cid, path, data))
+            self._patience.run(lambda: self._put_or_mend(cid, path, data))
         except Exception as error:
             raise_alone(self._error("keep", cid, error, may_be_missing=False))
 
     def _put_or_mend(self, cid: Link, path: str, data: bytes) -> None:
         if not self._create(path, data) and not self._holds(cid, path, data):
             self._write(path, data)
-
-    def _tried(self, work: Callable[[], B]) -> B:
-        """Call a function in its turn, and again while it fails for now."""
-        return self._patience.run(lambda: self._in_turn(work))
-
-    def _in_turn(self, work: Callable[[], B]) -> B:
-        """Call a function while not too many others are under way."""
-        turn = self._turns.begin()
-        try:
-            return work()
-        finally:
-            turn.end()
 
     def _create(self, path: str, data: bytes) -> bool:
         """Make an object and return whether it is made; False if something has its name."""
@@ -356,7 +333,9 @@ class ObjectCAStore(ContentAddressableStore):
 
     def _write(self, path: str, data: bytes, mode: Any = "overwrite") -> None:
         # in parts, an object could not be made only where there is none
-        self.store.put(path, data, mode=mode, attributes=self._attributes, use_multipart=False)
+        self._untried.writer.put(
+            path, data, mode=mode, attributes=self._attributes, use_multipart=False
+        )
 
     def _holds(self, cid: Link, path: str, data: bytes) -> bool:
         """Whether an object is whole, told by its MD5 where the provider has it as its tag."""
@@ -364,7 +343,7 @@ class ObjectCAStore(ContentAddressableStore):
 
         tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         try:
-            answer = self._reader.get(path, options={"if_none_match": f'"{tag}"'})
+            answer = self._untried.reader.get(path, options={"if_none_match": f'"{tag}"'})
             if answer.meta["size"] != len(data):
                 return False
             verify_block(cid, bytes(answer.bytes()))
@@ -375,15 +354,14 @@ class ObjectCAStore(ContentAddressableStore):
         return True
 
     def _get(self, cid: Link, path: str) -> bytes:
-        answer = self._reader.get(path)
+        answer = self._untried.reader.get(path)
         _check_size(cid, answer.meta["size"])
         return bytes(answer.bytes())
 
     async def _get_async(self, cid: Link, path: str) -> bytes:
-        async with self._slots_here():
-            answer = await self._reader.get_async(path)
-            _check_size(cid, answer.meta["size"])
-            return bytes(await answer.bytes_async())
+        answer = await self._untried.reader.get_async(path)
+        _check_size(cid, answer.meta["size"])
+        return bytes(await answer.bytes_async())
 
     def _error(
         self, verb: str, cid: Link, error: Exception, *, may_be_missing: bool = True

@@ -163,7 +163,7 @@ def test_a_lie_and_a_failure_are_no_proof_of_corruption(node, get_block):
         FaultyGateway(node.gateway, status(500)) as other,
     ):
         with pytest.raises(BackendError) as caught:
-            get_block(GatewayCAStore([one.url, other.url]), CID)
+            get_block(GatewayCAStore([one.url, other.url], retries=SOON), CID)
         assert caught.value.retryable
 
 
@@ -177,15 +177,27 @@ def test_nobody_listens(node, get_block):
 
 
 def test_what_passes_is_tried_again(node, get_block):
-    answers = iter([status(503), status(429, Retry_After="0"), hung_up, honest])
+    answers = iter([status(503), status(429, Retry_After="0"), hung_up, status(500), honest])
 
     def moods(exchange):
         next(answers)(exchange)
 
     with FaultyGateway(node.gateway, moods) as moody:
-        store = GatewayCAStore(moody.url, retries=Retries(attempts=4, first_wait=0.001))
+        store = GatewayCAStore(moody.url, retries=Retries(attempts=5, first_wait=0.001))
         assert get_block(store, CID) == BLOCK
-    assert len(moody.seen) == 4
+    assert len(moody.seen) == 5
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [status(500), cut_off, hung_up, redirect("http://no-such-host.invalid/ipfs/{cid}")],
+    ids=name,
+)
+def test_what_is_called_retryable_was_tried_again(node, get_block, fault):
+    with FaultyGateway(node.gateway, fault) as faulty, pytest.raises(BackendError) as caught:
+        get_block(GatewayCAStore(faulty.url, retries=SOON), CID)
+    assert caught.value.retryable
+    assert len(faulty.seen) == SOON.attempts
 
 
 def test_what_does_not_pass_is_not_tried_again(node, get_block):

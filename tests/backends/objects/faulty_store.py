@@ -1,6 +1,7 @@
 """An HTTP server before a real object store, for the faults that a real one cannot be made to show.
 
-`faults` holds the answers that the next requests get; after them they go on to the real server.
+`faults` holds the answers that the next requests get; after them they go on to the real server,
+but for those beyond `at_most` at once.
 """
 
 import http.client
@@ -15,11 +16,15 @@ class FaultyStore:
 
     def __init__(self, port):
         handler = type("Handler", (_Handler,), {"front": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.target = port
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         self.faults = []
         self.requests = []
+        self.at_most = None
+        self.slots = threading.Lock()
+        self.under_way = 0
+        self.turned_away = []
 
     def __enter__(self):
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -28,6 +33,10 @@ class FaultyStore:
     def __exit__(self, *error):
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -45,10 +54,27 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault is not None:
             status, text = fault
             self._reply(status, {}, text.encode())
+        elif not self._enter():
+            self._reply(503, {}, s3_error("SlowDown").encode())
         else:
-            self._forward(body)
+            try:
+                self._forward(body)
+            finally:
+                self._leave()
 
     do_GET = do_HEAD = do_PUT = _answer  # noqa: N815
+
+    def _enter(self):
+        front = self.front
+        with front.slots:
+            is_full = front.at_most is not None and front.under_way >= front.at_most
+            front.turned_away.append(is_full)
+            front.under_way += not is_full
+        return not is_full
+
+    def _leave(self):
+        with self.front.slots:
+            self.front.under_way -= 1
 
     def _forward(self, body):
         connection = http.client.HTTPConnection("127.0.0.1", self.front.target, timeout=60)

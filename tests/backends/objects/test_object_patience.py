@@ -73,7 +73,7 @@ faces = pytest.mark.parametrize("face", [sync, on_loop])
 @pytest.mark.parametrize("fault", [RESET, BUSY])
 def test_what_fails_for_now_is_tried_again_with_growing_waits(clock, face, fault):
     server = Server(clock, *[fault] * 6)
-    assert face(Patience(180), server) == "answer"
+    assert face(Patience(180, 32), server) == "answer"
     waits = [wait for wait in clock.waits if wait]
     assert server.asked == 7
     assert waits[0] < 0.2 < 3 < waits[-1] <= 10
@@ -84,7 +84,7 @@ def test_what_fails_for_now_is_tried_again_with_growing_waits(clock, face, fault
 def test_what_is_refused_for_good_is_not(clock, face):
     server = Server(clock, DENIED)
     with pytest.raises(OSError, match="AccessDenied"):
-        face(Patience(180), server)
+        face(Patience(180, 32), server)
     assert (server.asked, clock.now) == (1, 1000)
 
 
@@ -94,13 +94,13 @@ def test_what_is_refused_for_good_is_not(clock, face):
 def test_it_ends_with_the_patience(clock, face, fault, seconds):
     server = Server(clock, *[fault] * 1000)
     with pytest.raises(OSError, match=fault[:20]):
-        face(Patience(seconds), server)
+        face(Patience(seconds, 32), server)
     assert max(0, seconds - 10) < clock.now - 1000 <= seconds
 
 
 @faces
 def test_a_server_that_was_never_reached_is_soon_given_up(clock, face):
-    patience = Patience(180)
+    patience = Patience(180, 32)
     with pytest.raises(OSError, match="Refused"):
         face(patience, Server(clock, *[REFUSED] * 1000))
     assert clock.now - 1000 <= 4
@@ -116,14 +116,14 @@ def test_none_at_all(clock, face):
     server = Server(clock, RESET, RESET)
     for _ in range(2):
         with pytest.raises(OSError, match="error sending"):
-            face(Patience(0), server)
+            face(Patience(0, 32), server)
     assert clock.now == 1000
 
 
 def test_requests_wait_together_while_none_succeeds(clock):
-    patience = Patience(180)
+    patience = Patience(180, 32)
     patience.run(Server(clock, *[BUSY] * 7))
-    other = Patience(180)
+    other = Patience(180, 32)
     with pytest.raises(OSError, match="503"):
         other.run(Server(clock, *[BUSY] * 1000))
     begun = clock.now
@@ -136,7 +136,7 @@ def test_requests_wait_together_while_none_succeeds(clock):
 
 
 def test_one_that_fails_among_others_holds_up_itself(clock):
-    patience = Patience(180)
+    patience = Patience(180, 32)
     for _ in range(20):
         patience.run(Server(clock, BUSY))
         begun = clock.now
@@ -147,5 +147,5 @@ def test_one_that_fails_among_others_holds_up_itself(clock):
 def test_a_stall_is_counted_by_the_time_it_took(clock):
     server = Server(clock, *[f"{RESET}: operation timed out"] * 1000, seconds=15)
     with pytest.raises(OSError, match="timed out"):
-        Patience(60).run(server)
+        Patience(60, 32).run(server)
     assert server.asked == 4
