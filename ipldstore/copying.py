@@ -22,13 +22,15 @@ from ipldstore.tree.keys import METADATA_NAMES, split_key
 from ipldstore.zarrstores import PlainStore, find_store, open_zarr_store
 from ipldstore.zarrstores.locations import find_location
 
+_VALUES_AT_ONCE = 8
+
 
 def copy(
     source: Any,
     target: Any,
     *,
     root: CIDLike | None = None,
-    workers: int = 8,
+    workers: int | None = None,
     progress: Progress | None = None,
     max_files: int | None = None,
     max_bytes: int | None = None,
@@ -60,7 +62,8 @@ def copy(
     root
         What to copy from a block store.
     workers
-        How many blocks or values are moved at once.
+        How many blocks or values are moved at once. If None: blocks as in `copy_root`, and values
+        eight.
     progress
         Called, in the caller's thread, with the number of blocks or values that were moved so
         far and their bytes. What it raises stops the copy.
@@ -124,7 +127,9 @@ def copy(
             content.check(max_files, max_bytes)
         opened = stack.enter_context(open_zarr_store(source))
         written = stack.enter_context(_written(target))
-        moves = stack.enter_context(Moves(workers, progress))
+        moves = stack.enter_context(
+            Moves(_VALUES_AT_ONCE if workers is None else workers, progress)
+        )
         _copy_values(opened, written, moves)
     return moves.copied
 
@@ -181,7 +186,7 @@ def _block_target(target: Any) -> Hierarchy | ContentAddressableStore | None:
 def _copy_blocks(
     source: Hierarchy,
     target: Hierarchy | ContentAddressableStore,
-    workers: int,
+    workers: int | None,
     progress: Progress | None,
 ) -> Copied:
     root = as_link(source.freeze())

@@ -80,7 +80,8 @@ def open_block_store(
         may stand in the URL of a node or a gateway only, and are not shown again; object stores
         take them from where their own tools keep them.
     create
-        Whether a folder or file that is not there is made.
+        Whether a folder or file that is not there is made, and a bucket's prefix is marked with
+        how blocks are laid out there.
     options
         As the block store takes them.
 
@@ -119,6 +120,8 @@ def open_block_store(
         raise BlockStoreNotFoundError(f"no {kind.noun} {show_url(place[0])!r}")
     factory: Callable[..., ContentAddressableStore] = EntryPoint(scheme, kind.home, PLUGINS).load()
     _check_options(scheme, factory, options)
+    if kind.is_marked:
+        options["create"] = create
     try:
         return factory(*place, **options)
     except BackendError as error:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import NamedTuple, Self, TypeAlias
 
+from ipldstore.blockstore.abilities import SeesManyAtOnce
 from ipldstore.blockstore.contract import ContentAddressableStore, require_block_store
 from ipldstore.cid import CIDLike, Link
 from ipldstore.dag import iter_dag
+from ipldstore.errors import BlockNotFoundError
 
 Progress: TypeAlias = Callable[[int, int], object]
 """Told how much was moved so far: how many, and their bytes."""
@@ -42,7 +45,7 @@ def copy_root(
     source: ContentAddressableStore,
     target: ContentAddressableStore,
     *,
-    workers: int = 8,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Copied:
     """Copy all blocks under a root that the target lacks.
@@ -58,7 +61,7 @@ def copy_root(
     source, target
         Where the blocks are, and where they go.
     workers
-        How many blocks are moved at once.
+        How many blocks are moved at once; as many as the stores take requests at once if None.
     progress
         Called, in the caller's thread, with the number of blocks that were moved so far and their
         bytes. What it raises stops the copy.
@@ -85,6 +88,8 @@ def copy_root(
     """
     for store in (source, target):
         require_block_store(store)
+    if workers is None:
+        workers = max(source.connections, target.connections)
     with Moves(workers, progress) as moves:
         _Copy(source, target, moves).run(source.resolve(root))
         moves.finish()
@@ -188,13 +193,21 @@ class _Copy:
 
     def _load(self, node: Link) -> bytes:
         """Load a node from the target if it is there: what it leads to may still be missing."""
-        if not self._target.has(node):
+        if self._find_missing([node]):
             return self._source.get_block(node)
         self._present.add(node)
+        if self._source.is_local and not self._target.is_local:
+            with suppress(BlockNotFoundError):
+                return self._source.get_block(node)
         return self._target.get_block(node)
 
+    def _find_missing(self, links: Sequence[Link]) -> set[Link]:
+        if isinstance(self._target, SeesManyAtOnce):
+            return self._target.find_missing_lately(links)
+        return self._target.find_missing(links)
+
     def _move_values(self, values: Sequence[Link]) -> None:
-        missing = self._target.find_missing(values) if values else ()
+        missing = self._find_missing(values) if values else ()
         for link in values:
             if link in missing:
                 self._moves.begin(self._move_value, link)

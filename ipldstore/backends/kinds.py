@@ -25,6 +25,8 @@ class Kind(NamedTuple):
         Whether it is a file or folder, whose path is what is read.
     takes_passwords : bool
         Whether a URL may hold user and password, and the scheme be followed by that of HTTP.
+    is_marked : bool
+        Whether the class takes `create`, and then marks how blocks are laid out.
     extra : str or None
         The extra of the package that it needs.
     """
@@ -34,4 +36,5 @@ class Kind(NamedTuple):
     noun: str = ""
     is_local: bool = False
     takes_passwords: bool = False
+    is_marked: bool = False
     extra: str | None = None

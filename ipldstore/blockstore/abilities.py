@@ -5,6 +5,7 @@ A store that wraps another one can do what that one can: it takes over its metho
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 from ipldstore.cid import Link
@@ -30,3 +31,17 @@ class ListsRoots(Protocol):
 
     def read_roots(self) -> list[Link]:
         """Return the roots that the archive names."""
+
+
+@runtime_checkable
+class SeesManyAtOnce(Protocol):
+    """A block store that tells of many blocks with few requests, as of the last minutes."""
+
+    def find_missing_lately(self, cids: Iterable[Link]) -> set[Link]:
+        """Return those of several blocks that were not there when that was last seen.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told.
+        """

@@ -62,6 +62,8 @@ class ContentAddressableStore(ABC):
         Largest block, in bytes, that an event loop may read or write itself, without a thread.
         With 0, the default, what a store does may wait on a network, so that event loops use the
         asynchronous methods, which such a store should override.
+    connections : int
+        How many blocks are worth reading or putting at once; 8 by default.
     is_shared : bool
         Whether a pickled copy in another process reaches the same blocks; True by default.
     in_memory : bool
@@ -74,6 +76,7 @@ class ContentAddressableStore(ABC):
     """
 
     inline_limit: int = 0
+    connections: int = 8
     is_shared: bool = True
     in_memory: bool = False
 

@@ -28,12 +28,12 @@ from ipldstore.faces.tasks import AsTheyEnd
 from ipldstore.store.async_access import (
     find_on_loop,
     insert_on_loop,
+    keep_on_loop,
     make_entry_on_loop,
     read_on_loop,
     size_on_loop,
 )
 from ipldstore.store.hierarchy import Hierarchy
-from ipldstore.store.values import make_entry
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_if_key, split_key
 
@@ -141,7 +141,7 @@ class IPLDStore(Hierarchy, Store):
         if entry is None:
             return None
         try:
-            data = await read_on_loop(self.blocks, entry, as_cut(byte_range))
+            data = await read_on_loop(self._writer.source, entry, as_cut(byte_range))
         except IPLDStoreError as error:
             error.add_note(f"while reading key {key!r}")
             raise
@@ -184,7 +184,7 @@ class IPLDStore(Hierarchy, Store):
             entry = await self._find_async(key)
             if entry is not None:
                 ranges = [wanted[place][1] for place in places[key]]
-                works = await plan_parts(self.blocks, key, entry, ranges, prototype)
+                works = await plan_parts(self._writer.source, key, entry, ranges, prototype)
                 for index, part in chain.from_iterable(await asyncio.gather(*works)):
                     found[places[key][index]] = part
 
@@ -237,8 +237,9 @@ class IPLDStore(Hierarchy, Store):
             entry = await self._find_async(key)
             if entry is None:
                 raise FileNotFoundError(key)
+            source = self._writer.source
             works = await plan_parts(
-                self.blocks, key, entry, byte_ranges, prototype, max_coalesced_bytes
+                source, key, entry, byte_ranges, prototype, max_coalesced_bytes
             )
             async with AsTheyEnd(works, max_concurrency) as found:
                 async for parts in found:
@@ -249,7 +250,7 @@ class IPLDStore(Hierarchy, Store):
     async def set(self, key: str, value: Buffer) -> None:
         await self._ensure_open()
         segments, data = self._prepare(key, value)
-        entry = await make_entry_on_loop(self.blocks, segments[-1], data)
+        entry = await keep_on_loop(self._writer, segments, data)
         await insert_on_loop(self._writer, self._insert, segments, entry)
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
@@ -341,12 +342,13 @@ class IPLDStore(Hierarchy, Store):
         entry = self._find(key)
         if entry is None:
             raise BaseExceptionGroup(_UNREAD, [FileNotFoundError(key)])
-        return read_parts(self.blocks, key, entry, byte_ranges, prototype, max_coalesced_bytes)
+        source = self._writer.source
+        return read_parts(source, key, entry, byte_ranges, prototype, max_coalesced_bytes)
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Set a value for zarr without an event loop."""
         segments, data = self._prepare(key, value)
-        self._insert(segments, make_entry(self.blocks, segments[-1], data))
+        self._insert(segments, self._writer.keep(segments, data))
 
     def delete_sync(self, key: str) -> None:
         """Delete a value, if it is there, for zarr without an event loop."""

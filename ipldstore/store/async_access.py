@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from ipldstore.blockstore.contract import ContentAddressableStore
-from ipldstore.blockstore.eventloops import is_at_once, run_on_loop
+from ipldstore.blockstore.eventloops import is_at_once
 from ipldstore.cid import DAG_PB, RAW, Link, as_link, codec_of, to_text
 from ipldstore.errors import InvalidNodeError
 from ipldstore.limits import MAX_FILE_DEPTH
@@ -37,6 +37,15 @@ async def make_entry_on_loop(
     return as_link(await blocks.put_raw_async(data, "raw"))  # type: ignore[arg-type]
 
 
+async def keep_on_loop(writer: Writer, segments: list[str], data: bytes) -> Link | Document:
+    """`Writer.keep` for event loops."""
+    if not writer.blocks.is_local and await find_on_loop(writer, segments) is not None:
+        kept = await asyncio.to_thread(writer.find_kept, segments, data)
+        if kept is not None:
+            return kept
+    return await make_entry_on_loop(writer.blocks, segments[-1], data)
+
+
 def _is_quick(blocks: ContentAddressableStore, entry: Link | Document) -> bool:
     """Whether reading a value is so quick that an event loop may do it itself."""
     if isinstance(entry, Document):
@@ -48,8 +57,11 @@ def _is_quick(blocks: ContentAddressableStore, entry: Link | Document) -> bool:
 
 async def find_on_loop(reader: Reader, segments: Sequence[str]) -> Link | Document | None:
     """`Reader.find` for event loops."""
-    is_loaded, entry = (False, None) if reader.blocks.is_local else reader.peek(segments)
-    return entry if is_loaded else await run_on_loop(reader.blocks, reader.find, segments)
+    if reader.blocks.is_local:
+        return reader.find(segments)
+    await reader.fetch_async(segments)
+    is_loaded, entry = reader.peek(segments)
+    return entry if is_loaded else await asyncio.to_thread(reader.find, segments)
 
 
 async def insert_on_loop(
@@ -63,6 +75,8 @@ async def insert_on_loop(
     It takes no waiting, neither for blocks nor for another thread, where all is loaded and nobody
     holds the lock.
     """
+    if not writer.blocks.is_local:
+        await writer.fetch_async(segments)
     if writer.blocks.is_local or (not writer.lock.is_taken and writer.peek(segments)[0]):
         insert(segments, entry)
     else:

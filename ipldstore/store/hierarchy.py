@@ -315,7 +315,7 @@ class Hierarchy(MutableMapping[str, bytes]):
     def __setitem__(self, key: str, value: bytes) -> None:
         self._check_writable()
         segments, data = split_key(key), to_bytes(key, value)
-        self._insert(segments, make_entry(self.blocks, segments[-1], data))
+        self._insert(segments, self._writer.keep(segments, data))
 
     def __delitem__(self, key: str) -> None:
         if not self._remove(key):

@@ -9,8 +9,9 @@ from ipldstore.basics.locks import Guard
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError, IPLDStoreError
-from ipldstore.limits import MAX_HELD_KEYS
+from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
 from ipldstore.store.expansion import check_held
+from ipldstore.store.recent import RecentBlocks
 from ipldstore.store.values import Cut, read_value
 from ipldstore.tree.decode import decode_directory, decode_stub
 from ipldstore.tree.documents import Document
@@ -21,6 +22,9 @@ from ipldstore.tree.pages import iter_entries
 from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
 
 Result = TypeVar("Result")
+
+_MOST_NODES = 2 * MAX_SEGMENTS
+"""How many blocks are loaded for a path, one after another, before the lock is taken after all."""
 
 
 class Reader:
@@ -41,6 +45,9 @@ class Reader:
         Around the tree.
     tree : Tree
         The hierarchy.
+    source : ContentAddressableStore
+        What values are read from: the block store or, where it is on a network, what was just read
+        from there, or is under way.
     """
 
     def __init__(
@@ -53,6 +60,7 @@ class Reader:
         self.blocks = blocks
         self.cache_bytes = cache_bytes
         self.lock = Guard()
+        self.source = blocks if blocks.is_local else RecentBlocks(blocks)
         self.tree = self._make_tree(root)
 
     def _make_tree(self, root: Link | None) -> Tree:
@@ -87,8 +95,36 @@ class Reader:
 
     def find(self, segments: Sequence[str]) -> Link | Document | None:
         """Return the entry of a value, None where there is no value."""
+        self.fetch(segments)
         with self.lock():
             return self.tree.find(segments)
+
+    def fetch(self, segments: Sequence[str]) -> None:
+        """Load what `find` needs before the lock is taken, where that takes long.
+
+        Others wait for a block that they need, too, and not for those that they do not.
+        """
+        if self.source is self.blocks:
+            return
+        for _ in range(_MOST_NODES):
+            link = self.tree.needs(segments)
+            if link is None:
+                return
+            data = self.source.get_block(link)
+            with self.lock():
+                self.tree.admit(segments, link, data)
+
+    async def fetch_async(self, segments: Sequence[str]) -> None:
+        """`fetch` for event loops."""
+        for _ in range(_MOST_NODES):
+            link = self.tree.needs(segments)
+            if link is None or self.lock.is_taken:
+                return
+            data = await self.source.get_block_async(link)
+            if self.lock.is_taken:
+                return
+            with self.lock():
+                self.tree.admit(segments, link, data)
 
     def peek(self, segments: Sequence[str]) -> tuple[bool, Link | Document | None]:
         """Return whether `find` needs to wait for no block, and if so what it returns."""
@@ -111,7 +147,7 @@ class Reader:
             If a block is not what its entry says.
         """
         try:
-            return read_value(self.blocks, entry, cut)
+            return read_value(self.source, entry, cut)
         except IPLDStoreError as error:
             error.add_note(f"while reading key {key!r}")
             raise

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, TypeGuard
 
 from ipldstore.blockstore.contract import ContentAddressableStore
-from ipldstore.cid import DAG_CBOR, RAW, Link, as_link, codec_of, identity_data
+from ipldstore.cid import DAG_CBOR, DAG_PB, RAW, Link, as_link, codec_of, identity_data
 from ipldstore.tree.decode import decode_document
 from ipldstore.tree.documents import Document, parse_json
 from ipldstore.tree.keys import METADATA_NAMES
@@ -66,6 +66,14 @@ def make_entry(
         return as_link(blocks.put_raw(block, codec))
 
     return put(data, "raw") if len(data) <= CHUNK_BYTES else write_file(data, put)  # type: ignore[arg-type]
+
+
+def is_entry_of(blocks: ContentAddressableStore, entry: Link, data: bytes | memoryview) -> bool:
+    """Whether a value would have this very entry, told by hashing it, and putting nothing."""
+    if codec_of(entry) == RAW:
+        return len(data) <= CHUNK_BYTES and blocks.make_cid(data, "raw") == entry  # type: ignore[arg-type]
+    is_file = codec_of(entry) == DAG_PB and len(data) > CHUNK_BYTES
+    return is_file and write_file(data, blocks.make_cid) == entry
 
 
 def read_value(

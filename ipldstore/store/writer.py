@@ -15,7 +15,7 @@ from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.store.expansion import measure
 from ipldstore.store.ledger import Ledger
 from ipldstore.store.reader import Reader
-from ipldstore.store.values import is_canonical, make_entry
+from ipldstore.store.values import is_canonical, is_entry_of, make_entry
 from ipldstore.store.written import Written
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import split_key
@@ -27,6 +27,9 @@ _DETACHED = (
     "made the store; dask datasets are written from all processes with "
     "ipldstore.distributed.to_zarr(dataset, store)"
 )
+
+
+_ASKED_FOR = 16
 
 
 class Writer(Reader):
@@ -69,6 +72,7 @@ class Writer(Reader):
         self.unfrozen = Ledger(blocks, self.how_to_keep)
         self._written = Written(blocks)
         self._is_writer = False
+        self._found_again = 0
         self._flushed = root
         self.tree.note_change = self._note_change
         if not self.is_detached:
@@ -105,8 +109,31 @@ class Writer(Reader):
         root = self.tree.root
         return root if root == self._flushed else None
 
+    def keep(self, segments: Sequence[str], data: bytes | memoryview) -> Link | Document:
+        """Keep a value and return its entry."""
+        return self.find_kept(segments, data) or make_entry(self.blocks, segments[-1], data)
+
+    def find_kept(self, segments: Sequence[str], data: bytes | memoryview) -> Link | None:
+        """Return the entry of a key that has this very value, so that it need not be sent again.
+
+        That its block is there is asked for the first such values, and then for one of 32. On
+        this machine, where putting costs as little as asking, nothing is returned.
+        """
+        if self.blocks.is_local:
+            return None
+        entry = self.find(segments)
+        if not isinstance(entry, Link) or not is_entry_of(self.blocks, entry, data):
+            return None
+        self._found_again += 1
+        is_sure = self._found_again > _ASKED_FOR and self._found_again % (2 * _ASKED_FOR)
+        if is_sure or self.blocks.has(entry):
+            return entry
+        self._found_again = 0
+        return None
+
     def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
         """Set the entry of a value, whose blocks were put."""
+        self.fetch(segments)
         with self.lock():
             self._written.note(segments, entry)
             self.tree.insert(segments, entry)

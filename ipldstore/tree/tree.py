@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 from ipldstore.cid import Link
@@ -90,10 +91,13 @@ class Tree:
         InvalidNodeError
             If the root is not a directory.
         """
+        return self._top(self.load)
+
+    def _top(self, load: Load) -> Directory:
         root, top = self._standing
         if top is None:
             assert root is not None
-            top = decode_directory(root, self.load(root), root=True)
+            top = decode_directory(root, load(root), root=True)
             self._standing = root, top
         return top
 
@@ -110,21 +114,55 @@ class Tree:
 
         Takes no lock, as it changes nothing: what others change meanwhile is there or not.
         """
-        directory = self._standing[1]
         try:
-            for segment in segments[:-1]:
-                if directory is None:
-                    return False, None
-                entry = room_of(directory, segment, _refuse_to_load).get(segment)
-                if entry is None or is_value(entry, segment):
-                    return True, None
-                directory = entry if isinstance(entry, Directory) else None
-            if directory is None:
-                return False, None
-            entry = room_of(directory, segments[-1], _refuse_to_load).get(segments[-1])
+            return True, self._peek(segments)
         except _NotLoaded:
             return False, None
-        return True, entry if is_value(entry, segments[-1]) else None
+
+    def needs(self, segments: Sequence[str]) -> Link | None:
+        """Return the block that `find` would load first, None if none or if it cannot be told.
+
+        Takes no lock, as `peek`.
+        """
+        try:
+            self._peek(segments)
+        except _NotLoaded as error:
+            return error.link
+        return None
+
+    def _peek(self, segments: Sequence[str]) -> Link | Document | None:
+        root, directory = self._standing
+        if directory is None:
+            raise _NotLoaded(root)
+        for segment in segments[:-1]:
+            entry = room_of(directory, segment, _refuse_to_load).get(segment)
+            if entry is None or is_value(entry, segment):
+                return None
+            if not isinstance(entry, Directory):
+                raise _NotLoaded(entry)  # type: ignore[arg-type]
+            directory = entry
+        entry = room_of(directory, segments[-1], _refuse_to_load).get(segments[-1])
+        return entry if is_value(entry, segments[-1]) else None
+
+    def admit(self, segments: Sequence[str], link: Link, data: bytes) -> None:
+        """Put a block that `needs` named in its place, and load no other.
+
+        Raises
+        ------
+        InvalidNodeError
+            If it is not what leads to it says.
+        """
+
+        def load(wanted: Link) -> bytes:
+            if wanted != link:
+                raise _NotLoaded(wanted)
+            self._note_node(link, data)
+            return data
+
+        with suppress(_NotLoaded):
+            path = self._walk(segments[:-1], load)
+            if len(path) == len(segments):
+                room_of(path[-1], segments[-1], load)
 
     def find_directory(self, segments: Sequence[str]) -> Directory | None:
         """Return a directory, None where there is none."""
@@ -240,7 +278,7 @@ class Tree:
                 continue
             if len(names) >= MAX_SEGMENTS:
                 raise InvalidNodeError(f"nested more than {MAX_SEGMENTS} levels at {segment!r}")
-            child = self._child(path, names)
+            child = self._child(path, names, self.load)
             if child is None:
                 names.pop()
             else:
@@ -344,7 +382,7 @@ class Tree:
                 directory.content = entries_of(directory.content, self.load)
             for segment, entry in directory.content.items():
                 if not is_value(entry, segment):
-                    child = self._load_directory(entry)
+                    child = _load_directory(entry, self.load)
                     directory.content[segment] = child
                     stack.append(child)
 
@@ -363,38 +401,38 @@ class Tree:
             self._loaded_bytes = 0
             drop_clean(self.top)
 
-    def _load_directory(self, entry: Entry) -> Directory:
-        if isinstance(entry, Directory):
-            return entry
-        assert isinstance(entry, Link)
-        return decode_directory(entry, self.load(entry))
-
     def _existing(self, segments: Sequence[str]) -> list[Directory]:
         """Return the root directory and those below it on a path, as far as they exist."""
         self._trim()
-        path = [self.top]
+        _ = self.top
+        return self._walk(segments, self.load)
+
+    def _walk(self, segments: Sequence[str], load: Load) -> list[Directory]:
+        path = [self._top(load)]
         for depth, segment in enumerate(segments, 1):
-            entry = room_of(path[-1], segment, self.load).get(segment)
-            child = entry if type(entry) is Directory else self._child(path, segments[:depth])
+            entry = room_of(path[-1], segment, load).get(segment)
+            child = entry if type(entry) is Directory else self._child(path, segments[:depth], load)
             if child is None:
                 break
             path.append(child)
         return path
 
-    def _child(self, path: Sequence[Directory], segments: Sequence[str]) -> Directory | None:
+    def _child(
+        self, path: Sequence[Directory], segments: Sequence[str], load: Load
+    ) -> Directory | None:
         """Return the directory that the last segment names in the last directory of a path."""
         segment = segments[-1]
-        room = room_of(path[-1], segment, self.load)
+        room = room_of(path[-1], segment, load)
         entry = room.get(segment)
         if isinstance(entry, Directory):
             return entry
         if entry is None or is_value(entry, segment):
             return None
-        child = self._load_directory(entry)
+        child = _load_directory(entry, load)
         if child.stub is None:
             # it is not in the canonical form: whatever is written next rewrites it
             for directory, name in zip(path, segments, strict=True):
-                touch(directory, name, self.load)
+                touch(directory, name, load)
         room[segment] = child
         return child
 
@@ -429,8 +467,19 @@ class Tree:
 
 
 class _NotLoaded(Exception):  # noqa: N818
-    """A block that is needed is not loaded."""
+    """A block that is needed is not loaded; None if it cannot be told which."""
+
+    def __init__(self, link: Link | None) -> None:
+        super().__init__(link)
+        self.link = link
 
 
 def _refuse_to_load(link: Link) -> bytes:
-    raise _NotLoaded
+    raise _NotLoaded(link)
+
+
+def _load_directory(entry: Entry, load: Load) -> Directory:
+    if isinstance(entry, Directory):
+        return entry
+    assert isinstance(entry, Link)
+    return decode_directory(entry, load(entry))

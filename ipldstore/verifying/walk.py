@@ -131,7 +131,8 @@ class Walk:
         self._journal = journal
         self._progress = progress
         self._is_local = blocks.store.is_local
-        self._workers = _LOCAL_WORKERS if self._is_local else _DISTANT_WORKERS
+        distant = max(_DISTANT_WORKERS, blocks.store.connections)
+        self._workers = _LOCAL_WORKERS if self._is_local else distant
         self._raw: dict[Link, int | Fault] = {}
         self._others: dict[Hashable, Parent | Fault] = {}
         self._counted: set[Link] = set()

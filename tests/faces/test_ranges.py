@@ -141,8 +141,7 @@ async def test_each_block_is_read_once_for_all_parts(is_far, key, blocks):
     backend = Watched(is_far=is_far)
     writer = IPLDStore(backend)
     writer.update(VALUES)
-    store = IPLDStore(backend, root=writer.freeze())
-    assert list(store)
+    root = writer.freeze()
     # in each mebibyte, beside and upon each other
     ranges = [
         RangeByteRequest(start + offset, start + offset + 100)
@@ -150,12 +149,14 @@ async def test_each_block_is_read_once_for_all_parts(is_far, key, blocks):
         for start in range(0, len(VALUES[key]), MiB)
     ]
     for read in (
-        lambda: read_ranges(store, key, ranges),
-        lambda: asyncio.to_thread(store.get_ranges_sync, key, ranges, prototype=PROTOTYPE),
-        lambda: store.get_partial_values(PROTOTYPE, [(key, each) for each in ranges]),
+        lambda store: read_ranges(store, key, ranges),
+        lambda store: asyncio.to_thread(store.get_ranges_sync, key, ranges, prototype=PROTOTYPE),
+        lambda store: store.get_partial_values(PROTOTYPE, [(key, each) for each in ranges]),
     ):
+        store = IPLDStore(backend, root=root)
+        assert list(store)
         backend.reset()
-        await read()
+        await read(store)
         assert len(backend.reads) == blocks
         assert set(backend.reads.values()) == {1}
 
@@ -202,6 +203,8 @@ async def test_many_values_are_read_side_by_side_but_not_all_at_once():
         assert len(taken) == 7, "no more requests are taken than are read"
         rest = [each async for each in found]
         assert backend.most_at_once == 7
+        store = IPLDStore(backend, root=store.freeze())
+        assert list(store)
         backend.reset()
         wanted = [(key, None) for key in content]
         await store.get_partial_values(PROTOTYPE, wanted)

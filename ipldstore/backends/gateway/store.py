@@ -104,6 +104,7 @@ class GatewayCAStore(VerifiedCAStore):
         self._timeout = timeout
         self._retries = retries
         self._health = Health()
+        self.connections = connections
         self._client = HTTPClient(timeout=timeout, connections=connections, use_proxies=True)
 
     @property

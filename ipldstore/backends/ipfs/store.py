@@ -101,6 +101,7 @@ class IPFSStore(ContentAddressableStore):
         self.rpc = KuboRPC(
             address, headers=headers, auth=auth, timeout=timeout, connections=connections
         )
+        self.connections = connections
         self.buffer_bytes = buffer_bytes
         self.offline = offline
         self._options: dict[str, Any] = {

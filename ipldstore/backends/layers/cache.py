@@ -13,7 +13,7 @@ from ipldstore.backends.directory.store import DirectoryCAStore
 from ipldstore.backends.layers.bound import SizeBound
 from ipldstore.backends.layers.flights import Flights
 from ipldstore.backends.verified import VerifiedCAStore
-from ipldstore.blockstore.abilities import ListsRoots, RemovesBlocks
+from ipldstore.blockstore.abilities import ListsRoots, RemovesBlocks, SeesManyAtOnce
 from ipldstore.blockstore.contract import (
     ContentAddressableStore,
     StoredBlock,
@@ -80,6 +80,7 @@ class CachingCAStore(VerifiedCAStore):
         for store in (source, cache):
             require_block_store(store)
         super().__init__(default_hash=source.default_hash)
+        self.connections = source.connections
         self.source = source
         self.cache = cache
         self.max_bytes = max_bytes
@@ -90,6 +91,8 @@ class CachingCAStore(VerifiedCAStore):
             self.remove_block = partial(_remove, source, cache)
         if isinstance(source, ListsRoots):
             self.read_roots = source.read_roots
+        if isinstance(source, SeesManyAtOnce):
+            self.find_missing_lately = source.find_missing_lately
         self._flights = Flights()
         self._has_warned = False
 

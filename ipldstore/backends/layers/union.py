@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeAlias
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 from ipldstore.backends.health import Health, Penalty
 from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.basics.locks import Guard, Turns
-from ipldstore.blockstore.abilities import ListsRoots, RemovesBlocks
+from ipldstore.blockstore.abilities import ListsRoots, RemovesBlocks, SeesManyAtOnce
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock, require_block_store
 from ipldstore.blockstore.eventloops import get_block_on_loop
 from ipldstore.cid import CIDLike, Link, to_text
@@ -111,6 +112,7 @@ class UnionCAStore(VerifiedCAStore):
         for store in stores:
             require_block_store(store)
         super().__init__(default_hash=stores[0].default_hash)
+        self.connections = max(store.connections for store in stores)
         self.stores = stores
         self.race = race
         self.is_shared = all(store.is_shared for store in stores)
@@ -120,6 +122,8 @@ class UnionCAStore(VerifiedCAStore):
             self.remove_block = self._first.remove_block
         if isinstance(self._first, ListsRoots):
             self.read_roots = self._first.read_roots
+        if isinstance(self._first, SeesManyAtOnce):
+            self.find_missing_lately = partial(_find_missing_lately, stores)
         health = Health()
         self._sources = [_Source(store, health) for store in stores]
 
@@ -343,3 +347,15 @@ def _failure(cid: Link, faults: dict[_Source, Exception]) -> Exception:
         error = BlockNotFoundError(text)
         error.__cause__ = errors[0]
     return error
+
+
+def _find_missing_lately(
+    stores: Sequence[ContentAddressableStore], cids: Iterable[Link]
+) -> set[Link]:
+    missing = set(cids)
+    for store in stores:
+        if isinstance(store, SeesManyAtOnce):
+            missing &= store.find_missing_lately(missing)
+        elif missing:
+            missing &= store.find_missing(missing)
+    return missing

@@ -34,5 +34,10 @@ def _read_bucket(scheme: str, rest: str) -> tuple[str]:
 
 KINDS = dict.fromkeys(
     SCHEMES,
-    Kind(_read_bucket, "ipldstore.backends.objects.store:ObjectCAStore", extra="objects"),
+    Kind(
+        _read_bucket,
+        "ipldstore.backends.objects.store:ObjectCAStore",
+        is_marked=True,
+        extra="objects",
+    ),
 )

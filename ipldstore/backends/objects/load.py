@@ -63,11 +63,14 @@ class Load:
     Parameters
     ----------
     most
-        How many there may be at most, of threads together and of each event loop.
+        How many there may be at most, of threads together.
+    share
+        How many requests of an event loop count as one of those.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, share: int = 1) -> None:
         self.pace = Pace(most, most)
+        self.share = share
         self._guard = Guard()
         self._turns = Turns(most)
         self._slots: WeakKeyDictionary[asyncio.AbstractEventLoop, _Slots] = WeakKeyDictionary()
@@ -94,7 +97,7 @@ class Load:
     def _slots_here(self) -> _Slots:
         loop = asyncio.get_running_loop()
         if loop not in self._slots:
-            self._slots[loop] = _Slots(self.pace.at_once)
+            self._slots[loop] = _Slots(self.share * self.pace.at_once)
         return self._slots[loop]
 
     @contextmanager
@@ -126,13 +129,13 @@ class _Slots(asyncio.Semaphore):
     async def take(self, load: Load) -> None:
         """Take a slot, after dropping those that are too many."""
         await self.acquire()
-        while self.size > load.pace.at_once:
+        while self.size > load.share * load.pace.at_once:
             self.size -= 1
             await self.acquire()
 
     def give_back(self, load: Load) -> None:
         """Give a slot back, and add those that are missing."""
-        while self.size < load.pace.at_once:
+        while self.size < load.share * load.pace.at_once:
             self.size += 1
             self.release()
         self.release()

@@ -14,6 +14,9 @@ from ipldstore.backends.objects.load import Load
 T = TypeVar("T")
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
+_LOOP_SHARE = 4
+"""How many requests of an event loop count as one of threads: whoever uses it bounds them, too."""
+
 _ROW = 3
 """How many failures in a row, of all requests, are taken for a server that wants a pause."""
 
@@ -34,12 +37,12 @@ class Patience:
     seconds
         How long each is tried in all.
     connections
-        How many are under way at once at most, for the threads together and for each event loop.
+        How many of threads are under way at once at most.
     """
 
     def __init__(self, seconds: float, connections: int) -> None:
         self.seconds = seconds
-        self.load = Load(connections)
+        self.load = Load(connections, _LOOP_SHARE)
         self._was_reached = False
         self._row = 0
         self._resumes = 0.0

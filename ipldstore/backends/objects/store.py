@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ipldstore.backends.directory.layout import parse_file_name, path_of
 from ipldstore.backends.objects.address import Untried, open_store, open_untried, secrets_of
 from ipldstore.backends.objects.faults import ABSENT, backend_error, code_in, status_in
+from ipldstore.backends.objects.known import PAGE, Known, Seen
+from ipldstore.backends.objects.layout import MARKER, NAME, check_marker
 from ipldstore.backends.objects.patience import Patience
 from ipldstore.backends.shipping import Shipping
+from ipldstore.basics.locks import Guard
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
 from ipldstore.cid import CIDLike, Link, as_link, identity_data, to_text, verify_block
 from ipldstore.errors import (
@@ -73,13 +76,17 @@ class ObjectCAStore(ContentAddressableStore):
         For how many seconds a request is tried again that fails for now, such as by a reset
         connection or a server that is busy. A server that was never reached is tried for 4 s.
     connections
-        How many requests are under way at once, for the threads together and for each event loop;
-        fewer after a server says that it is busy.
+        How many requests are under way at once, for the threads together; for each event loop,
+        whose users have bounds of their own, four times as many. Fewer after a server says that
+        it is busy.
     buffer_bytes
         How many bytes of blocks wait to be sent at most; with 0 a block is in the bucket when
         `put_block` returns.
     default_hash
         The hash function that names new blocks.
+    create
+        Whether a prefix that has no `layout.NAME` gets one with the first block that is put: an
+        object that says how blocks are laid out, for later versions. `open_block_store` says so.
 
     Raises
     ------
@@ -109,6 +116,7 @@ class ObjectCAStore(ContentAddressableStore):
         connections: int = DEFAULT_CONNECTIONS,
         buffer_bytes: int = DEFAULT_BUFFER_BYTES,
         default_hash: str = "sha2-256",
+        create: bool = False,
     ) -> None:
         super().__init__(default_hash=default_hash)
         if connections < 1 or timeout <= 0 or buffer_bytes < 0 or patience < 0:
@@ -128,6 +136,7 @@ class ObjectCAStore(ContentAddressableStore):
             store = open_store(store, timeout=timeout, **options)
         elif given := [name for name, value in options.items() if value is not None]:
             raise ValueError(f"{given} are for URLs: a store of obstore has its own")
+        self._creates = create
         self._begin(store, prefix.strip("/"), connections, buffer_bytes, untried, patience)
 
     def _begin(
@@ -154,6 +163,11 @@ class ObjectCAStore(ContentAddressableStore):
         # stores without a server have no configuration, and LocalStore refuses attributes
         self._attributes = _ATTRIBUTES if hasattr(store, "config") else None
         self._bucket_is_there = False
+        self._layout_is_known = False
+        self._layout_guard = Guard()
+        self._known = Known(
+            lambda: iter(self._untried.reader.list(self.prefix or None, chunk_size=PAGE))
+        )
         self._buffer = Shipping(self._ship, buffer_bytes, at_once=connections, one_by_one=True)
 
     def __getstate__(self) -> tuple[Any, ...]:
@@ -165,6 +179,7 @@ class ObjectCAStore(ContentAddressableStore):
         return self.store, self.prefix, *how
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._creates = False
         self._begin(*state)
 
     def __repr__(self) -> str:
@@ -221,6 +236,13 @@ class ObjectCAStore(ContentAddressableStore):
         else:
             self._put(cid, data)
 
+    def _verified(self, link: Link, data: bytes) -> bytes:
+        try:
+            return super()._verified(link, data)
+        except CorruptBlockError:
+            self._known.note_lost(link)
+            raise
+
     def get_many(self, cids: Iterable[CIDLike]) -> Iterator[tuple[Link, bytes]]:
         return self._at_once(lambda cid: (cid, self.get_block(cid)), map(as_link, cids))
 
@@ -233,6 +255,22 @@ class ObjectCAStore(ContentAddressableStore):
     def find_missing(self, cids: Iterable[Link]) -> set[Link]:
         looked = self._at_once(lambda cid: (cid, self.has(cid)), cids)
         return {cid for cid, is_there in looked if not is_there}
+
+    def find_missing_lately(self, cids: Iterable[Link]) -> set[Link]:
+        """Return those of several blocks that were not there in the last minutes.
+
+        Listing a bucket costs an eightieth of asking for each block in it. Of those that are not
+        listed one is asked for: some servers list late what was put.
+        """
+        unsent = [cid for cid in cids if not self._known.has_sent(cid)]
+        listing = self._known.list_for(len(unsent))
+        unlisted = [cid for cid in unsent if self._path(cid) not in listing.objects]
+        if not listing.is_complete or not unlisted:
+            return self.find_missing(unlisted)
+        if self.has(unlisted[0]):
+            listing.mistrust()
+            return self.find_missing(unlisted)
+        return set(unlisted)
 
     def has_raw(self, cid: Link) -> bool:
         return self.size_of(cid) is not None
@@ -309,15 +347,55 @@ class ObjectCAStore(ContentAddressableStore):
             self._put(cid, data)
 
     def _put(self, cid: Link, data: bytes) -> None:
+        if self._known.has_sent(cid):
+            return
         path = self._path(cid)
         try:
             self._patience.run(lambda: self._put_or_mend(cid, path, data))
         except Exception as error:
             raise_alone(self._error("keep", cid, error, may_be_missing=False))
+        self._known.note_sent(cid)
 
     def _put_or_mend(self, cid: Link, path: str, data: bytes) -> None:
-        if not self._create(path, data) and not self._holds(cid, path, data):
+        self._check_layout()
+        seen = self._look_ahead(path, len(data))
+        if seen is None:
+            if self._create(path, data):
+                return
+            self._known.note_met()
+        if not (seen and seen.is_whole(data)) and not self._holds(cid, path, data):
             self._write(path, data)
+
+    def _look_ahead(self, path: str, size: int) -> Seen | None:
+        """Return what is at a path already, as far as it pays to know before a block is sent."""
+        seen = self._known.find(path, size)
+        if seen is not None or not self._known.is_worth_asking(size):
+            return seen
+        try:
+            seen = Seen.of(self._untried.reader.head(path))
+        except FileNotFoundError:
+            return None
+        self._known.note_met()
+        return seen
+
+    def _check_layout(self) -> None:
+        """Raise if blocks are laid out in a way that is not known, where an object says so."""
+        if self._layout_is_known:
+            return
+        path = f"{self.prefix}/{NAME}".lstrip("/")
+        with self._layout_guard():
+            if self._layout_is_known or (self._creates and self._create(path, MARKER)):
+                self._layout_is_known = True
+                return
+            try:
+                data = bytes(self._untried.reader.get(path).bytes())
+            except Exception as error:
+                # who may not list a bucket is told so of what is not there
+                if not isinstance(error, FileNotFoundError) and status_in(error) != 403:
+                    raise
+            else:
+                check_marker(data, repr(self))
+            self._layout_is_known = True
 
     def _create(self, path: str, data: bytes) -> bool:
         """Make an object and return whether it is made; False if something has its name."""
@@ -371,11 +449,23 @@ class ObjectCAStore(ContentAddressableStore):
             return error
         if may_be_missing and isinstance(error, FileNotFoundError):
             fault = None if code_in(error) in ABSENT else self._fault_of_bucket(cid, error)
+            fault = fault or self._fault_of_layout()
             if fault is None:
+                self._known.note_lost(cid)
                 return BlockNotFoundError(f"no block {to_text(cid)} in {self!r}")
             error = fault
+            if isinstance(error, BackendError):
+                return error
         what = f"cannot {verb} block {to_text(cid)} in {self!r}"
         return backend_error(what, error, self._secrets)
+
+    def _fault_of_layout(self) -> Exception | None:
+        """Return why a block may be there that is not found, None if it is not."""
+        try:
+            self._patience.run(self._check_layout)
+        except Exception as error:
+            return error
+        return None
 
     def _fault_of_bucket(self, cid: Link, error: Exception) -> Exception | None:
         """Return why a 404 does not say that an object is not there, None if it does."""

@@ -99,6 +99,8 @@ async def test_ranges_of_a_large_value_load_what_holds_them(backend):
         (SuffixByteRequest(1), slice(-1, None), 1),
         (RangeByteRequest(9 * mib, 10 * mib), slice(9 * mib, None), 0),
     ):
+        store = IPLDStore(backend, root=store.freeze())
+        assert list(store)
         backend.asynchronous = 0
         found = await store.get("a/c/0", PROTOTYPE, request)
         assert found.to_bytes() == data[part]

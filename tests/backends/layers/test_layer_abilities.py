@@ -16,6 +16,7 @@ from ipldstore import (
     DirectoryCAStore,
     IPFSStore,
     MappingCAStore,
+    ObjectCAStore,
     SQLiteCAStore,
     UnionCAStore,
 )
@@ -37,6 +38,7 @@ STORES = {
     "database": lambda folder: SQLiteCAStore(folder / "blocks.sqlite"),
     "archive": lambda folder: CARStore(folder / "blocks.car"),
     "node": lambda folder: IPFSStore("http://127.0.0.1:9"),
+    "objects": lambda folder: ObjectCAStore(f"s3://bucket/{folder.name}"),
 }
 
 WRAPPERS = {

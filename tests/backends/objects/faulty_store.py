@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
             finally:
                 self._leave()
 
-    do_GET = do_HEAD = do_PUT = _answer  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = _answer  # noqa: N815
 
     def _enter(self):
         front = self.front

@@ -1,0 +1,77 @@
+"""Blocks that were just read over a network, or are under way, kept for whoever asks next."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import suppress
+
+from ipldstore.backends.layers.flights import Flights
+from ipldstore.basics.locks import Guard
+from ipldstore.blockstore.contract import ContentAddressableStore
+from ipldstore.cid import CIDLike, Link, as_link
+
+_KEPT_BYTES = 32 << 20
+
+
+class RecentBlocks(ContentAddressableStore):
+    """A block store as values are read from it; equal requests that are under way are one.
+
+    Inner chunks of a shard lie in few blocks, and the nodes that lead to them in fewer. What is
+    kept is verified, and 32 MiB at most.
+
+    Parameters
+    ----------
+    blocks
+        The block store, on a network.
+    """
+
+    def __init__(self, blocks: ContentAddressableStore) -> None:
+        self._blocks = blocks
+        self._flights = Flights()
+        self._guard = Guard()
+        self._kept: OrderedDict[Link, bytes] = OrderedDict()
+        self._bytes = 0
+
+    def get_raw(self, cid: Link) -> bytes:
+        return self.get_block(cid)
+
+    def put_block(self, cid: Link, data: bytes) -> None:
+        self._blocks.put_block(cid, data)
+
+    def size_of(self, cid: Link) -> int | None:
+        return self._blocks.size_of(cid)
+
+    def get_block(self, cid: CIDLike) -> bytes:
+        link = as_link(cid)
+        return self._look(link) or self._flights.run(link, self._fetch)
+
+    async def get_block_async(self, cid: CIDLike) -> bytes:
+        link = as_link(cid)
+        return self._look(link) or await self._flights.run_async(link, self._fetch_async)
+
+    def _fetch(self, link: Link) -> bytes:
+        return self._look(link) or self._keep(link, self._blocks.get_block(link))
+
+    async def _fetch_async(self, link: Link) -> bytes:
+        return self._look(link) or self._keep(link, await self._blocks.get_block_async(link))
+
+    def _look(self, link: Link) -> bytes | None:
+        data = self._kept.get(link)
+        if data is not None:
+            with suppress(KeyError):  # another thread may drop it meanwhile
+                self._kept.move_to_end(link)
+        return data
+
+    def _keep(self, link: Link, data: bytes) -> bytes:
+        with self._guard():
+            self._kept[link] = data
+            self._bytes += len(data)
+            if self._bytes > _KEPT_BYTES:
+                self._trim()
+        return data
+
+    def _trim(self) -> None:
+        # counted anew, as an interrupt may have come between a block and its count
+        self._bytes = sum(map(len, self._kept.values()))
+        while self._bytes > _KEPT_BYTES:
+            self._bytes -= len(self._kept.popitem(last=False)[1])
