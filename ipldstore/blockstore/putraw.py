@@ -30,6 +30,8 @@ def adapt(cls: type[Any], contract: type[Any]) -> None:
         written = (vars(base)["put_block"] for base in cls.__mro__ if "put_block" in vars(base))
         others = (one for one in written if one not in (contract.put_block, put_by_put_raw))
         cls.put_block = next(others, put_by_put_raw)
+    elif cls.put_block is put_by_put_raw:
+        cls.put_block = contract.put_block
 
 
 def put_by_put_raw(store: Any, cid: Link, data: bytes) -> None:
