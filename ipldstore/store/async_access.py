@@ -39,7 +39,7 @@ async def make_entry_on_loop(
 
 async def keep_on_loop(writer: Writer, segments: list[str], data: bytes) -> Link | Document:
     """`Writer.keep` for event loops."""
-    if not writer.blocks.is_local and await find_on_loop(writer, segments) is not None:
+    if writer.waits and await find_on_loop(writer, segments) is not None:
         kept = await asyncio.to_thread(writer.find_kept, segments, data)
         if kept is not None:
             return kept
@@ -57,7 +57,7 @@ def _is_quick(blocks: ContentAddressableStore, entry: Link | Document) -> bool:
 
 async def find_on_loop(reader: Reader, segments: Sequence[str]) -> Link | Document | None:
     """`Reader.find` for event loops."""
-    if reader.blocks.is_local:
+    if not reader.waits:
         return reader.find(segments)
     await reader.fetch_async(segments)
     is_loaded, entry = reader.peek(segments)
@@ -75,9 +75,9 @@ async def insert_on_loop(
     It takes no waiting, neither for blocks nor for another thread, where all is loaded and nobody
     holds the lock.
     """
-    if not writer.blocks.is_local:
+    if writer.waits:
         await writer.fetch_async(segments)
-    if writer.blocks.is_local or (not writer.lock.is_taken and writer.peek(segments)[0]):
+    if not writer.waits or (not writer.lock.is_taken and writer.peek(segments)[0]):
         insert(segments, entry)
     else:
         await asyncio.to_thread(insert, segments, entry)

@@ -45,6 +45,8 @@ class Reader:
         Around the tree.
     tree : Tree
         The hierarchy.
+    waits : bool
+        Whether the block store is on a network.
     source : ContentAddressableStore
         What values are read from: the block store or, where it is on a network, what was just read
         from there, or is under way.
@@ -60,7 +62,8 @@ class Reader:
         self.blocks = blocks
         self.cache_bytes = cache_bytes
         self.lock = Guard()
-        self.source = blocks if blocks.is_local else RecentBlocks(blocks)
+        self.waits = not blocks.is_local
+        self.source = RecentBlocks(blocks) if self.waits else blocks
         self.tree = self._make_tree(root)
 
     def _make_tree(self, root: Link | None) -> Tree:
@@ -95,17 +98,16 @@ class Reader:
 
     def find(self, segments: Sequence[str]) -> Link | Document | None:
         """Return the entry of a value, None where there is no value."""
-        self.fetch(segments)
+        if self.waits:
+            self.fetch(segments)
         with self.lock():
             return self.tree.find(segments)
 
     def fetch(self, segments: Sequence[str]) -> None:
-        """Load what `find` needs before the lock is taken, where that takes long.
+        """Load what `find` needs over a network, before the lock is taken.
 
         Others wait for a block that they need, too, and not for those that they do not.
         """
-        if self.source is self.blocks:
-            return
         for _ in range(_MOST_NODES):
             link = self.tree.needs(segments)
             if link is None:

@@ -111,16 +111,14 @@ class Writer(Reader):
 
     def keep(self, segments: Sequence[str], data: bytes | memoryview) -> Link | Document:
         """Keep a value and return its entry."""
-        return self.find_kept(segments, data) or make_entry(self.blocks, segments[-1], data)
+        kept = self.find_kept(segments, data) if self.waits else None
+        return kept or make_entry(self.blocks, segments[-1], data)
 
     def find_kept(self, segments: Sequence[str], data: bytes | memoryview) -> Link | None:
         """Return the entry of a key that has this very value, so that it need not be sent again.
 
-        That its block is there is asked for the first such values, and then for one of 32. On
-        this machine, where putting costs as little as asking, nothing is returned.
+        That its block is there is asked for the first such values, and then for one of 32.
         """
-        if self.blocks.is_local:
-            return None
         entry = self.find(segments)
         if not isinstance(entry, Link) or not is_entry_of(self.blocks, entry, data):
             return None
@@ -133,7 +131,8 @@ class Writer(Reader):
 
     def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
         """Set the entry of a value, whose blocks were put."""
-        self.fetch(segments)
+        if self.waits:
+            self.fetch(segments)
         with self.lock():
             self._written.note(segments, entry)
             self.tree.insert(segments, entry)
