@@ -26,6 +26,9 @@ MAX_BLOCK_BYTES = 1 << 30
 """Bytes of a block from a folder, a bucket or an archive: it is held whole until its hash is
 checked. Blocks of this package have at most 1 MiB; older software made one of each chunk."""
 
+MAX_MARKER_BYTES = 4 << 10
+"""Bytes of the object that names the layout of a bucket; this package writes 45."""
+
 MAX_IPFS_BLOCK_BYTES = 2 << 20
 """Bytes of a block that IPFS nodes give each other, and so of one from a gateway or to a node."""
 

@@ -28,7 +28,7 @@ from ipldstore.errors import (
     ReentrantCallError,
     raise_alone,
 )
-from ipldstore.limits import MAX_BLOCK_BYTES, PATIENCE_SECONDS
+from ipldstore.limits import MAX_BLOCK_BYTES, MAX_MARKER_BYTES, PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -388,7 +388,9 @@ class ObjectCAStore(ContentAddressableStore):
                 self._layout_is_known = True
                 return
             try:
-                data = bytes(self._untried.reader.get(path).bytes())
+                answer = self._untried.reader.get(path)
+                is_short = answer.meta["size"] <= MAX_MARKER_BYTES
+                data = bytes(answer.bytes()) if is_short else b""
             except Exception as error:
                 # who may not list a bucket is told so of what is not there
                 if not isinstance(error, FileNotFoundError) and status_in(error) != 403:
