@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NoReturn
 
 try:
@@ -28,6 +28,7 @@ from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.registry import BLOCKS_VARIABLE, absolute, find_blocks
 from ipldstore.store.async_access import find_on_loop, read_on_loop
 from ipldstore.store.reader import Reader
+from ipldstore.store.recent import read_from
 from ipldstore.store.values import Cut, value_size
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document
@@ -108,8 +109,10 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
     ) -> None:
         super().__init__(asynchronous=asynchronous, loop=loop, batch_size=batch_size)
         self.blocks = find_blocks(blocks, **options)
+        self._source = read_from(self.blocks)
+        # no part of it leads back here, so that connections are closed as soon as nobody uses them
         self._hierarchy: Callable[[str], Reader] = lru_cache(_HIERARCHIES)(
-            lambda root: Reader(self.blocks, parse_text(root))
+            partial(_read, self.blocks, self._source)
         )
 
     @property
@@ -136,7 +139,7 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         entry = await self._find_value(path)
         cut = None if start is None and end is None else _cut(start, end)
         try:
-            return bytes(await read_on_loop(self.blocks, entry, cut))
+            return bytes(await read_on_loop(self._source, entry, cut))
         except IPLDStoreError as error:
             error.add_note(f"while reading {path!r}")
             raise
@@ -316,6 +319,10 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         except InvalidKeyError as error:
             raise FileNotFoundError(f"{show_url(path)!r}: {error}") from None
         return self._hierarchy(root), segments
+
+
+def _read(blocks: ContentAddressableStore, source: ContentAddressableStore, root: str) -> Reader:
+    return Reader(blocks, parse_text(root), source=source)
 
 
 class IPLDFile(AbstractBufferedFile):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError, IPLDStoreError
 from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
 from ipldstore.store.expansion import check_held
-from ipldstore.store.recent import RecentBlocks
+from ipldstore.store.recent import read_from
 from ipldstore.store.values import Cut, read_value
 from ipldstore.tree.decode import decode_directory, decode_stub
 from ipldstore.tree.documents import Document
@@ -38,6 +38,8 @@ class Reader:
         The hierarchy, not loaded before it is needed; None for an empty one.
     cache_bytes
         As in `Tree`.
+    source
+        What `read_from` returned for the block store, if several readers share it.
 
     Attributes
     ----------
@@ -58,12 +60,13 @@ class Reader:
         root: Link | None = None,
         *,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
+        source: ContentAddressableStore | None = None,
     ) -> None:
         self.blocks = blocks
         self.cache_bytes = cache_bytes
         self.lock = Guard()
         self.waits = not blocks.is_local
-        self.source = RecentBlocks(blocks) if self.waits else blocks
+        self.source = read_from(blocks) if source is None else source
         self.tree = self._make_tree(root)
 
     def _make_tree(self, root: Link | None) -> Tree:

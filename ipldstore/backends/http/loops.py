@@ -34,6 +34,8 @@ class Loops:
     def __init__(self, connections: int) -> None:
         self._connections = connections
         self._own: dict[asyncio.AbstractEventLoop, LoopSession] = {}
+        # a client may be garbage together with its sessions, which then would not be closed
+        weakref.finalize(self, _leave, self._own).atexit = False
 
     async def here(self) -> LoopSession:
         """Return the session of the event loop that runs."""
@@ -49,9 +51,8 @@ class Loops:
 
     def close(self) -> None:
         """Close all sessions; the next request opens them anew."""
-        own, self._own = self._own, {}
-        for loop, one in own.items():
-            _close_on_loop(loop, one)
+        while self._own:
+            _close_on_loop(*self._own.popitem())
 
     def _close_before_the_loop_ends(self) -> None:
         """Have the sessions closed at exit, before what ends the loop: zarr's ends at exit, too."""
@@ -83,6 +84,14 @@ async def _close_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[Non
         yield
     finally:
         await session.close()
+
+
+def _leave(own: dict[asyncio.AbstractEventLoop, LoopSession]) -> None:
+    """Have loops that go on close sessions, without waiting for them."""
+    for loop, one in own.items():
+        if loop.is_running():
+            with suppress(RuntimeError):  # it may end meanwhile, and then closes them itself
+                asyncio.run_coroutine_threadsafe(one.closer.aclose(), loop)
 
 
 def _close_on_loop(loop: asyncio.AbstractEventLoop, own: LoopSession) -> None:
