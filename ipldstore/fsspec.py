@@ -27,8 +27,7 @@ from ipldstore.errors import InvalidKeyError, IPLDStoreError, LimitExceededError
 from ipldstore.limits import MAX_HELD_KEYS
 from ipldstore.registry import BLOCKS_VARIABLE, absolute, find_blocks
 from ipldstore.store.async_access import find_on_loop, read_on_loop
-from ipldstore.store.reader import Reader
-from ipldstore.store.recent import read_from
+from ipldstore.store.reader import Reader, read_from
 from ipldstore.store.values import Cut, value_size
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document

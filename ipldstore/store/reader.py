@@ -11,7 +11,6 @@ from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError, IPLDStoreError
 from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
 from ipldstore.store.expansion import check_held
-from ipldstore.store.recent import read_from
 from ipldstore.store.values import Cut, read_value
 from ipldstore.tree.decode import decode_directory, decode_stub
 from ipldstore.tree.documents import Document
@@ -235,3 +234,12 @@ class Reader:
     def name_node(self, data: bytes) -> Link:
         """Return the CID of a dag-cbor block."""
         return self.blocks.make_cid(data, "dag-cbor")
+
+
+def read_from(blocks: ContentAddressableStore) -> ContentAddressableStore:
+    """Return what values of a block store are read from: itself, or what keeps recent blocks."""
+    if blocks.is_local:
+        return blocks
+    from ipldstore.store.recent import RecentBlocks  # which imports asyncio
+
+    return RecentBlocks(blocks)

@@ -75,8 +75,3 @@ class RecentBlocks(ContentAddressableStore):
         self._bytes = sum(map(len, self._kept.values()))
         while self._bytes > _KEPT_BYTES:
             self._bytes -= len(self._kept.popitem(last=False)[1])
-
-
-def read_from(blocks: ContentAddressableStore) -> ContentAddressableStore:
-    """Return what values of a block store are read from: itself, or what keeps recent blocks."""
-    return blocks if blocks.is_local else RecentBlocks(blocks)
