@@ -9,6 +9,7 @@ from ipldstore.backends.layers.flights import Flights
 from ipldstore.basics.locks import Guard
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import CIDLike, Link, as_link
+from ipldstore.errors import BlockNotFoundError, CorruptBlockError
 
 _KEPT_BYTES = 32 << 20
 
@@ -23,7 +24,14 @@ class RecentBlocks(ContentAddressableStore):
     ----------
     blocks
         The block store, on a network.
+
+    Attributes
+    ----------
+    has_missed : bool
+        Whether a block was not there, or damaged.
     """
+
+    has_missed = False
 
     def __init__(self, blocks: ContentAddressableStore) -> None:
         self._blocks = blocks
@@ -50,10 +58,18 @@ class RecentBlocks(ContentAddressableStore):
         return self._look(link) or await self._flights.run_async(link, self._fetch_async)
 
     def _fetch(self, link: Link) -> bytes:
-        return self._look(link) or self._keep(link, self._blocks.get_block(link))
+        try:
+            return self._look(link) or self._keep(link, self._blocks.get_block(link))
+        except (BlockNotFoundError, CorruptBlockError):
+            self.has_missed = True
+            raise
 
     async def _fetch_async(self, link: Link) -> bytes:
-        return self._look(link) or self._keep(link, await self._blocks.get_block_async(link))
+        try:
+            return self._look(link) or self._keep(link, await self._blocks.get_block_async(link))
+        except (BlockNotFoundError, CorruptBlockError):
+            self.has_missed = True
+            raise
 
     def _look(self, link: Link) -> bytes | None:
         data = self._kept.get(link)

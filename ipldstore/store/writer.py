@@ -124,10 +124,16 @@ class Writer(Reader):
             return None
         self._found_again += 1
         is_sure = self._found_again > _ASKED_FOR and self._found_again % (2 * _ASKED_FOR)
-        if is_sure or self.blocks.has(entry):
+        if (is_sure and not self._has_missed) or self.blocks.has(entry):
             return entry
         self._found_again = 0
         return None
+
+    @property
+    def _has_missed(self) -> bool:
+        from ipldstore.store.recent import RecentBlocks  # which imports asyncio
+
+        return isinstance(self.source, RecentBlocks) and self.source.has_missed
 
     def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
         """Set the entry of a value, whose blocks were put."""

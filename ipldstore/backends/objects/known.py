@@ -40,8 +40,12 @@ class Seen(NamedTuple):
 
     def is_whole(self, data: bytes) -> bool:
         """Whether it holds these bytes, told by its MD5 where the provider has it as its tag."""
-        tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        return (self.size, self.tag) == (len(data), tag)
+        return (self.size, self.tag) == (len(data), tag_of(data))
+
+
+def tag_of(data: bytes) -> str:
+    """Return the MD5 of an object's bytes, which is its tag with most providers."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 class Known:
@@ -74,9 +78,9 @@ class Known:
         if len(self._sent) > _MOST_SENT:
             self._sent.popitem(last=False)
 
-    def note_lost(self, cid: Link) -> None:
-        """Note that a block is not there; if it was, nothing else is sure any more."""
-        if cid in self._sent:
+    def note_lost(self, cid: Link, path: str) -> None:
+        """Note that a block is not there, or damaged; if it was, nothing else is sure any more."""
+        if cid in self._sent or path in self._listing.objects:
             self._sent.clear()
             self._listing = _Listing(self._pages)
 
@@ -149,8 +153,7 @@ class _Listing:
         self.is_complete, self.is_over = False, True
 
     def extend(self) -> None:
-        """List the next page."""
-        self.pages += 1
+        """List the next page; it counts once its objects are known, so that others wait for it."""
         try:
             if self._rest is None:
                 self._rest = self._begin()
@@ -162,5 +165,6 @@ class _Listing:
             self.objects[meta["path"]] = Seen.of(meta)
         self.is_complete = page is None or len(page) < PAGE
         self.is_over = self.is_complete or len(self.objects) >= _MOST_LISTED
+        self.pages += 1
         if self.is_over:
             self._rest = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ipldstore.backends.directory.layout import parse_file_name, path_of
 from ipldstore.backends.objects.address import Untried, open_store, open_untried, secrets_of
 from ipldstore.backends.objects.faults import ABSENT, backend_error, code_in, status_in
-from ipldstore.backends.objects.known import PAGE, Known, Seen
+from ipldstore.backends.objects.known import PAGE, Known, Seen, tag_of
 from ipldstore.backends.objects.layout import MARKER, NAME, check_marker
 from ipldstore.backends.objects.patience import Patience
 from ipldstore.backends.shipping import Shipping
@@ -240,7 +239,7 @@ class ObjectCAStore(ContentAddressableStore):
         try:
             return super()._verified(link, data)
         except CorruptBlockError:
-            self._known.note_lost(link)
+            self._known.note_lost(link, self._path(link))
             raise
 
     def get_many(self, cids: Iterable[CIDLike]) -> Iterator[tuple[Link, bytes]]:
@@ -262,7 +261,8 @@ class ObjectCAStore(ContentAddressableStore):
         Listing a bucket costs an eightieth of asking for each block in it. Of those that are not
         listed one is asked for: some servers list late what was put.
         """
-        unsent = [cid for cid in cids if not self._known.has_sent(cid)]
+        kept = (cid for cid in cids if identity_data(cid) is None)
+        unsent = [cid for cid in kept if not self._known.has_sent(cid)]
         listing = self._known.list_for(len(unsent))
         unlisted = [cid for cid in unsent if self._path(cid) not in listing.objects]
         if not listing.is_complete or not unlisted:
@@ -295,7 +295,7 @@ class ObjectCAStore(ContentAddressableStore):
         self.flush()
         self._check_process()
         try:
-            for batch in self.store.list(self.prefix or None, chunk_size=1000):
+            for batch in self.store.list(self.prefix or None, chunk_size=PAGE):
                 for found in batch:
                     cid = parse_file_name(found["path"].rpartition("/")[2])
                     if cid is not None and self._path(cid) == found["path"]:
@@ -421,7 +421,7 @@ class ObjectCAStore(ContentAddressableStore):
         """Whether an object is whole, told by its MD5 where the provider has it as its tag."""
         from obstore.exceptions import NotModifiedError
 
-        tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        tag = tag_of(data)
         try:
             answer = self._untried.reader.get(path, options={"if_none_match": f'"{tag}"'})
             if answer.meta["size"] != len(data):
@@ -453,7 +453,7 @@ class ObjectCAStore(ContentAddressableStore):
             fault = None if code_in(error) in ABSENT else self._fault_of_bucket(cid, error)
             fault = fault or self._fault_of_layout()
             if fault is None:
-                self._known.note_lost(cid)
+                self._known.note_lost(cid, self._path(cid))
                 return BlockNotFoundError(f"no block {to_text(cid)} in {self!r}")
             error = fault
             if isinstance(error, BackendError):

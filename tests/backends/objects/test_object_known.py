@@ -9,9 +9,10 @@ from collections import Counter
 import pytest
 from faulty_store import FaultyStore
 
-from ipldstore import BlockNotFoundError, IPLDStore, MappingCAStore, copy
+from ipldstore import BlockNotFoundError, CorruptBlockError, IPLDStore, MappingCAStore, copy
 from ipldstore.backends.objects import known
 from ipldstore.backends.objects.store import ObjectCAStore
+from ipldstore.cid import Link
 
 LARGE = 100_000
 
@@ -87,6 +88,20 @@ def test_a_value_of_the_base_that_went_is_sent_again(open_again, number):
     assert open_again().has(lost)
 
 
+def test_a_value_that_a_read_missed_is_sent_again(open_again):
+    root = write(IPLDStore(open_again()), 40, LARGE)
+    blocks = open_again()
+    store = IPLDStore(blocks, root=root)
+    assert write(store, 40, LARGE) == root  # so many that it is not asked for each any more
+    lost = store.reader.find(["a", "c", "7"])
+    blocks.store.delete(blocks._path(lost))
+    with pytest.raises(BlockNotFoundError):
+        store["a/c/7"]
+    store["a/c/7"] = b"%07d" % 7 * (LARGE // 7)
+    assert store.freeze() == root
+    assert open_again().has(lost)
+
+
 def test_what_was_sent_and_went_is_sent_again(open_again):
     blocks = open_again()
     cid = blocks.put(b"one")
@@ -97,6 +112,28 @@ def test_what_was_sent_and_went_is_sent_again(open_again):
     blocks.put(b"one")
     blocks.flush()
     assert blocks.get_block(cid) == b"one"
+
+
+@pytest.mark.parametrize("damage", [None, b"damaged"])
+def test_what_was_listed_and_went_is_sent_again(open_again, damage):
+    write(IPLDStore(open_again()), 100, LARGE)
+    data = b"%07d" % 7 * (LARGE // 7)
+    blocks = open_again()
+    cid = blocks.make_cid(data, "raw")
+    assert blocks.find_missing_lately([cid]) == set()
+    if damage is None:
+        blocks.store.delete(blocks._path(cid))
+    else:
+        blocks.store.put(blocks._path(cid), damage)
+    with pytest.raises((BlockNotFoundError, CorruptBlockError)):
+        blocks.get_block(cid)
+    blocks.put_block(cid, data)
+    blocks.flush()
+    assert blocks.get_block(cid) == data
+
+
+def test_identity_cids_are_never_missing(open_again):
+    assert open_again().find_missing_lately([Link(b"\x01\x55\x00\x01a")]) == set()
 
 
 def test_what_is_sent_new_is_not_asked_for(front, open_again):
