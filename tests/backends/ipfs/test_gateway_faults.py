@@ -19,6 +19,7 @@ from faulty_gateway import (
     other_block,
     page,
     patience,
+    patience_for_honest,
     redirect,
     shortened,
     stalled,
@@ -124,7 +125,7 @@ def test_a_fault_is_caught_and_an_honest_gateway_makes_up_for_it(
             if kind in (RETRYABLE, FINAL):
                 assert caught.value.retryable == (kind == RETRYABLE)
         with GatewayCAStore(
-            [faulty.url, node.gateway], timeout=patience(fault), retries=SOON
+            [faulty.url, node.gateway], timeout=patience_for_honest(fault), retries=SOON
         ) as store:
             assert get_block(store, CID) == BLOCK
 
@@ -211,7 +212,7 @@ def test_what_does_not_pass_is_not_tried_again(node, get_block):
 @pytest.mark.parametrize("fault", [bit_flipped, stalled, status(500), page], ids=name)
 def test_a_gateway_that_failed_is_asked_after_the_others(node, get_block, fault):
     with FaultyGateway(node.gateway, fault) as bad, FaultyGateway(node.gateway, honest) as good:
-        store = GatewayCAStore([bad.url, good.url], timeout=patience(fault))
+        store = GatewayCAStore([bad.url, good.url], timeout=patience_for_honest(fault))
         for _ in range(3):
             assert get_block(store, CID) == BLOCK
     assert len(bad.seen) == 1
@@ -291,5 +292,7 @@ def test_existence_is_not_guessed(node, fault):
         store = GatewayCAStore(faulty.url, timeout=patience(fault), retries=SOON)
         with pytest.raises(BackendError):
             store.has(CID)
-        store = GatewayCAStore([faulty.url, node.gateway], timeout=patience(fault), retries=SOON)
+        store = GatewayCAStore(
+            [faulty.url, node.gateway], timeout=patience_for_honest(fault), retries=SOON
+        )
         assert store.has(CID)

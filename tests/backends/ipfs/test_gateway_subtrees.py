@@ -10,7 +10,7 @@ from faulty_gateway import (
     honest,
     hung_up,
     page,
-    patience,
+    patience_for_honest,
     redirect,
     shortened,
     stalled,
@@ -187,7 +187,7 @@ def expected(node, root):
 @pytest.mark.parametrize("fault", FAULTS, ids=name)
 def test_single_blocks_make_up_for_an_archive(node, root, expected, fault):
     with FaultyGateway(node.gateway, of_archives(fault)) as gateway:
-        store = GatewayCAStore(gateway.url, timeout=patience(fault), retries=SOON)
+        store = GatewayCAStore(gateway.url, timeout=patience_for_honest(fault), retries=SOON)
         target = MappingCAStore(kept := {})
         copied = store.fetch(root, target)
         yielded = list(store.iter_dag_blocks(root))
@@ -202,7 +202,9 @@ def test_single_blocks_make_up_for_an_archive(node, root, expected, fault):
 @pytest.mark.parametrize("fault", FAULTS, ids=name)
 def test_another_gateway_goes_on_with_the_archive(node, root, expected, fault):
     with FaultyGateway(node.gateway, fault) as bad, FaultyGateway(node.gateway, honest) as good:
-        store = GatewayCAStore([bad.url, good.url], timeout=patience(fault), retries=SOON)
+        store = GatewayCAStore(
+            [bad.url, good.url], timeout=patience_for_honest(fault), retries=SOON
+        )
         assert dict(store.iter_dag_blocks(root)) == expected
         assert all("format=car" in path for path, _ in good.seen)
 
