@@ -37,7 +37,7 @@ _COMMON_SIZE = len(LINK_HEAD) + 4
 _SHORT_TEXT = tuple(bytes((0x60 + size,)) for size in range(24))
 
 
-def decode(data: bytes) -> Any:  # noqa: C901 - one loop, for speed
+def decode(data: bytes) -> Any:
     """Decode one canonical DAG-CBOR block.
 
     Parameters
@@ -59,20 +59,47 @@ def decode(data: bytes) -> Any:  # noqa: C901 - one loop, for speed
     end = len(data)
     if end > MAX_CBOR_BYTES:
         raise CodecError(f"{end} bytes of DAG-CBOR, at most {MAX_CBOR_BYTES}", offset=0)
-    items = MAX_CBOR_ITEMS
+    value, position, _ = decode_item(data, 0, MAX_CBOR_ITEMS)
+    if position != end:
+        raise CodecError(f"{end - position} trailing bytes at byte {position}", offset=position)
+    return value
+
+
+def decode_item(  # noqa: C901 - one loop, for speed
+    data: bytes, position: int, items: int, depth: int = 0
+) -> tuple[Any, int, int]:
+    """Decode one item of a block.
+
+    Parameters
+    ----------
+    data
+        The whole block.
+    position
+        Where the item begins.
+    items
+        How many items the lists and maps in it may hold.
+    depth
+        Levels of lists and maps around it.
+
+    Returns
+    -------
+    tuple of object, int and int
+        The item, where it ends, and how many items may be left after it.
+
+    Raises
+    ------
+    CodecError
+        As `decode`.
+    """
+    end = len(data)
     result: list[Any] = []
     stack: list[tuple[Any, int, bool, bytes]] = []
     container: Any = result
     remaining, in_map, previous, key = 1, False, b"", ""
-    position = 0
     while True:
         while not remaining:
             if not stack:
-                if position != end:
-                    raise CodecError(
-                        f"{end - position} trailing bytes at byte {position}", offset=position
-                    )
-                return result[0]
+                return result[0], position, items
             container, remaining, in_map, previous = stack.pop()
         remaining -= 1
         if in_map:
@@ -99,7 +126,7 @@ def decode(data: bytes) -> Any:  # noqa: C901 - one loop, for speed
                 position = stop
                 continue
         start = position
-        major, argument, position = _decode_head(data, start, end)
+        major, argument, position = decode_head(data, start, end)
         value: Any
         if major in _CONTAINERS:
             if argument << (major == _MAP) > end - position:
@@ -129,7 +156,7 @@ def decode(data: bytes) -> Any:  # noqa: C901 - one loop, for speed
             container.append(value)
         if major in _CONTAINERS:
             stack.append((container, remaining, in_map, previous))
-            if len(stack) > MAX_DEPTH:
+            if len(stack) + depth > MAX_DEPTH:
                 raise CodecError(
                     f"nested more than {MAX_DEPTH} levels deep at byte {start}", offset=start
                 )
@@ -137,13 +164,14 @@ def decode(data: bytes) -> Any:  # noqa: C901 - one loop, for speed
 
 
 def _decode_long_key(data: bytes, start: int, end: int) -> tuple[int, int]:
-    major, size, position = _decode_head(data, start, end)
+    major, size, position = decode_head(data, start, end)
     if major != _TEXT:
         raise CodecError(f"map key at byte {start} is not text", offset=start)
     return position, position + size
 
 
-def _decode_head(data: bytes, start: int, end: int) -> tuple[int, int, int]:
+def decode_head(data: bytes, start: int, end: int) -> tuple[int, int, int]:
+    """Return an item's major type, its argument, and where its head ends."""
     if start >= end:
         raise CodecError(f"data ends at byte {start}, expected an item", offset=start)
     major, argument = data[start] >> 5, data[start] & 0x1F
@@ -181,7 +209,7 @@ def _decode_text(data: bytes, start: int, position: int, size: int, end: int) ->
 def _decode_link(data: bytes, start: int, tag: int, position: int, end: int) -> tuple[Link, int]:
     if tag != 42:
         raise CodecError(f"tag {tag} at byte {start}, expected 42", offset=start)
-    major, size, position = _decode_head(data, position, end)
+    major, size, position = decode_head(data, position, end)
     if major != _BYTES:
         raise CodecError(f"link at byte {start} is not a byte string", offset=start)
     payload, stop = _take(data, start, position, size, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -16,12 +17,14 @@ from ipldstore.tree.nodes import (
     MAX_INLINE_BYTES,
     MAX_INLINE_DEPTH,
     Directory,
-    Entry,
+    Entries,
     Page,
     PageList,
     is_inlined,
+    made_of,
 )
 from ipldstore.tree.order import natural_key
+from ipldstore.tree.packed import Packed, pack
 
 _ENTRY_CODECS = frozenset((RAW, DAG_PB, DAG_CBOR))
 _LIBP2P_KEY = 0x72
@@ -51,7 +54,7 @@ def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Director
     """
     try:
         value = _decode_node(link, data)
-        depth = dagcbor.nesting(value)
+        depth = _nesting(value)
         directory = _directory(value, root=root)
     except (CodecError, InvalidNodeError) as error:
         raise InvalidNodeError(f"block {to_text(link)} holds no directory: {error}") from error
@@ -64,7 +67,14 @@ def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Director
 def _decode_node(link: Link, data: bytes) -> Any:
     if codec_of(link) != DAG_CBOR:
         raise InvalidNodeError(codec_fault(link))
-    return dagcbor.decode(data)
+    packed = pack(data)
+    return dagcbor.decode(data) if packed is None else packed
+
+
+def _nesting(value: Any) -> int:
+    if isinstance(value, Packed):
+        return 1 + max(map(dagcbor.nesting, value.others.values()), default=0)
+    return dagcbor.nesting(value)
 
 
 def codec_fault(link: Link) -> str:
@@ -82,14 +92,23 @@ def codec_fault(link: Link) -> str:
 def _directory(value: Any, *, root: bool = False) -> Directory:
     if isinstance(value, list):
         return Directory(_page_list(value))
-    if not isinstance(value, dict):
+    if not isinstance(value, Mapping):
         raise InvalidNodeError(f"expected a map or a list, not {type(value).__name__}")
     if not value and not root:
         raise InvalidNodeError("empty directory")
     return Directory(_entries(value))
 
 
-def _entries(value: dict[str, Any]) -> dict[str, Entry]:
+def _entries(value: Any) -> Entries:
+    if isinstance(value, Packed):
+        _make_entries(value.others)
+    else:
+        _make_entries(value)
+    return value  # type: ignore[no-any-return]
+
+
+def _make_entries(value: dict[str, Any]) -> None:
+    """Make entries of what a map holds, in its place."""
     if (fault := segments_fault(value)) is not None:
         raise InvalidNodeError(fault)
     for segment, item in value.items():
@@ -100,7 +119,6 @@ def _entries(value: dict[str, Any]) -> dict[str, Entry]:
             value[segment] = _document(segment, item)
         else:
             value[segment] = _inlined(item)
-    return value
 
 
 def _document(segment: str, value: Any) -> Document:
@@ -119,7 +137,7 @@ def _inlined(value: Any) -> Directory:
     return directory
 
 
-def _has_stubs(entries: dict[str, Entry]) -> bool:
+def _has_stubs(entries: Entries) -> bool:
     return all(
         isinstance(entry, Link)
         or (
@@ -127,7 +145,7 @@ def _has_stubs(entries: dict[str, Entry]) -> bool:
             if isinstance(entry, Document)
             else entry.stub is not None
         )
-        for entry in entries.values()
+        for entry in made_of(entries).values()
     )
 
 
@@ -173,14 +191,17 @@ def decode_pages(link: Link, data: bytes, first: str, end: str | None) -> Page |
         value = _decode_node(link, data)
         if isinstance(value, list):
             pages = _page_list(value)
-            keys = pages.keys
+            least, greatest = pages.keys[0], pages.keys[-1]
+        elif isinstance(value, Packed):
+            least, greatest = value.natural_bounds()
         elif isinstance(value, dict) and value:
-            keys = sorted(map(natural_key, value))
+            keys = [natural_key(segment) for segment in value]
+            least, greatest = min(keys), max(keys)
         else:
             raise InvalidNodeError("neither a page nor a list of pages")
-        if keys[0] != natural_key(first):
+        if least != natural_key(first):
             raise InvalidNodeError(f"does not begin with segment {first!r}")
-        if end is not None and keys[-1] >= end:
+        if end is not None and greatest >= end:
             raise InvalidNodeError("holds segments of the next page")
         if isinstance(value, list):
             pages.link = link

@@ -10,7 +10,7 @@ from ipldstore.errors import InvalidNodeError
 from ipldstore.formats import dagcbor
 from ipldstore.tree.cut import MAX_PAGE_BYTES, Cutter, Item, cut, head_size, total_size
 from ipldstore.tree.documents import Document
-from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_inlined
+from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, is_inlined
 from ipldstore.tree.order import natural_key
 from ipldstore.tree.pages import Load, entries_of, flatten, load_page
 
@@ -60,7 +60,7 @@ class Encoder:
         content = directory.content
         if isinstance(content, PageList):
             content = self._recut(flatten(content, self._load))
-        if isinstance(content, dict):
+        if not isinstance(content, PageList):
             items, depth = self._items(content)
             if not items and not root:
                 raise InvalidNodeError("an empty directory, which the format does not allow")
@@ -71,7 +71,7 @@ class Encoder:
         directory.content = content
         return self.encode_list(content), 2
 
-    def _items(self, entries: dict[str, Entry]) -> tuple[list[Item], int]:
+    def _items(self, entries: Entries) -> tuple[list[Item], int]:
         items = []
         deepest = 0
         for segment, entry in entries.items():
@@ -157,7 +157,7 @@ class _Recut:
         self,
         pages: PageList,
         load: Load,
-        encode_items: Callable[[dict[str, Entry]], tuple[list[Item], int]],
+        encode_items: Callable[[Entries], tuple[list[Item], int]],
         put: Put,
     ) -> None:
         self._pages = pages

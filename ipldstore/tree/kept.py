@@ -12,7 +12,7 @@ from ipldstore.limits import MAX_KEPT_LINKS
 from ipldstore.tree.decode import decode_stub
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder, Put
-from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_inlined
+from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, is_inlined, made_of
 from ipldstore.tree.pages import Load
 
 _BOUND = 1024
@@ -89,7 +89,7 @@ def iter_loaded(root: Link | None, top: Directory | None, name: Put) -> Iterator
         if (pages := directory.pages) is not None:
             yield from _lists_of(pages, name)
         for entries in maps:
-            for entry in entries.values():
+            for entry in made_of(entries).values():
                 if isinstance(entry, Document) and not is_inlined(entry.encoded, entry.depth):
                     yield name(entry.encoded)
 
@@ -113,7 +113,7 @@ def _iter_unloaded(top: Directory | None) -> Iterator[Link]:
                     yield entry
 
 
-def _iter_directories(top: Directory | None) -> Iterator[tuple[Directory, list[dict[str, Entry]]]]:
+def _iter_directories(top: Directory | None) -> Iterator[tuple[Directory, list[Entries]]]:
     """Iterate the directories that are loaded, with those maps of their entries that are."""
     stack = [] if top is None else [top]
     while stack:
@@ -121,11 +121,11 @@ def _iter_directories(top: Directory | None) -> Iterator[tuple[Directory, list[d
         pages = directory.pages
         maps = [directory.entries] if pages is None else list(_iter_maps(pages))
         for entries in maps:
-            stack += [entry for entry in entries.values() if isinstance(entry, Directory)]
+            stack += [entry for entry in made_of(entries).values() if isinstance(entry, Directory)]
         yield directory, maps
 
 
-def _iter_maps(pages: PageList) -> Iterator[dict[str, Entry]]:
+def _iter_maps(pages: PageList) -> Iterator[Entries]:
     for child in pages.children:
         if isinstance(child, Page):
             yield child.entries

@@ -9,6 +9,7 @@ from ipldstore.cid import DAG_CBOR, Link, codec_of
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.order import natural_key
+from ipldstore.tree.packed import Packed
 
 MAX_INLINE_BYTES = 8 << 10
 MAX_INLINE_DEPTH = 32
@@ -19,10 +20,11 @@ class Directory:
 
     Attributes
     ----------
-    content : dict of str to Link, Document or Directory, or PageList
-        The entries by segment, or the pages; one attribute, so that no interrupt can leave both.
-        Among the entries a link of codec dag-cbor stands for a subdirectory that is not loaded
-        or, under a metadata name, for a document in a block of its own; any other for a value.
+    content : Entries or PageList
+        The entries by segment, packed as long as none changes; or the pages. One attribute, so
+        that no interrupt can leave both. Among the entries a link of codec dag-cbor stands for a
+        subdirectory that is not loaded or, under a metadata name, for a document in a block of
+        its own; any other for a value.
     stub : bytes or None
         How the parent encodes this directory: the map or list itself, or the link to it. None
         when it has to be encoded anew.
@@ -32,13 +34,13 @@ class Directory:
 
     __slots__ = ("content", "depth", "stub")
 
-    def __init__(self, content: dict[str, Entry] | PageList | None = None) -> None:
-        self.content: dict[str, Entry] | PageList = {} if content is None else content
+    def __init__(self, content: Entries | PageList | None = None) -> None:
+        self.content: Entries | PageList = {} if content is None else content
         self.stub: bytes | None = None
         self.depth = 0
 
     @property
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> Entries:
         """The entries by segment; none where there are pages."""
         return {} if isinstance(self.content, PageList) else self.content
 
@@ -57,7 +59,7 @@ class Page:
 
     Attributes
     ----------
-    entries : dict of str to Link, Document or Directory
+    entries : mapping of str to Link, Document or Directory
         As in a directory.
     link : Link or None
         The block it was loaded from; None when it changed since.
@@ -69,8 +71,8 @@ class Page:
 
     __slots__ = ("count", "entries", "link", "size")
 
-    def __init__(self, entries: dict[str, Entry], link: Link | None, size: int) -> None:
-        self.entries = entries
+    def __init__(self, entries: Entries, link: Link | None, size: int) -> None:
+        self.entries: Entries = entries
         self.link = link
         self.size = size
         self.count = len(entries)
@@ -110,6 +112,17 @@ class PageList:
 
 
 Entry: TypeAlias = Link | Document | Directory
+Entries: TypeAlias = "dict[str, Entry] | Packed[Entry]"
+
+
+def unpacked(entries: Entries) -> dict[str, Entry]:
+    """Return entries that can be changed."""
+    return entries if isinstance(entries, dict) else dict(entries.items())
+
+
+def made_of(entries: Entries) -> dict[str, Entry]:
+    """Return the entries that are objects, so all but links that are packed."""
+    return entries if isinstance(entries, dict) else entries.others
 
 
 def is_value(entry: Entry | None, segment: str) -> TypeGuard[Link | Document]:

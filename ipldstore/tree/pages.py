@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidNodeError
 from ipldstore.limits import MAX_LIST_DEPTH
 from ipldstore.tree.decode import decode_pages, decode_stub
-from ipldstore.tree.nodes import Directory, Entry, Page, PageList
+from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, made_of, unpacked
 from ipldstore.tree.order import natural_key
 
 Load: TypeAlias = Callable[[Link], bytes]
@@ -106,12 +106,23 @@ def _flatten(pages: PageList, end: str | None, load: Load, depth: int) -> PageLi
     return PageList(firsts, children)
 
 
-def room_of(directory: Directory, segment: str, load: Load) -> dict[str, Entry]:
+def room_of(directory: Directory, segment: str, load: Load) -> Entries:
     """Return the map of entries that holds a segment, or would hold it; errors as `find_page`."""
     content = directory.content
     if isinstance(content, PageList):
         return find_page(content, segment, load).entries
     return content
+
+
+def writable_room_of(directory: Directory, segment: str, load: Load) -> dict[str, Entry]:
+    """Return what `room_of` does, so that it can be changed."""
+    content = directory.content
+    if isinstance(content, PageList):
+        page = find_page(content, segment, load)
+        page.entries = room = unpacked(page.entries)
+    else:
+        directory.content = room = unpacked(content)
+    return room
 
 
 def touch(
@@ -128,10 +139,9 @@ def touch(
         page = find_page(content, segment, load)
         links.append(page.link)
         page.link = None
-        content = page.entries
     if replaced is not None:
         replaced += [link for link in links if link is not None]
-    return content
+    return writable_room_of(directory, segment, load)
 
 
 def iter_entries(directory: Directory, load: Load) -> Iterator[tuple[str, Entry]]:
@@ -184,8 +194,8 @@ def _scan(pages: PageList, end: str | None, load: Load, depth: int) -> Iterator[
             yield from _scan(node, stop, load, depth + 1)
 
 
-def _in_order(entries: dict[str, Entry]) -> list[tuple[str, Entry]]:
-    return [(segment, entries[segment]) for segment in sorted(entries, key=natural_key)]
+def _in_order(entries: Entries) -> list[tuple[str, Entry]]:
+    return sorted(entries.items(), key=lambda item: natural_key(item[0]))
 
 
 def is_empty(directory: Directory) -> bool:
@@ -198,9 +208,9 @@ def is_single(directory: Directory) -> bool:
     return _count(directory.content, 2) == 1
 
 
-def _count(content: dict[str, Entry] | Page | PageList | Link, most: int) -> int:
+def _count(content: Entries | Page | PageList | Link, most: int) -> int:
     """Count entries, and stop at so many; in what is not loaded there is one at least."""
-    if isinstance(content, dict):
+    if isinstance(content, Mapping):
         return len(content)
     if isinstance(content, Page):
         return len(content.entries)
@@ -218,7 +228,7 @@ def entries_of(pages: PageList, load: Load) -> dict[str, Entry]:
     """Load all pages and return their entries in one map."""
     entries: dict[str, Entry] = {}
     for page in iter_pages(pages, load):
-        entries.update(page.entries)
+        entries.update(page.items())
     return entries
 
 
@@ -242,11 +252,12 @@ def _drop_pages(pages: PageList) -> None:
                 pages.children[index] = child.link
 
 
-def _drop_directories(entries: dict[str, Entry]) -> None:
-    for segment, entry in entries.items():
+def _drop_directories(entries: Entries) -> None:
+    made = made_of(entries)
+    for segment, entry in made.items():
         if isinstance(entry, Directory):
             link = None if entry.stub is None else decode_stub(entry.stub)
             if link is None:
                 drop_clean(entry)
             else:
-                entries[segment] = link
+                made[segment] = link

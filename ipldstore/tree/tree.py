@@ -20,7 +20,7 @@ from ipldstore.tree.kept import (
     renew_unloaded,
     touch_loaded,
 )
-from ipldstore.tree.nodes import Directory, Entry, PageList, is_value
+from ipldstore.tree.nodes import Directory, Entry, PageList, is_value, unpacked
 from ipldstore.tree.pages import (
     Load,
     drop_clean,
@@ -30,6 +30,7 @@ from ipldstore.tree.pages import (
     iter_entries,
     room_of,
     touch,
+    writable_room_of,
 )
 
 Note: TypeAlias = Callable[[Sequence[str]], None]
@@ -378,12 +379,13 @@ class Tree:
         while stack:
             directory = stack.pop()
             directory.stub = None
-            if isinstance(directory.content, PageList):
-                directory.content = entries_of(directory.content, self.load)
-            for segment, entry in directory.content.items():
+            content = directory.content
+            if isinstance(content, PageList):
+                content = entries_of(content, self.load)
+            directory.content = entries = unpacked(content)
+            for segment, entry in entries.items():
                 if not is_value(entry, segment):
-                    child = _load_directory(entry, self.load)
-                    directory.content[segment] = child
+                    entries[segment] = child = _load_directory(entry, self.load)
                     stack.append(child)
 
     def load(self, link: Link) -> bytes:
@@ -422,8 +424,7 @@ class Tree:
     ) -> Directory | None:
         """Return the directory that the last segment names in the last directory of a path."""
         segment = segments[-1]
-        room = room_of(path[-1], segment, load)
-        entry = room.get(segment)
+        entry = room_of(path[-1], segment, load).get(segment)
         if isinstance(entry, Directory):
             return entry
         if entry is None or is_value(entry, segment):
@@ -433,7 +434,7 @@ class Tree:
             # it is not in the canonical form: whatever is written next rewrites it
             for directory, name in zip(path, segments, strict=True):
                 touch(directory, name, load)
-        room[segment] = child
+        writable_room_of(path[-1], segment, load)[segment] = child
         return child
 
     def _prepare_change(

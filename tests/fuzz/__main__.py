@@ -16,7 +16,10 @@ from pathlib import Path
 
 from corpus import load_corpus, save_corpus
 
-NAMES = ("car", "carfile", "cid", "dag", "dagcbor", "json", "tree", "unixfs", "verify", "views")
+NAMES = (
+    *("car", "carfile", "cid", "dag", "dagcbor", "json", "packed"),
+    *("tree", "unixfs", "verify", "views"),
+)
 MAX_BYTES = 4096
 MEMORY_MIB = 1024
 INPUT_SECONDS = 20

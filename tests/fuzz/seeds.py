@@ -4,7 +4,7 @@ import json
 import struct
 from io import BytesIO
 
-from bundles import bundle_of
+from bundles import CODECS, bundle_of
 
 from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.cid import as_link, make_link, to_text
@@ -133,10 +133,25 @@ def cids() -> list[bytes]:
     return [*links, identity, old, *(to_text(link).encode() for link in links)]
 
 
+def maps_of_links() -> list[bytes]:
+    """Return directories and pages that are mostly links."""
+    links = [make_link(b"%d" % number, codec) for number in range(9) for codec in CODECS.values()]
+    fast = make_link(b"chunk", "raw", "blake3")
+    maps = [
+        dict(zip(map(str, range(3, 30)), links, strict=True)),
+        {f"{number}.{number % 7}": link for number, link in enumerate(links)},
+        {"0.0": fast, "0.1": fast, ".zarray": {"shape": [1]}, "100.100": fast, ".zattrs": {}},
+        {"a": fast, "b": {"0": fast}, "c": fast, "d": [["0", links[1]]], "é": fast},
+    ]
+    return [dagcbor.encode(value) for value in maps]
+
+
 def seeds_of(target: str) -> list[bytes]:
     """Return what fuzzing a target begins with."""
     if target == "dagcbor":
         return [dagcbor.encode(value) for value in VALUES]
+    if target == "packed":
+        return maps_of_links()
     if target == "json":
         return [json.dumps(value).encode() for value in DOCUMENTS]
     if target == "cid":

@@ -15,7 +15,7 @@ from ipldstore.backends.carfile.store import CARStore
 from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.cid import canonical, parse_link, parse_text, to_text, verify_block
 from ipldstore.dag import iter_dag, links_of
-from ipldstore.errors import InvalidCIDError, IPLDStoreError, LimitExceededError
+from ipldstore.errors import CodecError, InvalidCIDError, IPLDStoreError, LimitExceededError
 from ipldstore.formats import dagcbor
 from ipldstore.formats.car import CarReader, write_car
 from ipldstore.formats.cidobject import to_cid
@@ -23,6 +23,9 @@ from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.outline import outline
 from ipldstore.store.plain import read_plain
 from ipldstore.tree.documents import parse_json
+from ipldstore.tree.keys import segments_fault
+from ipldstore.tree.order import natural_key
+from ipldstore.tree.packed import _pack
 from ipldstore.tree.tree import Tree
 from ipldstore.unixfs.file import decode_file, measure_file, read_content
 from ipldstore.verifying import verify
@@ -43,6 +46,22 @@ def fuzz_dagcbor(data: bytes) -> None:
         return
     assert dag_cbor.encode(theirs) == data
     assert len(list(dagcbor.iter_links(value))) == len(_their_links(theirs))
+
+
+def fuzz_packed(data: bytes) -> None:
+    """Read a map of links without decoding it: what is taken is what the decoder reads."""
+    packed = _pack(data) if data and data[0] >> 5 == 5 else None
+    if packed is None:
+        raise CodecError("nothing that is packed")
+    whole = dagcbor.decode(data)
+    assert dict(packed.items()) == whole
+    assert list(map(packed.get, whole)) == list(whole.values())
+    assert sorted(packed) == sorted(whole)
+    assert len(packed) == len(whole)
+    assert segments_fault(whole.keys() - packed.others.keys()) is None
+    if whole:
+        keys = sorted(map(natural_key, whole))
+        assert packed.natural_bounds() == (keys[0], keys[-1])
 
 
 def _their_links(value) -> list[object]:

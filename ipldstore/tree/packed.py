@@ -1,0 +1,239 @@
+"""Entries as their block holds them: checked at once, made into objects when asked for.
+
+Canonical DAG-CBOR sorts keys by their length first. So the links under keys of one length, such as
+those of chunks, form a run of equal strides, which is checked by a few calls however long it is,
+and in which a key is found by halving.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from functools import cache
+from itertools import islice
+from operator import lt
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ipldstore.cid import Link
+from ipldstore.errors import CodecError
+from ipldstore.formats import dagcbor
+from ipldstore.limits import MAX_CBOR_BYTES, MAX_CBOR_ITEMS
+from ipldstore.tree.order import natural_key
+
+T = TypeVar("T")
+
+_MAP = 5
+_MIN_BYTES = 1 << 10
+_MAX_PARTS = 64
+_MAX_NAME = 23
+"""Bytes of a name whose head is one byte."""
+
+_LINK_HEAD = re.escape(dagcbor.LINK_HEAD)
+_LINK = _LINK_HEAD + rb"\x01[\x55\x70\x71][\x12\x1e]\x20.{32}"
+_LINK_BYTES = len(dagcbor.LINK_HEAD) + 36
+_SIGN = rb"[^\0/\x80-\xff]"
+_NAMES = {1: rb"[^\0/.\x80-\xff]", 2: rb"(?!\.\.)" + _SIGN + b"{2}"}
+
+_SHAPES = bytes.maketrans(b"123456789", b"0" * 9)
+
+
+@cache
+def _run_pattern(size: int) -> re.Pattern[bytes]:
+    """Match links under allowed names of so many bytes."""
+    name = _NAMES.get(size, _SIGN + b"{%d}" % size)
+    return re.compile(b"(?:%s%s%s)++" % (_head(size), name, _LINK), re.DOTALL)
+
+
+@cache
+def _name_pattern(size: int) -> re.Pattern[bytes]:
+    """Match one of them, of which the name is a group."""
+    return re.compile(b"%s(.{%d}).{%d}" % (_head(size), size, _LINK_BYTES), re.DOTALL)
+
+
+@cache
+def _pair_pattern(size: int) -> re.Pattern[bytes]:
+    """Match one of them, of which the name and the CID are groups."""
+    return re.compile(b"%s(.{%d})%s(.{36})" % (_head(size), size, _LINK_HEAD), re.DOTALL)
+
+
+def _head(size: int) -> bytes:
+    return re.escape(bytes((0x60 + size,)))
+
+
+class Run(NamedTuple):
+    """Links under names of one length that stand together.
+
+    Attributes
+    ----------
+    start, stop
+        Where in the block.
+    size
+        The bytes of each name.
+    """
+
+    start: int
+    stop: int
+    size: int
+
+    @property
+    def stride(self) -> int:
+        """The bytes of each entry."""
+        return 1 + self.size + _LINK_BYTES
+
+    def __len__(self) -> int:
+        return (self.stop - self.start) // self.stride
+
+    def names(self, data: bytes) -> list[bytes]:
+        """Return the names in their order."""
+        return _name_pattern(self.size).findall(data, self.start, self.stop)
+
+
+class Packed(Mapping[str, Link | T], Generic[T]):
+    """The entries of a directory or page, most of them links; it does not change.
+
+    Parameters
+    ----------
+    data
+        The block.
+    runs
+        The runs of links in it, in their order.
+    others
+        All other entries.
+    """
+
+    __slots__ = ("_data", "_firsts", "_runs", "others")
+
+    def __init__(self, data: bytes, runs: list[Run], others: dict[str, T]) -> None:
+        self._data = data
+        self._runs = runs
+        self._firsts = [data[run.start : run.start + 1 + run.size] for run in runs]
+        self.others = others
+
+    def __getitem__(self, segment: str) -> Link | T:
+        entry = self._find(segment) or self.others.get(segment)
+        if entry is None:
+            raise KeyError(segment)
+        return entry
+
+    def get(self, segment: str, default: Any = None) -> Any:
+        """Return an entry."""
+        return self._find(segment) or self.others.get(segment, default)
+
+    def _find(self, segment: str) -> Link | None:
+        size = len(segment)
+        if size > _MAX_NAME or not segment.isascii():
+            return None
+        key = dagcbor.encode_text(segment)
+        index = bisect_right(self._firsts, key) - 1
+        if index < 0 or self._runs[index].size != size:
+            return None
+        run, data, width = self._runs[index], self._data, size + 1
+        start, stride = run.start, run.stride
+
+        def key_at(number: int) -> bytes:
+            position = start + number * stride
+            return data[position : position + width]
+
+        number = bisect_left(range(len(run)), key, key=key_at)
+        position = start + number * stride
+        if position == run.stop or data[position : position + width] != key:
+            return None
+        stop = position + stride
+        return Link(data[stop - 36 : stop])
+
+    def __len__(self) -> int:
+        return sum(map(len, self._runs)) + len(self.others)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.others
+        for run in self._runs:
+            yield from map(bytes.decode, run.names(self._data))
+
+    def items(self) -> ItemsView[str, Link | T]:
+        """Return segments and entries, made anew; of links first those under shorter names."""
+        entries: dict[str, Link | T] = {}
+        for run in self._runs:
+            pairs = _pair_pattern(run.size).findall(self._data, run.start, run.stop)
+            entries.update((name.decode(), Link(cid)) for name, cid in pairs)
+        entries.update(self.others)
+        return entries.items()
+
+    def values(self) -> ValuesView[Link | T]:
+        """Return the entries, made anew."""
+        return dict(self.items()).values()
+
+    def natural_bounds(self) -> tuple[str, str]:
+        """Return the least and the greatest natural key.
+
+        Names that differ in digits only sort by their bytes, so two of each such kind will do.
+        """
+        ends = list(self.others)
+        for run in self._runs:
+            names = run.names(self._data)
+            shapes = b"/".join(names).translate(_SHAPES).split(b"/")
+            greatest = dict(zip(shapes, names, strict=True))
+            least = dict(zip(reversed(shapes), reversed(names), strict=True))
+            ends += map(bytes.decode, (*least.values(), *greatest.values()))
+        keys = [natural_key(end) for end in ends]
+        return min(keys), max(keys)
+
+
+def pack(data: bytes) -> Packed[Any] | None:
+    """Read a block that holds a map of links, few of its entries being anything else.
+
+    Parameters
+    ----------
+    data
+        The block.
+
+    Returns
+    -------
+    Packed or None
+        With other entries as `dagcbor.decode` returns them. None if the block is something else,
+        or small, or may break a rule of DAG-CBOR or of what names links: read all of it then.
+    """
+    if not _MIN_BYTES <= len(data) <= MAX_CBOR_BYTES or data[0] >> 5 != _MAP:
+        return None
+    try:
+        return _pack(data)
+    except CodecError:
+        return None
+
+
+def _pack(data: bytes) -> Packed[Any] | None:
+    _, count, position = dagcbor.decode_head(data, 0, len(data))
+    items = MAX_CBOR_ITEMS - count
+    runs: list[Run] = []
+    others: dict[str, Any] = {}
+    last = b""
+    while position < len(data):
+        run = _run_at(data, position)
+        if run is not None:
+            names = run.names(data)
+            first = data[position : position + 1 + run.size]
+            is_in_order = last < first and all(map(lt, names, islice(names, 1, None)))
+            runs.append(run)
+            count -= len(run)
+            position = run.stop
+            last = first[:1] + names[-1]
+        else:
+            name, start, items = dagcbor.decode_item(data, position, items)
+            if not isinstance(name, str):
+                return None
+            key = data[position:start]
+            is_in_order = last < key
+            others[name], position, items = dagcbor.decode_item(data, start, items, depth=1)
+            count -= 1
+            last = key
+        if not is_in_order or len(runs) + len(others) > _MAX_PARTS:
+            return None
+    return Packed(data, runs, others) if count == 0 <= items else None
+
+
+def _run_at(data: bytes, position: int) -> Run | None:
+    size = data[position] - 0x60
+    if not 0 < size <= _MAX_NAME:
+        return None
+    found = _run_pattern(size).match(data, position)
+    return None if found is None else Run(position, found.end(), size)
