@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ipldstore.basics.locks import Guard
 from ipldstore.blockstore.contract import ContentAddressableStore
@@ -19,6 +19,9 @@ from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory, Entry
 from ipldstore.tree.pages import iter_entries
 from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
+
+if TYPE_CHECKING:
+    from ipldstore.store.recent import RecentBlocks
 
 Result = TypeVar("Result")
 
@@ -67,6 +70,13 @@ class Reader:
         self.waits = not blocks.is_local
         self.source = read_from(blocks) if source is None else source
         self.tree = self._make_tree(root)
+
+    @property
+    def recent(self) -> RecentBlocks | None:
+        """What was just read, where the block store is on a network."""
+        from ipldstore.store.recent import RecentBlocks  # which imports asyncio
+
+        return self.source if isinstance(self.source, RecentBlocks) else None
 
     def _make_tree(self, root: Link | None) -> Tree:
         return Tree(self.blocks.get_block, root, cache_bytes=self.cache_bytes)
@@ -124,6 +134,8 @@ class Reader:
             link = self.tree.needs(segments)
             if link is None or self.lock.is_taken:
                 return
+            if (recent := self.recent) is not None:
+                recent.begin(self.tree.foresee(segments))
             data = await self.source.get_block_async(link)
             if self.lock.is_taken:
                 return

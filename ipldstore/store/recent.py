@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Iterable
 from contextlib import suppress
 
 from ipldstore.backends.layers.flights import Flights
 from ipldstore.basics.locks import Guard
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import CIDLike, Link, as_link
-from ipldstore.errors import BlockNotFoundError, CorruptBlockError
+from ipldstore.errors import BlockNotFoundError, CorruptBlockError, IPLDStoreError
 
 _KEPT_BYTES = 32 << 20
 
@@ -39,6 +41,7 @@ class RecentBlocks(ContentAddressableStore):
         self._guard = Guard()
         self._kept: OrderedDict[Link, bytes] = OrderedDict()
         self._bytes = 0
+        self._begun: set[asyncio.Future[None]] = set()
 
     def get_raw(self, cid: Link) -> bytes:
         return self.get_block(cid)
@@ -56,6 +59,18 @@ class RecentBlocks(ContentAddressableStore):
     async def get_block_async(self, cid: CIDLike) -> bytes:
         link = as_link(cid)
         return self._look(link) or await self._flights.run_async(link, self._fetch_async)
+
+    def begin(self, links: Iterable[Link]) -> None:
+        """Begin to load blocks that are likely to be asked for, on the event loop that runs."""
+        for link in links:
+            if link not in self._kept:
+                task = asyncio.ensure_future(self._load_quietly(link))
+                self._begun.add(task)
+                task.add_done_callback(self._begun.discard)
+
+    async def _load_quietly(self, link: Link) -> None:
+        with suppress(IPLDStoreError):  # whoever asks for it will be told
+            await self.get_block_async(link)
 
     def _fetch(self, link: Link) -> bytes:
         try:

@@ -131,9 +131,7 @@ class Writer(Reader):
 
     @property
     def _has_missed(self) -> bool:
-        from ipldstore.store.recent import RecentBlocks  # which imports asyncio
-
-        return isinstance(self.source, RecentBlocks) and self.source.has_missed
+        return self.recent is not None and self.recent.has_missed
 
     def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
         """Set the entry of a value, whose blocks were put."""

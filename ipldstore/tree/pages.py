@@ -15,6 +15,10 @@ from ipldstore.tree.order import natural_key
 
 Load: TypeAlias = Callable[[Link], bytes]
 
+_BEFORE, _AHEAD = 48, 32
+_FEW = 3
+"""Fewer pages than these tell nothing about those that follow."""
+
 
 def find_page(pages: PageList, segment: str, load: Load) -> Page:
     """Return the page that holds a segment, or would hold it.
@@ -34,6 +38,27 @@ def find_page(pages: PageList, segment: str, load: Load) -> Page:
         end = _end_of(pages, index, end)
         pages = child
     raise _too_deep()
+
+
+def pages_ahead(pages: PageList, segment: str) -> list[Link]:
+    """Return the pages after that of a segment which are likely to be wanted, too.
+
+    Zarr reads chunks in their order. Where a quarter of the pages just before were wanted, which
+    the loaded ones were, some of the next ones will be. Nothing is loaded for that.
+    """
+    key = natural_key(segment)
+    for _ in range(MAX_LIST_DEPTH):
+        index = max(0, bisect_right(pages.keys, key) - 1)
+        child = pages.children[index]
+        if not isinstance(child, PageList):
+            break
+        pages = child
+    before = pages.children[max(0, index - _BEFORE) : index]
+    wanted = sum(not isinstance(child, Link) for child in before)
+    if wanted < _FEW or wanted * 4 < len(before):
+        return []
+    after = pages.children[index + 1 : index + 1 + _AHEAD]
+    return [child for child in after if isinstance(child, Link)]
 
 
 def _end_of(pages: PageList, index: int, end: str | None) -> str | None:

@@ -28,6 +28,7 @@ from ipldstore.tree.pages import (
     is_empty,
     is_single,
     iter_entries,
+    pages_ahead,
     room_of,
     touch,
     writable_room_of,
@@ -131,17 +132,35 @@ class Tree:
             return error.link
         return None
 
-    def _peek(self, segments: Sequence[str]) -> Link | Document | None:
+    def foresee(self, segments: Sequence[str]) -> list[Link]:
+        """Return blocks that are likely to be needed after those that `find` needs.
+
+        Takes no lock, as `peek`.
+        """
+        try:
+            directory = self._peek_directory(segments[:-1])
+        except _NotLoaded:
+            return []
+        pages = None if directory is None else directory.pages
+        return [] if pages is None else pages_ahead(pages, segments[-1])
+
+    def _peek_directory(self, segments: Sequence[str]) -> Directory | None:
         root, directory = self._standing
         if directory is None:
             raise _NotLoaded(root)
-        for segment in segments[:-1]:
+        for segment in segments:
             entry = room_of(directory, segment, _refuse_to_load).get(segment)
             if entry is None or is_value(entry, segment):
                 return None
             if not isinstance(entry, Directory):
                 raise _NotLoaded(entry)  # type: ignore[arg-type]
             directory = entry
+        return directory
+
+    def _peek(self, segments: Sequence[str]) -> Link | Document | None:
+        directory = self._peek_directory(segments[:-1])
+        if directory is None:
+            return None
         entry = room_of(directory, segments[-1], _refuse_to_load).get(segments[-1])
         return entry if is_value(entry, segments[-1]) else None
 

@@ -31,6 +31,7 @@ STEPS = {
     "write": "write 4,096 chunks of 16 KiB, commit",
     "open": "open an array",
     "read": "read all of it",
+    "128": "the same, with zarr's `async.concurrency` of 128",
     "random": "41 chunks at random",
     "row": "a row of 64 chunks",
     "again": "write the same again, in a new process",
@@ -163,6 +164,8 @@ def run_reads(course: Course, sizes: Sizes, data: Any, seed: int) -> None:
         assert np.array_equal(open_array(contestant)[128:256], data[128:256])
 
     course.step("read", read_all)
+    with zarr.config.set({"async.concurrency": 128}):
+        course.step("128", read_all)
     picked = sizes.one_percent(seed)
     course.step("random", lambda contestant: read_points(contestant, "a", sizes, picked, data))
     course.step("row", read_row)

@@ -9,7 +9,7 @@ import pytest
 import zarr
 
 from ipldstore import BackendError, BlockNotFoundError, IPLDStore, MappingCAStore
-from ipldstore.cid import RAW, codec_of
+from ipldstore.cid import RAW, as_link, codec_of
 from ipldstore.store import recent
 from ipldstore.store.recent import RecentBlocks
 
@@ -108,6 +108,67 @@ def test_equal_requests_under_way_are_one(distant):
 
     asyncio.run(read())
     assert set(distant.blocks.asked.values()) == {1}
+
+
+def pages_of(mapping):
+    return {as_link(cid) for cid, data in mapping.items() if len(data) > 2000}
+
+
+async def get_in_order(store, keys):
+    prototype = zarr.core.buffer.default_buffer_prototype()
+    for key in keys:
+        yield (await store.get(key, prototype)).to_bytes()
+        for _ in range(10):
+            await asyncio.sleep(0)  # what was begun is done
+
+
+@needs_zarr3
+def test_pages_that_come_soon_are_loaded_ahead(paged):
+    root, mapping = paged
+    store = IPLDStore(Distant(mapping), root=root)
+
+    pages = pages_of(mapping)
+
+    async def read():
+        keys = [f"a/{index}" for index in range(0, 20_000, 50)]
+        return [len(store.blocks.asked.keys() & pages) async for _ in get_in_order(store, keys)]
+
+    asked = asyncio.run(read())
+    assert asked[0] == 1
+    assert asked[200] == len(pages)
+    assert set(store.blocks.asked.values()) == {1}
+
+
+@needs_zarr3
+def test_pages_far_from_each_other_are_loaded_alone(paged):
+    root, mapping = paged
+    store = IPLDStore(Distant(mapping), root=root)
+
+    async def read():
+        return [value async for value in get_in_order(store, reversed(WANTED))]
+
+    assert asyncio.run(read()) == [b"19999", b"13000", b"7000", b"0"]
+    assert len(store.blocks.asked.keys() & pages_of(mapping)) == len(WANTED)
+
+
+@needs_zarr3
+def test_a_page_that_is_missing_is_missed_by_who_needs_it(paged):
+    root, mapping = paged
+    lacking = dict(mapping)
+    blocks = Distant(lacking)
+    store = IPLDStore(blocks, root=root)
+    whole = IPLDStore(MappingCAStore(mapping), root=root)
+    pages = whole.reader.tree.find_directory(["a"]).pages
+    del lacking[str(pages.children[-1])]
+    before = [key for key in map(str, range(20_000)) if int(key) < int(pages.firsts[-1])]
+    before = before[::50]
+
+    async def read(keys):
+        return [value async for value in get_in_order(store, (f"a/{key}" for key in keys))]
+
+    assert asyncio.run(read(before)) == [key.encode() for key in before]
+    with pytest.raises(BlockNotFoundError):
+        asyncio.run(read([pages.firsts[-1]]))
 
 
 def test_what_cannot_be_loaded_is_an_error_and_asked_for_again(paged):

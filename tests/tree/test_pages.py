@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ipldstore.backends.memory.store import MappingCAStore
+from ipldstore.cid import make_link
 from ipldstore.errors import InvalidNodeError
 from ipldstore.store.hierarchy import Hierarchy
+from ipldstore.tree.nodes import Page, PageList
+from ipldstore.tree.pages import pages_ahead
 from tests.tree.counting import CountingCAStore
 from tests.tree.reference import PAGE, cid_of, in_order, root_of
 
@@ -243,3 +246,38 @@ def test_lists_nested_too_deep() -> None:
         _ = store["1"]
     with pytest.raises(InvalidNodeError, match="levels"):
         list(store)
+
+
+PAGES = [make_link(b"%d" % number, "dag-cbor") for number in range(100)]
+
+
+def pages_with(loaded: set[int]) -> PageList:
+    children = [Page({}, link, 0) if at in loaded else link for at, link in enumerate(PAGES)]
+    return PageList([str(10 * at) for at in range(100)], children)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "at", "ahead"),
+    [
+        ({0, 1}, 2, 0),
+        ({0, 1, 2}, 3, 32),
+        (set(range(0, 60, 4)), 60, 32),
+        (set(range(0, 60, 5)), 60, 0),
+        (set(range(70)), 60, 23),
+        (set(range(100)), 60, 0),
+        (set(range(90)), 95, 4),
+    ],
+)
+def test_pages_ahead_are_those_after_many_that_were_wanted(
+    loaded: set[int], at: int, ahead: int
+) -> None:
+    found = pages_ahead(pages_with(loaded), str(10 * at + 5))
+    after = [number for number in range(at + 1, 100) if number not in loaded]
+    assert found == [PAGES[number] for number in after[:ahead]]
+
+
+def test_pages_ahead_are_of_one_list() -> None:
+    inner = pages_with({0, 1, 2, 3})
+    outer = PageList(["0", "1000"], [inner, PAGES[0]])
+    assert pages_ahead(outer, "45") == PAGES[5:37]
+    assert pages_ahead(outer, "1001") == []
