@@ -93,10 +93,11 @@ class Known:
         """Return what is listed at the path of a block that is about to be put."""
         if size < _LARGE_BYTES and not self._has_met_one:
             return None
-        self._puts += 1
         listing = self._list(1 + self._puts // _PUTS_A_PAGE) if self._pays else self._listing
         found = listing.objects.get(path)
+        # counted when it is known, so that all of the first ones wait for the first page
         self._hits += found is not None
+        self._puts += 1
         return found
 
     def is_worth_asking(self, size: int) -> bool:

@@ -4,7 +4,9 @@ Requests are counted between the store and a real server.
 """
 
 import os
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from faulty_store import FaultyStore
@@ -66,6 +68,25 @@ def test_a_dataset_that_is_there_is_not_sent_again(front, open_again, size, most
     requests = count(front)
     assert requests["PUT"] <= most_sent
     assert requests.total() <= 110
+
+
+def test_all_that_is_put_at_once_waits_for_the_first_page():
+    begun, goes_on = threading.Barrier(known._TRIES * 2), threading.Event()
+
+    def pages():
+        goes_on.wait(60)
+        yield [{"path": f"{index}", "size": LARGE} for index in range(known._TRIES * 2)]
+
+    some = known.Known(pages)
+
+    def find(index):
+        begun.wait(60)
+        return some.find(f"{index}", LARGE)
+
+    with ThreadPoolExecutor(known._TRIES * 2) as pool:
+        found = [pool.submit(find, index) for index in range(known._TRIES * 2)]
+        threading.Timer(0.05, goes_on.set).start()
+        assert all(each.result() for each in found)
 
 
 def test_onto_its_base_next_to_nothing_is_asked(front, open_again):
