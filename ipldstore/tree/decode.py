@@ -73,7 +73,7 @@ def _decode_node(link: Link, data: bytes) -> Any:
 
 def _nesting(value: Any) -> int:
     if isinstance(value, Packed):
-        return 1 + max(map(dagcbor.nesting, value.others.values()), default=0)
+        return 1 + max(map(_nesting, value.others.values()), default=0)
     return dagcbor.nesting(value)
 
 
@@ -128,10 +128,12 @@ def _document(segment: str, value: Any) -> Document:
 
 
 def _inlined(value: Any) -> Directory:
+    depth = _nesting(value) if isinstance(value, Packed) else None
     directory = _directory(dict(value) if isinstance(value, dict) else value)
     # what holds something too large to be inlined is not encoded, or each level would be once more
     if _has_stubs(directory.entries):
-        encoded, depth = dagcbor.encode(value), dagcbor.nesting(value)
+        encoded = value.encoded if isinstance(value, Packed) else dagcbor.encode(value)
+        depth = depth or dagcbor.nesting(value)
         if is_inlined(encoded, depth):
             directory.depth, directory.stub = depth, encoded
     return directory

@@ -19,13 +19,16 @@ from ipldstore.cid import Link
 from ipldstore.errors import CodecError
 from ipldstore.formats import dagcbor
 from ipldstore.limits import MAX_CBOR_BYTES, MAX_CBOR_ITEMS
+from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.order import natural_key
 
 T = TypeVar("T")
 
 _MAP = 5
 _MIN_BYTES = 1 << 10
-_MAX_PARTS = 64
+_FEWEST = 4
+"""Links of which it pays to make a run."""
+
 _MAX_NAME = 23
 """Bytes of a name whose head is one byte."""
 
@@ -42,7 +45,7 @@ _SHAPES = bytes.maketrans(b"123456789", b"0" * 9)
 def _run_pattern(size: int) -> re.Pattern[bytes]:
     """Match links under allowed names of so many bytes."""
     name = _NAMES.get(size, _SIGN + b"{%d}" % size)
-    return re.compile(b"(?:%s%s%s)++" % (_head(size), name, _LINK), re.DOTALL)
+    return re.compile(b"(?:%s%s%s){%d,}+" % (_head(size), name, _LINK, _FEWEST), re.DOTALL)
 
 
 @cache
@@ -55,6 +58,10 @@ def _name_pattern(size: int) -> re.Pattern[bytes]:
 def _pair_pattern(size: int) -> re.Pattern[bytes]:
     """Match one of them, of which the name and the CID are groups."""
     return re.compile(b"%s(.{%d})%s(.{36})" % (_head(size), size, _LINK_HEAD), re.DOTALL)
+
+
+def _stride(size: int) -> int:
+    return 1 + size + _LINK_BYTES
 
 
 def _head(size: int) -> bytes:
@@ -79,9 +86,11 @@ class Run(NamedTuple):
     @property
     def stride(self) -> int:
         """The bytes of each entry."""
-        return 1 + self.size + _LINK_BYTES
+        return _stride(self.size)
 
-    def __len__(self) -> int:
+    @property
+    def links(self) -> int:
+        """How many there are."""
         return (self.stop - self.start) // self.stride
 
     def names(self, data: bytes) -> list[bytes]:
@@ -96,19 +105,35 @@ class Packed(Mapping[str, Link | T], Generic[T]):
     ----------
     data
         The block.
+    span
+        Where in it the map begins and ends.
     runs
         The runs of links in it, in their order.
     others
         All other entries.
     """
 
-    __slots__ = ("_data", "_firsts", "_runs", "others")
+    __slots__ = ("_data", "_firsts", "_runs", "_span", "others")
 
-    def __init__(self, data: bytes, runs: list[Run], others: dict[str, T]) -> None:
+    def __init__(
+        self, data: bytes, span: tuple[int, int], runs: list[Run], others: dict[str, T]
+    ) -> None:
         self._data = data
+        self._span = span
         self._runs = runs
         self._firsts = [data[run.start : run.start + 1 + run.size] for run in runs]
         self.others = others
+
+    @property
+    def encoded(self) -> bytes:
+        """The map as it stands in its block."""
+        start, stop = self._span
+        return self._data[start:stop]
+
+    @property
+    def is_worthwhile(self) -> bool:
+        """Whether anything in it is not read yet."""
+        return bool(self._runs) or any(isinstance(one, Packed) for one in self.others.values())
 
     def __getitem__(self, segment: str) -> Link | T:
         entry = self._find(segment) or self.others.get(segment)
@@ -135,7 +160,7 @@ class Packed(Mapping[str, Link | T], Generic[T]):
             position = start + number * stride
             return data[position : position + width]
 
-        number = bisect_left(range(len(run)), key, key=key_at)
+        number = bisect_left(range(run.links), key, key=key_at)
         position = start + number * stride
         if position == run.stop or data[position : position + width] != key:
             return None
@@ -143,7 +168,7 @@ class Packed(Mapping[str, Link | T], Generic[T]):
         return Link(data[stop - 36 : stop])
 
     def __len__(self) -> int:
-        return sum(map(len, self._runs)) + len(self.others)
+        return sum(run.links for run in self._runs) + len(self.others)
 
     def __iter__(self) -> Iterator[str]:
         yield from self.others
@@ -179,8 +204,12 @@ class Packed(Mapping[str, Link | T], Generic[T]):
         return min(keys), max(keys)
 
 
-def pack(data: bytes) -> Packed[Any] | None:
-    """Read a block that holds a map of links, few of its entries being anything else.
+class _Unsure(Exception):  # noqa: N818
+    """What is read may break a rule."""
+
+
+def pack(data: bytes) -> Packed[Any] | dict[str, Any] | None:
+    """Read a block that holds a map of links, or of such maps.
 
     Parameters
     ----------
@@ -189,51 +218,80 @@ def pack(data: bytes) -> Packed[Any] | None:
 
     Returns
     -------
-    Packed or None
-        With other entries as `dagcbor.decode` returns them. None if the block is something else,
-        or small, or may break a rule of DAG-CBOR or of what names links: read all of it then.
+    Packed, dict or None
+        What `dagcbor.decode` returns, but maps with runs of links are packed. None if the block
+        is something else, or small, or may break a rule of DAG-CBOR or of what names links: it is
+        to be decoded then.
     """
     if not _MIN_BYTES <= len(data) <= MAX_CBOR_BYTES or data[0] >> 5 != _MAP:
         return None
     try:
-        return _pack(data)
-    except CodecError:
+        found, position, items = _read_map(data, 0, MAX_CBOR_ITEMS, 1)
+    except (CodecError, _Unsure):
         return None
+    return found if position == len(data) and items >= 0 else None
 
 
-def _pack(data: bytes) -> Packed[Any] | None:
-    _, count, position = dagcbor.decode_head(data, 0, len(data))
-    items = MAX_CBOR_ITEMS - count
+def _read_map(
+    data: bytes, start: int, items: int, depth: int
+) -> tuple[Packed[Any] | dict[str, Any], int, int]:
+    """Read a map that names what is in a directory, as `dagcbor.decode_item` reads it.
+
+    Raises
+    ------
+    CodecError, _Unsure
+        If it may break a rule.
+    """
+    if depth > dagcbor.MAX_DEPTH:
+        raise _Unsure
+    _, count, position = dagcbor.decode_head(data, start, len(data))
+    items -= count
     runs: list[Run] = []
     others: dict[str, Any] = {}
     last = b""
-    while position < len(data):
-        run = _run_at(data, position)
-        if run is not None:
-            names = run.names(data)
-            first = data[position : position + 1 + run.size]
-            is_in_order = last < first and all(map(lt, names, islice(names, 1, None)))
-            runs.append(run)
-            count -= len(run)
-            position = run.stop
-            last = first[:1] + names[-1]
-        else:
-            name, start, items = dagcbor.decode_item(data, position, items)
+    while count:
+        run = _run_at(data, position, count)
+        if run is None:
+            name, begin, items = dagcbor.decode_item(data, position, items)
             if not isinstance(name, str):
-                return None
-            key = data[position:start]
-            is_in_order = last < key
-            others[name], position, items = dagcbor.decode_item(data, start, items, depth=1)
+                raise _Unsure
+            first = key = data[position:begin]
+            others[name], position, items = _read_entry(name, data, begin, items, depth)
             count -= 1
-            last = key
-        if not is_in_order or len(runs) + len(others) > _MAX_PARTS:
-            return None
-    return Packed(data, runs, others) if count == 0 <= items else None
+        else:
+            first, key = _ends_of(run, data)
+            runs.append(run)
+            position = run.stop
+            count -= run.links
+        if not last < first:
+            raise _Unsure
+        last = key
+    found = Packed(data, (start, position), runs, others)
+    return found if found.is_worthwhile else others, position, items
 
 
-def _run_at(data: bytes, position: int) -> Run | None:
-    size = data[position] - 0x60
+def _read_entry(
+    name: str, data: bytes, position: int, items: int, depth: int
+) -> tuple[Any, int, int]:
+    if data[position : position + 1] and data[position] >> 5 == _MAP and name not in METADATA_NAMES:
+        return _read_map(data, position, items, depth + 1)
+    return dagcbor.decode_item(data, position, items, depth)
+
+
+def _run_at(data: bytes, position: int, most: int) -> Run | None:
+    """Return the run that begins here; what follows it may belong to the map around this one."""
+    size = data[position] - 0x60 if position < len(data) else 0
     if not 0 < size <= _MAX_NAME:
         return None
-    found = _run_pattern(size).match(data, position)
+    stop = min(position + most * _stride(size), len(data))
+    found = _run_pattern(size).match(data, position, stop)
     return None if found is None else Run(position, found.end(), size)
+
+
+def _ends_of(run: Run, data: bytes) -> tuple[bytes, bytes]:
+    """Return the first and the last key of a run, which is in order."""
+    names = run.names(data)
+    if not all(map(lt, names, islice(names, 1, None))):
+        raise _Unsure
+    head = data[run.start : run.start + 1]
+    return head + names[0], head + names[-1]

@@ -143,7 +143,8 @@ def maps_of_links() -> list[bytes]:
         {"0.0": fast, "0.1": fast, ".zarray": {"shape": [1]}, "100.100": fast, ".zattrs": {}},
         {"a": fast, "b": {"0": fast}, "c": fast, "d": [["0", links[1]]], "é": fast},
     ]
-    return [dagcbor.encode(value) for value in maps]
+    rows = {str(row): {str(number): links[number] for number in range(row)} for row in range(9)}
+    return [dagcbor.encode(value) for value in (*maps, rows, {"c": rows, "zarr.json": {"a": rows}})]
 
 
 def seeds_of(target: str) -> list[bytes]:

@@ -19,13 +19,14 @@ from ipldstore.errors import CodecError, InvalidCIDError, IPLDStoreError, LimitE
 from ipldstore.formats import dagcbor
 from ipldstore.formats.car import CarReader, write_car
 from ipldstore.formats.cidobject import to_cid
+from ipldstore.limits import MAX_CBOR_ITEMS
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.outline import outline
 from ipldstore.store.plain import read_plain
 from ipldstore.tree.documents import parse_json
 from ipldstore.tree.keys import segments_fault
 from ipldstore.tree.order import natural_key
-from ipldstore.tree.packed import _pack
+from ipldstore.tree.packed import Packed, _read_map, _Unsure
 from ipldstore.tree.tree import Tree
 from ipldstore.unixfs.file import decode_file, measure_file, read_content
 from ipldstore.verifying import verify
@@ -50,18 +51,31 @@ def fuzz_dagcbor(data: bytes) -> None:
 
 def fuzz_packed(data: bytes) -> None:
     """Read a map of links without decoding it: what is taken is what the decoder reads."""
-    packed = _pack(data) if data and data[0] >> 5 == 5 else None
-    if packed is None:
-        raise CodecError("nothing that is packed")
-    whole = dagcbor.decode(data)
-    assert dict(packed.items()) == whole
-    assert list(map(packed.get, whole)) == list(whole.values())
-    assert sorted(packed) == sorted(whole)
-    assert len(packed) == len(whole)
-    assert segments_fault(whole.keys() - packed.others.keys()) is None
-    if whole:
-        keys = sorted(map(natural_key, whole))
-        assert packed.natural_bounds() == (keys[0], keys[-1])
+    if not data or data[0] >> 5 != 5:
+        raise CodecError("no map")
+    try:
+        found, stop, items = _read_map(data, 0, MAX_CBOR_ITEMS, 1)
+    except _Unsure:
+        raise CodecError("unsure") from None
+    if stop != len(data) or items < 0:
+        raise CodecError("not whole")
+    _check_packed(found, dagcbor.decode(data))
+
+
+def _check_packed(found, whole) -> None:
+    if not isinstance(found, Packed):
+        assert found == whole
+        return
+    assert sorted(found) == sorted(whole)
+    assert len(found) == len(whole)
+    assert dagcbor.decode(found.encoded) == whole
+    assert segments_fault(whole.keys() - found.others.keys()) is None
+    keys = sorted(map(natural_key, whole))
+    assert found.natural_bounds() == (keys[0], keys[-1])
+    entries = dict(found.items())
+    for name, entry in whole.items():
+        _check_packed(found.get(name), entry)
+        _check_packed(entries[name], entry)
 
 
 def _their_links(value) -> list[object]:

@@ -29,7 +29,10 @@ GRIDS = [
     [f"t{number:03}" for number in range(40)],
     [f"{number:02}" for number in range(40)],
 ]
+ROWS = {str(row): {str(column): CHUNK for column in range(row, 2 * row)} for row in range(1, 12)}
 OTHERS: dict[str, Any] = {
+    "c": ROWS,
+    "cube": {"0": ROWS, "1": {"zarr.json": {"attributes": {"0": [1]}}} | ROWS},
     ".zarray": {"shape": [1, 2], "fill_value": None},
     ".zattrs": {},
     "zarr.json": {"node_type": "array"},
@@ -57,7 +60,8 @@ maps = st.builds(
 def test_it_holds_what_the_decoder_reads(value: dict[str, Any]) -> None:
     data = dagcbor.encode(value)
     packed = pack(data)
-    assert packed is not None
+    assert isinstance(packed, Packed)
+    assert packed.encoded == data
     assert dict(packed.items()) == dagcbor.decode(data) == value
     assert len(packed) == len(value)
     assert set(packed) == set(value)
@@ -177,10 +181,32 @@ def test_what_is_out_of_order_is_refused(change: Any, other: str | None) -> None
         decode_directory(make_link(data, "dag-cbor"), data)
 
 
+def test_rows_in_the_block_of_their_directory_are_packed() -> None:
+    grid = {str(row): {str(column): CHUNK for column in range(100)} for row in range(20)}
+    data = dagcbor.encode(grid)
+    directory = decode_directory(make_link(data, "dag-cbor"), data)
+    row = directory.entries["7"]
+    assert isinstance(row, nodes.Directory)
+    assert isinstance(row.content, Packed)
+    assert row.content["99"] == CHUNK
+    assert row.stub == dagcbor.encode(grid["7"])
+    assert row.depth == 1
+
+
+def test_a_map_that_announces_more_than_there_is_is_refused() -> None:
+    rows = dagcbor.encode(dict.fromkeys(GRIDS[0][:30], CHUNK))
+    for count in (b"\xb8\x1f", b"\xba\xff\xff\xff\xff", b"\xbb" + b"\xff" * 8):
+        inner = count + rows[2:]
+        for data in (inner, b"\xa1\x61c" + inner):
+            assert pack(data) is None
+            with pytest.raises(InvalidNodeError):
+                decode_directory(make_link(data, "dag-cbor"), data, root=True)
+
+
 def test_small_and_mixed_maps_are_not_packed() -> None:
     assert pack(dagcbor.encode(dict.fromkeys(GRIDS[0][:10], CHUNK))) is None
     mixed = {str(number): CHUNK if number % 2 else {"0": CHUNK} for number in range(1000)}
-    assert pack(dagcbor.encode(mixed)) is None
+    assert type(pack(dagcbor.encode(mixed))) is dict
     assert pack(dagcbor.encode([["0", LINKS[2]]] * 100)) is None
 
 

@@ -242,9 +242,10 @@ def test_length_is_limited():
         dagcbor.decode(data + b"\0")
 
 
-def test_nested_directories_are_encoded_once(monkeypatch):
+@pytest.mark.parametrize("width", [6, 24])
+def test_nested_directories_are_encoded_once(monkeypatch, width):
     """What 60 levels hold was encoded anew for each of them: 4.7 s for these 2 MB."""
-    value = {f"{number:06d}": RAW for number in range(4000)}
+    value = {f"{number:0{width}d}": RAW for number in range(4000)}
     for _ in range(60):
         value = {"d": value}
     data = dagcbor.encode(value)
@@ -257,7 +258,8 @@ def test_nested_directories_are_encoded_once(monkeypatch):
     monkeypatch.setattr(dagcbor, "encode", spy)
     directory = decode_directory(make_link(data, "dag-cbor"), data, root=True)
     assert directory.stub is None
-    assert 0 < sum(written) <= len(data)
+    is_packed = width < 24
+    assert (0 if is_packed else 1) <= sum(written) <= (0 if is_packed else len(data))
 
 
 @pytest.mark.parametrize("data", [b"\x00", b"\x00\x00\x00\x00", b"\xff" * 9])
