@@ -14,6 +14,8 @@ from ipldstore.cid import CIDLike, Link, as_link
 from ipldstore.errors import BlockNotFoundError, CorruptBlockError, IPLDStoreError
 
 _KEPT_BYTES = 32 << 20
+_LEFT_BYTES = 28 << 20
+"""What is left when there is too much, so that not every block drops one."""
 
 
 class RecentBlocks(ContentAddressableStore):
@@ -104,5 +106,5 @@ class RecentBlocks(ContentAddressableStore):
     def _trim(self) -> None:
         # counted anew, as an interrupt may have come between a block and its count
         self._bytes = sum(map(len, self._kept.values()))
-        while self._bytes > _KEPT_BYTES:
+        while self._bytes > _LEFT_BYTES:
             self._bytes -= len(self._kept.popitem(last=False)[1])
