@@ -50,18 +50,10 @@ class Shipping:
     that send, which are not interrupted; in a forked process, where they are not, nothing is under
     way.
 
-    Parameters
-    ----------
-    ship
-        Sends a shipment; called in threads of the buffer's own.
-    limit
-        How many bytes may be in the buffer. A block that is larger is taken when it is empty.
-    blocks
-        What is in the buffer from the beginning.
-    at_once
-        How many shipments may be under way at once.
-    one_by_one
-        Whether each block is a shipment of its own, and not an eighth of `limit`.
+    `ship` sends a shipment, in threads of the buffer's own. `limit` is how many bytes may be in the
+    buffer; a block that is larger is taken when it is empty. `blocks` are in the buffer from the
+    beginning. `at_once` is how many shipments may be under way at once. With `one_by_one` each
+    block is a shipment of its own, else an eighth of `limit` is.
     """
 
     def __init__(
@@ -111,10 +103,8 @@ class Shipping:
     def put(self, link: Link, data: bytes) -> None:
         """Take a block, and wait for room if there is none.
 
-        Raises
-        ------
-        BackendError
-            If there is no room because blocks cannot be sent. This one is not kept then.
+        Raises `BackendError` if there is no room because blocks cannot be sent. This one is not
+        kept then.
         """
         begun = self._begun
         while not self.offer(link, data):
@@ -123,10 +113,7 @@ class Shipping:
     def flush(self) -> None:
         """Send all that is in the buffer now and wait until it has arrived.
 
-        Raises
-        ------
-        BackendError
-            If a shipment fails; its blocks are in the buffer still.
+        Raises `BackendError` if a shipment fails; its blocks are in the buffer still.
         """
         with self._guard():
             begun, last = self._begun, next(self._numbers)
