@@ -30,19 +30,8 @@ Listed: TypeAlias = "tuple[dict[str, Any], str]"
 def iter_listing(what: str, where: str, *, long: bool, recursive: bool) -> Iterator[Listed]:
     """Iterate a listing, whose lines hold kind, size, with ``long`` the CID, and name.
 
-    Parameters
-    ----------
-    what, where
-        The hierarchy and the path in it, as in `located`.
-    long
-        Whether to sum up what directories hold, and to show CIDs.
-    recursive
-        Whether to go into directories.
-
-    Raises
-    ------
-    FileNotFoundError
-        If nothing is at the path.
+    With `long`, what directories hold is summed up. Raises `FileNotFoundError` if nothing is at the
+    path.
     """
     with located(what, where) as (blocks, root, path):
         listing = _Listing(blocks, root, long)
