@@ -33,24 +33,8 @@ _LIBP2P_KEY = 0x72
 def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Directory:
     """Read the directory that a block holds.
 
-    Parameters
-    ----------
-    link
-        The block's CID.
-    data
-        Its verified bytes.
-    root
-        Whether it is the root, which may be small and may be empty.
-
-    Returns
-    -------
-    Directory
-        Without a stub where the block, or a directory in it, is not in the canonical form.
-
-    Raises
-    ------
-    InvalidNodeError
-        If the block holds no directory.
+    The root may be small and may be empty. There is no stub where the block, or a directory in it,
+    is not in the canonical form. Raises `InvalidNodeError` if the block holds no directory.
     """
     try:
         value = _decode_node(link, data)
@@ -173,21 +157,9 @@ def _page_list(value: list[Any]) -> PageList:
 def decode_pages(link: Link, data: bytes, first: str, end: str | None) -> Page | PageList:
     """Read a page, or a list of pages, and check that it is what its list says.
 
-    Parameters
-    ----------
-    link
-        The block's CID.
-    data
-        Its verified bytes.
-    first
-        The first segment that the list announces.
-    end
-        The natural key that all in it come before; None at the end of the directory.
-
-    Raises
-    ------
-    InvalidNodeError
-        If the block is neither a page nor a list of pages, or holds other segments.
+    The list announces the `first` segment; `end` is the natural key that all in it come before,
+    None at the end of the directory. Raises `InvalidNodeError` if the block is neither a page nor a
+    list of pages, or holds other segments.
     """
     try:
         value = _decode_node(link, data)
@@ -222,10 +194,7 @@ def decode_stub(stub: bytes) -> Link | None:
 def decode_document(link: Link, data: bytes) -> Document:
     """Read the JSON document that a block holds.
 
-    Raises
-    ------
-    InvalidNodeError
-        If the block holds none.
+    Raises `InvalidNodeError` if the block holds none.
     """
     try:
         if len(data) > MAX_DOCUMENT_BYTES:

@@ -69,12 +69,8 @@ class Kept:
 def iter_named(root: Link | None, top: Directory | None, name: Put) -> Iterator[Link]:
     """Iterate the nodes that a hierarchy in memory names, as far as it is loaded.
 
-    Parameters
-    ----------
-    root, top
-        Its root, None while it is not frozen, and its root directory, None while not loaded.
-    name
-        Returns the CID that a dag-cbor block has.
+    The root is None while it is not frozen, the root directory while it is not loaded. `name`
+    returns the CID that a dag-cbor block has.
     """
     yield from iter_loaded(root, top, name)
     yield from _iter_unloaded(top)
@@ -220,12 +216,8 @@ def renew_unloaded(
 ) -> None:
     """Put those lost nodes again that are not in memory, where they can be had elsewhere.
 
-    Below a node that is not loaded others may stand: those that are kept are looked through.
-
-    Raises
-    ------
-    BlockNotFoundError
-        If one can be had nowhere.
+    Below a node that is not loaded others may stand: those that are kept are looked through. Raises
+    `BlockNotFoundError` if one can be had nowhere.
     """
     seen: set[Link] = set()
     stack = list(_iter_unloaded(top))
