@@ -234,10 +234,8 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
     ) -> Any:
         """Find all below a path, also for `du`, `glob` and what is recursive.
 
-        Raises
-        ------
-        LimitExceededError
-            If there is more than `MAX_HELD_KEYS`; without `maxdepth`, at once.
+        Raises `LimitExceededError` if there is more than `MAX_HELD_KEYS`; without `maxdepth`, at
+        once.
         """
         if maxdepth is None:
             await asyncio.to_thread(self._check_held, path)

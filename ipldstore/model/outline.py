@@ -37,40 +37,15 @@ _LENGTH_BYTES = 128
 class Outline:
     """A group or array, and what is below it.
 
-    Attributes
-    ----------
-    name, path : str
-        Its name, and its path from the root of the hierarchy; both are empty for the root.
-    kind : str
-        ``"group"``, ``"array"``, or ``"directory"`` where no metadata says what it is.
-    zarr_format : int or None
-        2 or 3.
-    shape : tuple of int or None
-        The shape of an array. This and what follows is None where it does not apply, or where
-        the metadata is malformed.
-    dimensions : tuple of str or None, or None
-        The names of its dimensions.
-    dtype : str or None
-        Its type.
-    chunk_shape, shard_shape : tuple or None
-        The shape of its chunks, and of the shards that hold them if it is sharded: for each
-        dimension an int or, in a rectilinear grid, the lengths in order, as tuples of a length
-        and how many chunks in a row have it.
-    chunks_present, chunks_possible : int or None
-        How many chunks are stored, and how many there can be; of a sharded array the shards.
-    stored_bytes : int or None
-        Size of what is stored of an array, or of all arrays below; metadata does not count. None
-        where the block store does not tell sizes.
-    cid : str or None
-        The CID of its directory's block. None if the block is not written yet, or the directory
-        stands within the block of the one above.
-    is_loaded : bool
-        False where `max_nodes` ended the search.
-    attributes : dict of str to str
-        What users noted about it, as short texts: of the first `MAX_DESCRIBED` groups and arrays
-        that are found, the first `MAX_ATTRIBUTES` each.
-    children : list of Outline
-        What is in a group or directory, in natural order.
+    The root's name and path are empty. `kind` is ``"directory"`` where no metadata says what it is.
+    What follows is None where it does not apply, or where the metadata is malformed. Chunks and
+    shards are shaped as `CellShape`; of a sharded array, the shards are counted as its chunks.
+    `stored_bytes` is the size of what is stored of an array, or of all arrays below, without
+    metadata; None where the block store does not tell sizes. `cid` is that of the directory's
+    block; None if it is not written yet, or the directory stands within the block of the one above.
+    `is_loaded` is False where `max_nodes` ended the search. Attributes are short texts: of the
+    first `MAX_DESCRIBED` groups and arrays that are found, the first `MAX_ATTRIBUTES` each.
+    Children are in natural order.
     """
 
     name: str
@@ -121,10 +96,7 @@ _PLAIN = [name for name in Outline.__slots__ if name not in ("attributes", "chil
 def find_directory(top: Directory, segments: list[str], load: Load) -> Directory:
     """Return the directory at a path.
 
-    Raises
-    ------
-    InvalidKeyError
-        If there is none.
+    Raises `InvalidKeyError` if there is none.
     """
     directory = top
     for segment in segments:

@@ -25,10 +25,7 @@ Cut: TypeAlias = Callable[[int], tuple[int, int]]
 def to_bytes(key: str, value: Any) -> bytes:
     """Return what a user gave as the value of a key, as bytes of which nobody changes any.
 
-    Raises
-    ------
-    TypeError
-        If it is no buffer of bytes.
+    Raises `TypeError` if it is no buffer of bytes.
     """
     if isinstance(value, bytes):
         return value
@@ -50,14 +47,7 @@ def make_entry(
 ) -> Link | Document:
     """Make the entry of a value, keeping its blocks.
 
-    Parameters
-    ----------
-    blocks
-        Where the blocks go.
-    name
-        The last segment of the key.
-    data
-        The value.
+    `name` is the last segment of the key.
     """
     if name in METADATA_NAMES and (document := parse_json(bytes(data))) is not None:
         return document
@@ -81,12 +71,8 @@ def read_value(
 ) -> bytes | memoryview:
     """Return a value, or a part of it, loading only the blocks that hold it.
 
-    Raises
-    ------
-    BlockNotFoundError, CorruptBlockError
-        If a block cannot be had.
-    InvalidNodeError
-        If a block is not what its entry says.
+    Raises `BlockNotFoundError` or `CorruptBlockError` if a block cannot be had, and
+    `InvalidNodeError` if it is not what its entry says.
     """
     if isinstance(entry, Document):
         return _part(entry.to_json(), cut)
