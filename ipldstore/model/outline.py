@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, TypeAlias
 
 from ipldstore.basics.words import size_text
-from ipldstore.cid import Link, to_text
+from ipldstore.cid import to_text
 from ipldstore.errors import (
     TAKE_A_PART,
     InvalidKeyError,
@@ -20,8 +20,8 @@ from ipldstore.errors import (
 from ipldstore.limits import MAX_OUTLINE_BYTES, MAX_SEGMENTS
 from ipldstore.model.cells import CellShape, Shape
 from ipldstore.model.metadata import Kind, Metadata, read_metadata
-from ipldstore.model.values import SizeOf, check_number, count_values, open_directory
-from ipldstore.tree.decode import decode_stub
+from ipldstore.model.values import SizeOf, check_number, count_values
+from ipldstore.tree.decode import link_of, open_directory
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, room_of, scan_entries
 
@@ -177,7 +177,8 @@ def iter_arrays(
 
 
 def _describe(found: Outline, entry: Entry, metadata: Metadata) -> None:
-    found.cid = _cid_of(entry)
+    link = link_of(entry)
+    found.cid = None if link is None else to_text(link)
     for name in _DESCRIBED:
         setattr(found, name, getattr(metadata, name))
 
@@ -210,13 +211,6 @@ def _check_used(used: int) -> None:
             f"the groups and arrays take more than {size_text(MAX_OUTLINE_BYTES)} in an outline; "
             f"{TAKE_A_PART}"
         )
-
-
-def _cid_of(entry: Entry) -> str | None:
-    link = entry if isinstance(entry, Link) else None
-    if isinstance(entry, Directory) and entry.stub is not None:
-        link = decode_stub(entry.stub)
-    return None if link is None else to_text(link)
 
 
 def _sum_up(top: Outline) -> None:

@@ -14,7 +14,7 @@ from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
 from ipldstore.model.cells import Shape
 from ipldstore.model.chunkkeys import ChunkKeys
 from ipldstore.model.metadata import Metadata
-from ipldstore.tree.decode import decode_directory
+from ipldstore.tree.decode import open_directory
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.nodes import Directory, Entry, is_value
@@ -88,14 +88,6 @@ def check_number(number: int) -> None:
         raise LimitExceededError(
             f"more than {MAX_HELD_KEYS:,} entries in directories; {TAKE_A_PART}"
         )
-
-
-def open_directory(entry: object, load: Load) -> Directory:
-    """Return the directory that an entry stands for, not keeping it if it is loaded for this."""
-    if isinstance(entry, Directory):
-        return entry
-    assert isinstance(entry, Link)
-    return decode_directory(entry, load(entry))
 
 
 def count_values(

@@ -12,7 +12,7 @@ from ipldstore.errors import InvalidKeyError, IPLDStoreError
 from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
 from ipldstore.store.expansion import check_held
 from ipldstore.store.values import Cut, read_value
-from ipldstore.tree.decode import decode_directory, decode_stub
+from ipldstore.tree.decode import decode_directory, link_of
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder
 from ipldstore.tree.keys import split_path
@@ -196,7 +196,7 @@ class Reader:
             raise InvalidKeyError(f"no group or array {path!r} under {self.root}")
         if not isinstance(found, Directory):
             raise InvalidKeyError(f"path {path!r} is a value, expected a group or array")
-        if found.stub is not None and (link := decode_stub(found.stub)) is not None:
+        if (link := link_of(found)) is not None:
             return link, {}
         made: dict[Link, bytes] = {}
 

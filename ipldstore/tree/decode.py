@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +18,7 @@ from ipldstore.tree.nodes import (
     MAX_INLINE_DEPTH,
     Directory,
     Entries,
+    Entry,
     Page,
     PageList,
     is_inlined,
@@ -186,9 +187,20 @@ def decode_pages(link: Link, data: bytes, first: str, end: str | None) -> Page |
     return Page(entries, link if _has_stubs(entries) else None, len(data) - head_size(len(entries)))
 
 
-def decode_stub(stub: bytes) -> Link | None:
-    """Return the link that a stub is, None if it is an inlined map or list."""
-    return dagcbor.decode(stub) if stub[:2] == dagcbor.LINK_HEAD[:2] else None
+def link_of(entry: Entry) -> Link | None:
+    """Return the block of an entry; None where it stands in the one above, or is to be encoded."""
+    if isinstance(entry, Directory):
+        stub = entry.stub or b""
+        return dagcbor.decode(stub) if stub[:2] == dagcbor.LINK_HEAD[:2] else None
+    return entry if isinstance(entry, Link) else None
+
+
+def open_directory(entry: object, load: Callable[[Link], bytes]) -> Directory:
+    """Return the directory that an entry stands for, not keeping it if it is loaded for this."""
+    if isinstance(entry, Directory):
+        return entry
+    assert isinstance(entry, Link)
+    return decode_directory(entry, load(entry))
 
 
 def decode_document(link: Link, data: bytes) -> Document:

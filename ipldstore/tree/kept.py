@@ -9,7 +9,7 @@ from ipldstore.cid import DAG_CBOR, Link, codec_of
 from ipldstore.dag import links_of
 from ipldstore.errors import BlockNotFoundError
 from ipldstore.limits import MAX_KEPT_LINKS
-from ipldstore.tree.decode import decode_stub
+from ipldstore.tree.decode import link_of
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder, Put
 from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, is_inlined, made_of
@@ -93,7 +93,7 @@ def iter_loaded(root: Link | None, top: Directory | None, name: Put) -> Iterator
 def _iter_stubs(top: Directory | None) -> Iterator[Link]:
     """Iterate the blocks of the directories and pages that are loaded and have not changed."""
     for directory, _ in _iter_directories(top):
-        if directory.stub is not None and (link := decode_stub(directory.stub)) is not None:
+        if (link := link_of(directory)) is not None:
             yield link
         if (pages := directory.pages) is not None:
             yield from _iter_page_links(pages)

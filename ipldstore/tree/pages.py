@@ -9,7 +9,7 @@ from typing import TypeAlias
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidNodeError
 from ipldstore.limits import MAX_LIST_DEPTH
-from ipldstore.tree.decode import decode_pages, decode_stub
+from ipldstore.tree.decode import decode_pages, link_of
 from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, made_of, unpacked
 from ipldstore.tree.order import natural_key
 
@@ -154,7 +154,7 @@ def touch(
 
     The blocks that will be replaced by that are added to `replaced`.
     """
-    links = [] if directory.stub is None else [decode_stub(directory.stub)]
+    links = [link_of(directory)]
     directory.stub = None
     content = directory.content
     if isinstance(content, PageList):
@@ -278,7 +278,7 @@ def _drop_directories(entries: Entries) -> None:
     made = made_of(entries)
     for segment, entry in made.items():
         if isinstance(entry, Directory):
-            link = None if entry.stub is None else decode_stub(entry.stub)
+            link = link_of(entry)
             if link is None:
                 drop_clean(entry)
             else:

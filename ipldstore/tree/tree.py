@@ -9,7 +9,7 @@ from typing import TypeAlias
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError, InvalidNodeError, LimitExceededError
 from ipldstore.limits import MAX_KEYS, MAX_SEGMENTS
-from ipldstore.tree.decode import decode_directory
+from ipldstore.tree.decode import decode_directory, open_directory
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder, Put
 from ipldstore.tree.kept import (
@@ -355,7 +355,7 @@ class Tree:
             directory.content = entries = unpacked(content)
             for segment, entry in entries.items():
                 if not is_value(entry, segment):
-                    entries[segment] = child = _load_directory(entry, self.load)
+                    entries[segment] = child = open_directory(entry, self.load)
                     stack.append(child)
 
     def load(self, link: Link) -> bytes:
@@ -399,7 +399,7 @@ class Tree:
             return entry
         if entry is None or is_value(entry, segment):
             return None
-        child = _load_directory(entry, load)
+        child = open_directory(entry, load)
         if child.stub is None:
             # it is not in the canonical form: whatever is written next rewrites it
             for directory, name in zip(path, segments, strict=True):
@@ -447,10 +447,3 @@ class _NotLoaded(Exception):  # noqa: N818
 
 def _refuse_to_load(link: Link) -> bytes:
     raise _NotLoaded(link)
-
-
-def _load_directory(entry: Entry, load: Load) -> Directory:
-    if isinstance(entry, Directory):
-        return entry
-    assert isinstance(entry, Link)
-    return decode_directory(entry, load(entry))
