@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
@@ -20,6 +21,7 @@ from ipldstore.limits import (
     MAX_WRITTEN_BYTES,
     MAX_WRITTEN_FILES,
 )
+from ipldstore.store.values import block_size
 from ipldstore.tree.decode import decode_directory, decode_document, decode_pages
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Page, PageList, is_value
@@ -189,10 +191,7 @@ def is_local(blocks: ContentAddressableStore) -> bool:
 
 
 def _sizes_of(leaves: Collection[Link], blocks: ContentAddressableStore) -> dict[Link, int]:
-    def size_of(leaf: Link) -> int:
-        size = blocks.size_of(leaf)
-        return len(blocks.get_block(leaf)) if size is None else size
-
+    size_of = partial(block_size, blocks)
     if is_local(blocks):
         return {leaf: size_of(leaf) for leaf in leaves}
     with ThreadPoolExecutor(_WORKERS, "ipldstore-sizes") as pool:

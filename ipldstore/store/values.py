@@ -109,6 +109,12 @@ def is_canonical(blocks: ContentAddressableStore, name: str, entry: Link) -> boo
     return size is not None and size <= CHUNK_BYTES
 
 
+def block_size(blocks: ContentAddressableStore, link: Link) -> int:
+    """Return the size of a block in bytes, loading it where the block store does not tell."""
+    size = blocks.size_of(link)
+    return len(blocks.get_block(link)) if size is None else size
+
+
 def value_size(blocks: ContentAddressableStore, entry: Link | Document) -> int:
     """Return the size of a value in bytes, loading what that needs; errors as `read_value`."""
     if isinstance(entry, Link):

@@ -16,6 +16,7 @@ from ipldstore.dag import iter_dag
 from ipldstore.errors import BackendError, BlockStoreNotFoundError, BlockStoreURLError
 from ipldstore.registry import is_archive, open_block_store
 from ipldstore.store.expansion import is_local
+from ipldstore.store.values import block_size
 
 if TYPE_CHECKING:
     from ipldstore.backends.ipfs.store import IPFSStore
@@ -81,8 +82,7 @@ def iter_sizes(blocks: ContentAddressableStore, root: Link) -> Iterator[tuple[Li
     block is missing.
     """
     for link, data in iter_dag(root, blocks.get_block):
-        size = blocks.size_of(link) if data is None else len(data)
-        yield link, len(blocks.get_block(link)) if size is None else size
+        yield link, block_size(blocks, link) if data is None else len(data)
 
 
 def measure(blocks: ContentAddressableStore, root: Link) -> Extent:
@@ -97,8 +97,3 @@ def measure(blocks: ContentAddressableStore, root: Link) -> Extent:
 def measure_local(blocks: ContentAddressableStore, root: Link) -> Extent | None:
     """`measure` what is on this machine; elsewhere that would take too long, and gives None."""
     return measure(blocks, root) if is_local(blocks) else None
-
-
-def place_text(blocks: ContentAddressableStore, extent: Extent | None) -> str:
-    """Say how much there is, or where it is if that is not known."""
-    return repr(blocks) if extent is None else str(extent)

@@ -15,7 +15,7 @@ from ipldstore.cli.sources.names import Named, name_source
 from ipldstore.cli.sources.reading import Content, Opened, open_source
 from ipldstore.cli.sources.writing import check_formats, write_contents
 from ipldstore.cli.sources.zarrs import Values
-from ipldstore.cli.tools.blocks import measure_local, open_blocks, place_text
+from ipldstore.cli.tools.blocks import measure_local, open_blocks
 from ipldstore.tree.keys import split_key, split_path
 
 _SHOWN = 3
@@ -47,7 +47,8 @@ def put_sources(
         root = as_link(mapping.freeze())
         extent = measure_local(blocks, root)
     size = counted + sum(one.size for one in opened)
-    say(f"put {size_text(size)} of {what} into {place_text(blocks, extent)}")
+    place = repr(blocks) if extent is None else str(extent)
+    say(f"put {size_text(size)} of {what} into {place}")
     count, stored = (None, None) if extent is None else extent
     return {
         "sources": [one.shown for one in named],
