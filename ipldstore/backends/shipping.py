@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from threading import Thread, current_thread
@@ -51,16 +51,15 @@ class Shipping:
     way.
 
     `ship` sends a shipment, in threads of the buffer's own. `limit` is how many bytes may be in the
-    buffer; a block that is larger is taken when it is empty. `blocks` are in the buffer from the
-    beginning. `at_once` is how many shipments may be under way at once. With `one_by_one` each
-    block is a shipment of its own, else an eighth of `limit` is.
+    buffer; a block that is larger is taken when it is empty. `at_once` is how many shipments may be
+    under way at once. With `one_by_one` each block is a shipment of its own, else an eighth of
+    `limit` is.
     """
 
     def __init__(
         self,
         ship: Ship,
         limit: int,
-        blocks: Iterable[tuple[Link, bytes]] = (),
         *,
         at_once: int = _SHIPMENTS_AT_ONCE,
         one_by_one: bool = False,
@@ -73,8 +72,6 @@ class Shipping:
         self._numbers = count(1)
         self._blocks: OrderedDict[Link, _Kept] = OrderedDict()
         self._start_over()
-        for link, data in blocks:
-            self._keep(link, data)
 
     def _start_over(self) -> None:
         self._crew: list[Thread] = []
@@ -132,10 +129,6 @@ class Shipping:
         for thread in list(self._crew):
             if thread.ident is not None:
                 thread.join()
-
-    def list_blocks(self) -> list[tuple[Link, bytes]]:
-        """Return what is in the buffer."""
-        return [(link, kept.data) for link, kept in list(self._blocks.items())]
 
     def _keep(self, link: Link, data: bytes) -> None:
         self._is_closing = self._is_counted = False

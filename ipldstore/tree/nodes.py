@@ -77,16 +77,11 @@ class PageList:
 
     __slots__ = ("children", "firsts", "keys", "link")
 
-    def __init__(
-        self,
-        firsts: Sequence[str],
-        children: Sequence[Link | Page | PageList],
-        link: Link | None = None,
-    ) -> None:
+    def __init__(self, firsts: Sequence[str], children: Sequence[Link | Page | PageList]) -> None:
         self.firsts = list(firsts)
         self.keys = [natural_key(first) for first in firsts]
         self.children = list(children)
-        self.link = link
+        self.link: Link | None = None
 
 
 Entry: TypeAlias = Link | Document | Directory

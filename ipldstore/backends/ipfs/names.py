@@ -30,20 +30,17 @@ def is_name(text: object) -> bool:
     return isinstance(text, str) and text.startswith(_PREFIXES)
 
 
-def publish_name(
-    rpc: KuboRPC, root: CIDLike, key: str = OWN_KEY, *, lifetime: str | None = None
-) -> str:
+def publish_name(rpc: KuboRPC, root: CIDLike, key: str = OWN_KEY) -> str:
     """Point an IPNS name at a root.
 
     The name, such as ``k51...``, is that of the key, which is made if the node has none of this
-    name. `lifetime` is how long the record is valid, such as ``"72h"``; as long as the node says if
-    None. The node renews it while it runs, and one that is offline publishes it once it is not.
-    Raises `BackendError` if the node refuses or fails.
+    name. The node renews the record while it runs, and one that is offline publishes it once it is
+    not. Raises `BackendError` if the node refuses or fails.
     """
     path = f"/ipfs/{to_text(as_link(root))}"
     if key not in list_keys(rpc):
         rpc.call("key/gen", key)
-    answer = rpc.call_json("name/publish", path, key=key, lifetime=lifetime, allow_offline=True)
+    answer = rpc.call_json("name/publish", path, key=key, allow_offline=True)
     return expect(answer, "Name", str)
 
 
