@@ -58,26 +58,8 @@ def decode_item(  # noqa: C901 - one loop, for speed
 ) -> tuple[Any, int, int]:
     """Decode one item of a block.
 
-    Parameters
-    ----------
-    data
-        The whole block.
-    position
-        Where the item begins.
-    items
-        How many items the lists and maps in it may hold.
-    depth
-        Levels of lists and maps around it.
-
-    Returns
-    -------
-    tuple of object, int and int
-        The item, where it ends, and how many items may be left after it.
-
-    Raises
-    ------
-    CodecError
-        As `decode`.
+    It may hold `items` more in its lists and maps, and has `depth` levels of these around it.
+    Returns it, where it ends, and how many items may be left after it; errors are as in `decode`.
     """
     end = len(data)
     result: list[Any] = []
