@@ -20,7 +20,7 @@ from ipldstore.errors import IPLDStoreError
 from ipldstore.store.async_access import read_file_on_loop, read_on_loop
 from ipldstore.store.values import Cut, is_file, read_value
 from ipldstore.tree.documents import Document
-from ipldstore.unixfs import CHUNK_BYTES, decode_file, read_content
+from ipldstore.unixfs.file import CHUNK_BYTES, decode_file, read_content
 
 JOINED_BYTES = 16 << 20
 

@@ -24,7 +24,7 @@ from ipldstore.model.chunkkeys import ChunkKeys, read_chunk_keys
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, is_value
 from ipldstore.tree.pages import Load, room_of
-from ipldstore.unixfs import decode_file, read_content
+from ipldstore.unixfs.file import decode_file, read_content
 
 Kind: TypeAlias = Literal["group", "array", "directory"]
 

@@ -19,7 +19,7 @@ from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, scan_entries
-from ipldstore.unixfs import decode_file
+from ipldstore.unixfs.file import decode_file
 
 Place: TypeAlias = tuple[int, ...]
 S = TypeVar("S", int, "int | None")

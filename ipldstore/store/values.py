@@ -10,7 +10,7 @@ from ipldstore.cid import DAG_CBOR, DAG_PB, RAW, Link, as_link, codec_of, identi
 from ipldstore.tree.decode import decode_document
 from ipldstore.tree.documents import Document, parse_json
 from ipldstore.tree.keys import METADATA_NAMES
-from ipldstore.unixfs import CHUNK_BYTES, decode_file, read_content, write_file
+from ipldstore.unixfs.file import CHUNK_BYTES, decode_file, read_content, write_file
 
 _HINTS: dict[type, str] = {
     str: "text.encode() gives bytes",

@@ -26,7 +26,7 @@ from ipldstore.tree.decode import decode_directory, decode_document, decode_page
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.nodes import Directory, Page, PageList
-from ipldstore.unixfs import decode_file
+from ipldstore.unixfs.file import decode_file
 from ipldstore.verifying.blocks import MendedBlocks, fault_of
 from ipldstore.verifying.faults import Fault, Parent
 from ipldstore.verifying.journal import Journal
