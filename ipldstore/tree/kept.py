@@ -95,14 +95,16 @@ def _iter_stubs(top: Directory | None) -> Iterator[Link]:
     for directory, _ in _iter_directories(top):
         if (link := link_of(directory)) is not None:
             yield link
-        if (pages := directory.pages) is not None:
-            yield from _iter_page_links(pages)
+        for part in _iter_parts(directory.pages):
+            if not isinstance(part, Link) and part.link is not None:
+                yield part.link
 
 
 def _iter_unloaded(top: Directory | None) -> Iterator[Link]:
     for directory, maps in _iter_directories(top):
-        if (pages := directory.pages) is not None:
-            yield from _unloaded_pages(pages)
+        for part in _iter_parts(directory.pages):
+            if isinstance(part, Link):
+                yield part
         for entries in maps:
             for entry in entries.values():
                 if isinstance(entry, Link) and codec_of(entry) == DAG_CBOR:
@@ -115,34 +117,20 @@ def _iter_directories(top: Directory | None) -> Iterator[tuple[Directory, list[E
     while stack:
         directory = stack.pop()
         pages = directory.pages
-        maps = [directory.entries] if pages is None else list(_iter_maps(pages))
+        maps = [part.entries for part in _iter_parts(pages) if isinstance(part, Page)]
+        if pages is None:
+            maps = [directory.entries]
         for entries in maps:
             stack += [entry for entry in made_of(entries).values() if isinstance(entry, Directory)]
         yield directory, maps
 
 
-def _iter_maps(pages: PageList) -> Iterator[Entries]:
-    for child in pages.children:
-        if isinstance(child, Page):
-            yield child.entries
-        elif isinstance(child, PageList):
-            yield from _iter_maps(child)
-
-
-def _iter_page_links(pages: PageList) -> Iterator[Link]:
-    for child in pages.children:
+def _iter_parts(pages: PageList | None) -> Iterator[Link | Page | PageList]:
+    """Iterate pages and lists, those that are not loaded as links, lists after what is in them."""
+    for child in () if pages is None else pages.children:
         if isinstance(child, PageList):
-            yield from _iter_page_links(child)
-        if not isinstance(child, Link) and child.link is not None:
-            yield child.link
-
-
-def _unloaded_pages(pages: PageList) -> Iterator[Link]:
-    for child in pages.children:
-        if isinstance(child, PageList):
-            yield from _unloaded_pages(child)
-        elif isinstance(child, Link):
-            yield child
+            yield from _iter_parts(child)
+        yield child
 
 
 def _lists_of(pages: PageList, name: Put) -> list[Link]:
@@ -179,15 +167,9 @@ def iter_values(top: Directory | None) -> Iterator[Link]:
 def is_marked(top: Directory) -> bool:
     """Whether anything loaded below the root directory is to be encoded anew."""
     return any(
-        (directory.stub is None and directory is not top) or _has_marked(directory.pages)
+        (directory.stub is None and directory is not top)
+        or any(map(_is_changed, _iter_parts(directory.pages)))
         for directory, _ in _iter_directories(top)
-    )
-
-
-def _has_marked(pages: PageList | None) -> bool:
-    return pages is not None and any(
-        _has_marked(child) if isinstance(child, PageList) else _is_changed(child)
-        for child in pages.children
     )
 
 
@@ -195,16 +177,9 @@ def touch_loaded(top: Directory) -> None:
     """Mark all nodes that are loaded to be encoded and put anew."""
     for directory, _ in _iter_directories(top):
         directory.stub = None
-        if directory.pages is not None:
-            _touch_pages(directory.pages)
-
-
-def _touch_pages(pages: PageList) -> None:
-    for child in pages.children:
-        if isinstance(child, PageList):
-            _touch_pages(child)
-        elif isinstance(child, Page):
-            child.link = None
+        for part in _iter_parts(directory.pages):
+            if isinstance(part, Page):
+                part.link = None
 
 
 def renew_unloaded(
