@@ -83,23 +83,17 @@ class KuboRPC:
         `BlockNotFoundError` if the node says that a block is not there, and `BackendError` if it
         cannot be reached, refuses, or fails.
         """
-        return self._retries.run(lambda: self._call(command, arguments, file, timeout, options))
+        request = self._request(command, arguments, file, timeout, options)
+        return self._retries.run(lambda: self._send(command, request))
 
     def call_once(
         self, command: str, *arguments: str, timeout: float | None = None, **options: Option
     ) -> dict[str, Any]:
         """`call_json` for commands that must not be sent twice."""
-        return self._parse(command, self._call(command, arguments, None, timeout, options))
+        request = self._request(command, arguments, None, timeout, options)
+        return self._parse(command, self._send(command, request))
 
-    def _call(
-        self,
-        command: str,
-        arguments: tuple[str, ...],
-        file: bytes | None,
-        timeout: float | None,
-        options: Mapping[str, Option],
-    ) -> bytes:
-        request = self._request(command, arguments, file, timeout, options)
+    def _send(self, command: str, request: Mapping[str, Any]) -> bytes:
         with _hinting():
             reply = self._client.send(**request)
         return self._result(command, reply)
@@ -113,9 +107,9 @@ class KuboRPC:
         **options: Option,
     ) -> bytes:
         """`call` for event loops."""
+        request = self._request(command, arguments, file, timeout, options)
 
         async def attempt() -> bytes:
-            request = self._request(command, arguments, file, timeout, options)
             with _hinting():
                 reply = await self._client.send_async(**request)
             return self._result(command, reply)
