@@ -90,12 +90,10 @@ def _check_kind(pages: PageList, child: Page | PageList) -> None:
         raise InvalidNodeError("a list of pages leads to both maps and lists")
 
 
-def iter_pages(pages: PageList, load: Load) -> Iterator[Page]:
+def iter_pages(
+    pages: PageList, load: Load, end: str | None = None, depth: int = 1
+) -> Iterator[Page]:
     """Iterate the pages in order, loading each when it is reached; errors as `find_page`."""
-    yield from _iter_pages(pages, None, load, 1)
-
-
-def _iter_pages(pages: PageList, end: str | None, load: Load, depth: int) -> Iterator[Page]:
     if depth > MAX_LIST_DEPTH:
         raise _too_deep()
     for index in range(len(pages.children)):
@@ -103,15 +101,11 @@ def _iter_pages(pages: PageList, end: str | None, load: Load, depth: int) -> Ite
         if isinstance(child, Page):
             yield child
         else:
-            yield from _iter_pages(child, _end_of(pages, index, end), load, depth + 1)
+            yield from iter_pages(child, load, _end_of(pages, index, end), depth + 1)
 
 
-def flatten(pages: PageList, load: Load) -> PageList:
+def flatten(pages: PageList, load: Load, end: str | None = None, depth: int = 1) -> PageList:
     """Return one list of all pages, having loaded all lists but no further pages."""
-    return _flatten(pages, None, load, 1)
-
-
-def _flatten(pages: PageList, end: str | None, load: Load, depth: int) -> PageList:
     if depth > MAX_LIST_DEPTH:
         raise _too_deep()
     loaded = next((child for child in pages.children if not isinstance(child, Link)), None)
@@ -122,7 +116,7 @@ def _flatten(pages: PageList, end: str | None, load: Load, depth: int) -> PageLi
     for index in range(len(pages.children)):
         child = _load_child(pages, index, end, load)
         assert isinstance(child, PageList)
-        flat = _flatten(child, _end_of(pages, index, end), load, depth + 1)
+        flat = flatten(child, load, _end_of(pages, index, end), depth + 1)
         firsts += flat.firsts
         children += flat.children
     return PageList(firsts, children)

@@ -154,20 +154,12 @@ def _decode_payload(payload: bytes, links: list[PBLink]) -> Node:
     )
 
 
-def iter_links(data: bytes) -> Iterator[PBLink]:
-    """Iterate the links of a dag-pb block, in order.
-
-    Raises `CodecError` if the block is malformed.
-    """
-    return map(_decode_link, _split_node(data)[0])
-
-
 def iter_pb_links(data: bytes) -> Iterator[Link]:
-    """Iterate the CIDs in the links of a dag-pb block.
+    """Iterate the CIDs in the links of a dag-pb block, in order.
 
     Raises `CodecError` if the block is malformed.
     """
-    return (link.link for link in iter_links(data))
+    return (_decode_link(link).link for link in _split_node(data)[0])
 
 
 def _split_node(data: bytes) -> tuple[list[bytes], bytes | None]:
