@@ -60,27 +60,6 @@ if TYPE_CHECKING:
     from ipldstore.transfer import copy_root
     from ipldstore.verifying import Problem, VerifyReport, verify
 
-_ERRORS = (
-    "BackendError",
-    "BlockStoreNotFoundError",
-    "BlockStoreURLError",
-    "BlockNotFoundError",
-    "CarFormatError",
-    "CodecError",
-    "CorruptBlockError",
-    "DetachedStoreError",
-    "IPLDStoreError",
-    "InvalidCIDError",
-    "InvalidKeyError",
-    "InvalidNodeError",
-    "JournalError",
-    "LimitExceededError",
-    "MergeConflictError",
-    "ReadOnlyStoreError",
-    "ReentrantCallError",
-    "UnfrozenChangesError",
-    "UnfrozenChangesWarning",
-)
 _HOMES = {
     "CID": "ipldstore.formats.cidobject",
     "Change": "ipldstore.diffing",
@@ -110,8 +89,8 @@ _HOMES = {
     "Problem": "ipldstore.verifying",
     "VerifyReport": "ipldstore.verifying",
     "verify": "ipldstore.verifying",
-    **dict.fromkeys(_ERRORS, "ipldstore.errors"),
 }
+"""Modules of what is exported, but for the errors."""
 
 __all__ = [
     "CID",
@@ -170,9 +149,9 @@ if not TYPE_CHECKING:  # type checkers would take any name for one of the packag
         """Import what is asked for when it is asked for: zarr alone costs most of a second."""
         if name == "errors":
             return import_module("ipldstore.errors")
-        if name not in _HOMES:
+        if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(_HOMES[name]), name)
+        value = getattr(import_module(_HOMES.get(name, "ipldstore.errors")), name)
         globals()[name] = value
         return value
 

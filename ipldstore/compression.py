@@ -217,12 +217,7 @@ def _say(codecs: list[_Codec]) -> str:
 class _Part(NamedTuple):
     """A stored value, or a part of one that is a chunk in a shard.
 
-    Attributes
-    ----------
-    size : int
-        Its bytes.
-    read : callable
-        Returns the bytes from one offset to before another.
+    `read` returns the bytes from one offset to before another.
     """
 
     size: int
@@ -247,14 +242,7 @@ def _iter_frames(
 ) -> Iterator[tuple[bytes, _Codec]]:
     """Iterate what Blosc made of the chunks in a stored value, with its codec.
 
-    Parameters
-    ----------
-    part
-        The value, or a chunk in a shard.
-    codecs
-        What it was encoded with.
-    shape
-        The shape of what was encoded.
+    `shape` is that of what was encoded.
     """
     inner = [at for at, codec in enumerate(codecs) if codec.is_blosc or codec.is_sharding]
     if not inner:
@@ -308,14 +296,9 @@ def _check_size(size: int) -> None:
 class _Trial(NamedTuple):
     """What came of encoding a chunk again.
 
-    Attributes
-    ----------
-    is_kept : bool
-        Whether one thread makes what is stored.
-    is_stable : bool
-        Whether several threads make what one makes, each time.
-    blocks : int
-        Blocks that Blosc cuts the chunk into; 1 where it cannot be compressed and is copied.
+    `is_kept` says whether one thread makes what is stored, `is_stable` whether several threads make
+    what one makes, each time. `blocks` is how many Blosc cuts the chunk into; 1 where it cannot be
+    compressed and is copied.
     """
 
     is_kept: bool

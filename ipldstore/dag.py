@@ -14,7 +14,7 @@ from ipldstore.errors import (
     LimitExceededError,
 )
 from ipldstore.formats import dagcbor
-from ipldstore.unixfs import iter_pb_links
+from ipldstore.unixfs.nodes import iter_pb_links
 
 _Level: TypeAlias = "tuple[Iterator[Link], tuple[Link, bytes] | None]"
 """The links of a block that are left to follow, and what comes once they are."""

@@ -27,14 +27,8 @@ _OPTIONS = frozenset({"align_chunks", "safe_chunks", "zarr_format"})
 class _Write(NamedTuple):
     """A dask array that goes into an array of the store.
 
-    Attributes
-    ----------
-    source : dask.array.Array
-        The values, as they are stored.
-    path : str
-        The array in the store.
-    start : tuple of int
-        Where in that array the source begins, along each dimension.
+    `start` is where in the array at the path the source begins, along each dimension. The values of
+    the source are as they are stored.
     """
 
     source: Any
@@ -45,10 +39,7 @@ class _Write(NamedTuple):
 class _Writer:
     """Takes arrays from xarray: writes those in memory and keeps the lazy ones for later.
 
-    Attributes
-    ----------
-    writes : list of _Write
-        The lazy ones.
+    `writes` are the lazy ones.
     """
 
     def __init__(self) -> None:

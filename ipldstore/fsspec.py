@@ -29,7 +29,7 @@ from ipldstore.registry import BLOCKS_VARIABLE, absolute, find_blocks
 from ipldstore.store.async_access import find_on_loop, read_on_loop
 from ipldstore.store.reader import Reader, read_from
 from ipldstore.store.values import Cut, value_size
-from ipldstore.tree.decode import decode_stub
+from ipldstore.tree.decode import link_of
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory, Entry, is_value
@@ -234,10 +234,8 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
     ) -> Any:
         """Find all below a path, also for `du`, `glob` and what is recursive.
 
-        Raises
-        ------
-        LimitExceededError
-            If there is more than `MAX_HELD_KEYS`; without `maxdepth`, at once.
+        Raises `LimitExceededError` if there is more than `MAX_HELD_KEYS`; without `maxdepth`, at
+        once.
         """
         if maxdepth is None:
             await asyncio.to_thread(self._check_held, path)
@@ -334,9 +332,7 @@ class IPLDFile(AbstractBufferedFile):  # type: ignore[misc]
 
 def _info_of(name: str, entry: Entry) -> dict[str, Any]:
     is_file = is_value(entry, name.rpartition("/")[2])
-    cid = entry if isinstance(entry, Link) else None
-    if isinstance(entry, Directory) and entry.stub is not None:
-        cid = decode_stub(entry.stub)
+    cid = link_of(entry)
     return {
         "name": name,
         "type": "file" if is_file else "directory",

@@ -13,7 +13,7 @@ from ipldstore.model.values import remembering
 from ipldstore.names.finding import Blocks, HierarchyLike, found_root
 from ipldstore.store.deprecated import renamed
 from ipldstore.store.expansion import check_held
-from ipldstore.store.values import value_size
+from ipldstore.store.values import block_size, value_size
 from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import Document
 
@@ -115,7 +115,7 @@ def _take_stock(root: Link, blocks: ContentAddressableStore) -> Info:
     referenced = 0
     for link, data in iter_dag(root, blocks.get_block, children_first=True):
         if data is None:
-            sizes[link] = _size_of(link, blocks)
+            sizes[link] = block_size(blocks, link)
         else:
             sizes[link] = len(data)
             nodes.append(len(data))
@@ -130,11 +130,6 @@ def _take_stock(root: Link, blocks: ContentAddressableStore) -> Info:
         shared_bytes=referenced + sizes.get(root, 0) - total,
         arrays=_arrays(root, blocks, sizes),
     )
-
-
-def _size_of(link: Link, blocks: ContentAddressableStore) -> int:
-    size = blocks.size_of(link)
-    return len(blocks.get_block(link)) if size is None else size
 
 
 def _references(link: Link, data: bytes) -> Iterator[Link]:

@@ -10,25 +10,12 @@ class Kind(NamedTuple):
     """One kind of block store.
 
     The folders say theirs in `kind` modules, by the scheme of their URLs, and `ipldstore.registry`
-    lists these.
-
-    Attributes
-    ----------
-    read : callable
-        Takes the scheme and the rest of a URL, and returns what the class takes first; raises
-        `BlockStoreURLError` if that names no such store.
-    home : str
-        Module and class, as in an entry point.
-    noun : str
-        What a message calls a file or folder that is not there.
-    is_local : bool
-        Whether it is a file or folder, whose path is what is read.
-    takes_passwords : bool
-        Whether a URL may hold user and password, and the scheme be followed by that of HTTP.
-    is_marked : bool
-        Whether the class takes `create`, and then marks how blocks are laid out.
-    extra : str or None
-        The extra of the package that it needs.
+    lists these. `read` takes the scheme and the rest of a URL, and returns what the class takes
+    first; it raises `BlockStoreURLError` if that names no such store. `home` is module and class,
+    as in an entry point, and `noun` what a message calls a file or folder that is not there. Of a
+    local one the path is what is read. `takes_passwords` says whether a URL may hold user and
+    password, and the scheme be followed by that of HTTP; `is_marked` whether the class takes
+    `create`, and then marks how blocks are laid out; `extra` which extra of the package it needs.
     """
 
     read: Callable[[str, str], tuple[Any, ...]]

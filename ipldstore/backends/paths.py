@@ -22,10 +22,8 @@ _HEAD_BYTES = 512
 def local_path(path: str | os.PathLike[str]) -> Path:
     """Return the absolute path of what is on this machine.
 
-    Raises
-    ------
-    BackendError
-        If it is a URL, which would become a folder of that name; what is secret in it is not shown.
+    Raises `BackendError` if it is a URL, which would become a folder of that name; what is secret
+    in it is not shown.
     """
     text = os.fspath(path)
     if isinstance(text, str) and is_url(text):
@@ -39,10 +37,7 @@ def local_path(path: str | os.PathLike[str]) -> Path:
 def read_path(scheme: str, rest: str) -> tuple[str]:
     """Return the path in the rest of a URL, or a path itself after the scheme "path".
 
-    Raises
-    ------
-    BlockStoreURLError
-        If there is none, or it is on another machine.
+    Raises `BlockStoreURLError` if there is none, or it is on another machine.
     """
     if not rest.startswith("//") or scheme == "path":
         path = os.path.expanduser(rest)
@@ -61,10 +56,7 @@ def read_path(scheme: str, rest: str) -> tuple[str]:
 def path_of_file_url(url: str) -> str:
     """Return the path that a ``file:`` URL names.
 
-    Raises
-    ------
-    BlockStoreURLError
-        If it names none on this machine.
+    Raises `BlockStoreURLError` if it names none on this machine.
     """
     rest = url.partition(":")[2].replace("//localhost/", "///", 1)
     (path,) = read_path("file", rest)

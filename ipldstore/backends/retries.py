@@ -33,15 +33,10 @@ class TransientError(BackendError):
 class Retries(NamedTuple):
     """How often and how long.
 
-    Attributes
-    ----------
-    attempts : int
-        How often it is tried in all.
-    first_wait : float
-        Seconds before the second attempt; each further wait is twice as long, and all are made
-        up to a half shorter by chance, so that clients do not come back together.
-    longest_wait : float
-        What no wait exceeds, in seconds. A server that asks for more is not tried again.
+    `attempts` counts the first one. `first_wait` is the seconds before the second; each further
+    wait is twice as long, and all are made up to a half shorter by chance, so that clients do not
+    come back together. No wait exceeds `longest_wait`: a server that asks for more is not tried
+    again.
     """
 
     attempts: int = 4

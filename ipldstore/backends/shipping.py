@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from threading import Thread, current_thread
@@ -50,25 +50,16 @@ class Shipping:
     that send, which are not interrupted; in a forked process, where they are not, nothing is under
     way.
 
-    Parameters
-    ----------
-    ship
-        Sends a shipment; called in threads of the buffer's own.
-    limit
-        How many bytes may be in the buffer. A block that is larger is taken when it is empty.
-    blocks
-        What is in the buffer from the beginning.
-    at_once
-        How many shipments may be under way at once.
-    one_by_one
-        Whether each block is a shipment of its own, and not an eighth of `limit`.
+    `ship` sends a shipment, in threads of the buffer's own. `limit` is how many bytes may be in the
+    buffer; a block that is larger is taken when it is empty. `at_once` is how many shipments may be
+    under way at once. With `one_by_one` each block is a shipment of its own, else an eighth of
+    `limit` is.
     """
 
     def __init__(
         self,
         ship: Ship,
         limit: int,
-        blocks: Iterable[tuple[Link, bytes]] = (),
         *,
         at_once: int = _SHIPMENTS_AT_ONCE,
         one_by_one: bool = False,
@@ -81,8 +72,6 @@ class Shipping:
         self._numbers = count(1)
         self._blocks: OrderedDict[Link, _Kept] = OrderedDict()
         self._start_over()
-        for link, data in blocks:
-            self._keep(link, data)
 
     def _start_over(self) -> None:
         self._crew: list[Thread] = []
@@ -111,10 +100,8 @@ class Shipping:
     def put(self, link: Link, data: bytes) -> None:
         """Take a block, and wait for room if there is none.
 
-        Raises
-        ------
-        BackendError
-            If there is no room because blocks cannot be sent. This one is not kept then.
+        Raises `BackendError` if there is no room because blocks cannot be sent. This one is not
+        kept then.
         """
         begun = self._begun
         while not self.offer(link, data):
@@ -123,10 +110,7 @@ class Shipping:
     def flush(self) -> None:
         """Send all that is in the buffer now and wait until it has arrived.
 
-        Raises
-        ------
-        BackendError
-            If a shipment fails; its blocks are in the buffer still.
+        Raises `BackendError` if a shipment fails; its blocks are in the buffer still.
         """
         with self._guard():
             begun, last = self._begun, next(self._numbers)
@@ -145,10 +129,6 @@ class Shipping:
         for thread in list(self._crew):
             if thread.ident is not None:
                 thread.join()
-
-    def list_blocks(self) -> list[tuple[Link, bytes]]:
-        """Return what is in the buffer."""
-        return [(link, kept.data) for link, kept in list(self._blocks.items())]
 
     def _keep(self, link: Link, data: bytes) -> None:
         self._is_closing = self._is_counted = False

@@ -52,14 +52,9 @@ class Guard:
 
     To wait for another thread, take a bell by `listen` while inside, leave, and wait for the bell.
 
-    Parameters
-    ----------
-    renew
-        A method that is called in a forked process, to drop what belonged to threads of the
-        parent. It is held weakly.
-    prepare
-        A method that is called in the parent before a fork, while nobody else forks or is in
-        `no_fork`. It is held weakly.
+    `renew` is a method that is called in a forked process, to drop what belonged to threads of the
+    parent; `prepare` one that is called in the parent before a fork, while nobody else forks or is
+    in `no_fork`. Both are held weakly.
     """
 
     def __init__(
@@ -77,12 +72,7 @@ class Guard:
         """Return what ``with`` enters.
 
         It is a lock in C, which is entered and left without a point between where an interrupt
-        could arrive.
-
-        Raises
-        ------
-        ReentrantCallError
-            If this thread is inside already.
+        could arrive. Raises `ReentrantCallError` if this thread is inside already.
         """
         lock = self._lock
         # what `threading.Condition` asks its lock, too: there is no public way to ask who holds it
@@ -146,12 +136,8 @@ class Turn:
 class Turns:
     """What is under way at once, counted, and bounded if there is a limit.
 
-    A turn whose `Turn.end` an interrupt kept from being called ends with the object.
-
-    Parameters
-    ----------
-    limit
-        How many may be under way. The attribute of this name may be changed at any time.
+    A turn whose `Turn.end` an interrupt kept from being called ends with the object. The attribute
+    `limit` may be changed at any time.
     """
 
     def __init__(self, limit: int | None = None) -> None:
@@ -165,10 +151,7 @@ class Turns:
     def begin(self) -> Turn:
         """Take a turn, and wait for one if all are taken.
 
-        Raises
-        ------
-        ReentrantCallError
-            If this thread would wait for a turn that itself has.
+        Raises `ReentrantCallError` if this thread would wait for a turn that itself has.
         """
         turn = Turn(self._guard)
         while True:
@@ -207,11 +190,8 @@ class Turns:
 class Process:
     """Tells a process from those that it forks.
 
-    Attributes
-    ----------
-    current : object
-        Another one in each process. To compare it takes no call, after which a signal handler
-        could fork.
+    `current` is another object in each process. To compare it takes no call, after which a signal
+    handler could fork.
     """
 
     current = object()

@@ -87,12 +87,7 @@ def show_address(address: str) -> str:
 def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
     """Return text of others, such as of a library's error, with every URL in it as `show_url` does.
 
-    Parameters
-    ----------
-    text
-        The text.
-    secrets
-        What is left out wherever it stands.
+    `secrets` are left out wherever they stand.
 
     Examples
     --------

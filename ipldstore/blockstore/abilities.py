@@ -18,10 +18,7 @@ class RemovesBlocks(Protocol):
     def remove_block(self, cid: Link) -> None:
         """Remove a block, if it is there.
 
-        Raises
-        ------
-        BackendError
-            If that cannot be done.
+        Raises `BackendError` if that cannot be done.
         """
 
 
@@ -40,8 +37,5 @@ class SeesManyAtOnce(Protocol):
     def find_missing_lately(self, cids: Iterable[Link]) -> set[Link]:
         """Return those of several blocks that were not there when that was last seen.
 
-        Raises
-        ------
-        BackendError
-            If it cannot be told.
+        Raises `BackendError` if it cannot be told.
         """

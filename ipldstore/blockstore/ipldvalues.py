@@ -20,10 +20,7 @@ def check_codec(link: Link) -> None:
 def decode_value(link: Link, data: bytes) -> Any:
     """Return the value in a block, whose codec is known.
 
-    Raises
-    ------
-    CodecError
-        If it is not canonical DAG-CBOR, or too long.
+    Raises `CodecError` if it is not canonical DAG-CBOR, or too long.
     """
     if codec_of(link) == RAW:
         return data
@@ -42,10 +39,7 @@ def decode_value(link: Link, data: bytes) -> Any:
 def encode_value(value: Any) -> tuple[bytes, str]:
     """Return the block of a value, and its codec.
 
-    Raises
-    ------
-    CodecError
-        If DAG-CBOR has no form for the value.
+    Raises `CodecError` if DAG-CBOR has no form for the value.
     """
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value), "raw"

@@ -12,12 +12,7 @@ from ipldstore.errors import BackendError
 def adapt(cls: type[Any], contract: type[Any]) -> None:
     """Have a class that writes `put_raw`, and no `put_block`, put blocks by it, and warn of that.
 
-    Parameters
-    ----------
-    cls
-        The class, which was just made.
-    contract
-        `ContentAddressableStore`.
+    The class was just made; `contract` is `ContentAddressableStore`.
     """
     if "put_raw" in vars(cls) and "put_block" not in vars(cls):
         warnings.warn(

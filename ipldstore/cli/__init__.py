@@ -11,10 +11,7 @@ from ipldstore.errors import UnfrozenChangesWarning
 def main() -> None:
     """Run the command that ``sys.argv`` names and exit.
 
-    Raises
-    ------
-    SystemExit
-        Always, with one of the exit codes that ``ipldstore --help`` explains.
+    The exit code is one of those that ``ipldstore --help`` explains.
     """
     from ipldstore.cli.frame.escaping import escaped_output, hold_closed_streams
     from ipldstore.cli.frame.interruption import Interruption

@@ -20,7 +20,7 @@ from ipldstore.errors import IPLDStoreError
 from ipldstore.store.async_access import read_file_on_loop, read_on_loop
 from ipldstore.store.values import Cut, is_file, read_value
 from ipldstore.tree.documents import Document
-from ipldstore.unixfs import CHUNK_BYTES, decode_file, read_content
+from ipldstore.unixfs.file import CHUNK_BYTES, decode_file, read_content
 
 JOINED_BYTES = 16 << 20
 
@@ -31,10 +31,7 @@ Parts: TypeAlias = list[tuple[int, Buffer]]
 def as_cut(byte_range: ByteRequest | None) -> Cut | None:
     """Return the part of a value that zarr asks for, None for all of it.
 
-    Raises
-    ------
-    TypeError
-        If it is no byte range.
+    Raises `TypeError` if it is no byte range.
     """
     if byte_range is None:
         return None
@@ -66,19 +63,8 @@ async def plan_parts(
 ) -> Iterator[Coroutine[Any, Any, Parts]]:
     """Say how several parts of a value are read on an event loop: each by one of some works.
 
-    Parameters
-    ----------
-    blocks, key, entry
-        The value.
-    byte_ranges, prototype
-        What is wanted of it, and as what.
-    most
-        Bytes that ranges of a file are joined to at most; a longer one stands alone.
-
-    Raises
-    ------
-    BlockNotFoundError, CorruptBlockError, InvalidNodeError
-        As in `read_value`; so do the works.
+    Ranges of a file are joined to at most `most` bytes; a longer one stands alone. This and the
+    works raise the errors of `read_value`.
     """
     if not is_file(entry):
 

@@ -13,14 +13,8 @@ Result = TypeVar("Result")
 class AsTheyEnd(Generic[Result]):
     """Works that are done several at a time; iterated, it gives the result of each as it ends.
 
-    When the ``async with`` around that is left, those that are under way are cancelled.
-
-    Parameters
-    ----------
-    works
-        What to await, taken from as far as it is begun.
-    limit
-        How many to do at once, no limit if None.
+    When the ``async with`` around that is left, those that are under way are cancelled. Works are
+    taken from what iterates them as far as they are begun; there is no limit if that is None.
     """
 
     def __init__(self, works: Iterable[Coroutine[Any, Any, Result]], limit: int | None) -> None:

@@ -29,19 +29,7 @@ _V2_PAYLOAD_START = _V2_PRAGMA_BYTES + _V2_HEADER.size
 def write_car(stream: BinaryIO, root: Link, blocks: Iterable[tuple[Link, bytes]]) -> int:
     """Write a CARv1 archive with one root.
 
-    Parameters
-    ----------
-    stream
-        Where the archive goes.
-    root
-        The root that its header names.
-    blocks
-        CIDs and bytes, in the order in which they are written.
-
-    Returns
-    -------
-    int
-        The number of bytes written.
+    The blocks are written in their order. Returns the number of bytes.
     """
     written = _write(stream, encode_header(root))
     for link, data in blocks:
@@ -77,32 +65,12 @@ class CarReader:
     Iterating it gives pairs of CID and bytes, each block verified against the CID that the
     archive declares for it.
 
-    Parameters
-    ----------
-    stream
-        The archive; it need not be seekable.
-    max_section_bytes
-        How long a block and its CID may be together.
-    allow_padding
-        Whether zeros may follow the last section, and nothing after them.
-
-    Attributes
-    ----------
-    roots : list of Link
-        What the header names as roots, as CIDv1.
-    version : int
-        1 or 2.
-    payload_start, payload_end : int, int or None
-        Where the CARv1 archive within a CARv2 one begins and ends, in bytes from the start of the
-        stream; 0 and None in a CARv1 archive.
-    index_start : int
-        Where the index of a CARv2 archive begins; 0 if there is none.
-
-    Raises
-    ------
-    CarFormatError
-        Here and while iterating: if the archive is malformed or truncated, or a block does not
-        hash to its CID.
+    The stream need not be seekable. `max_section_bytes` is how long a block and its CID may be
+    together; with `allow_padding`, zeros may follow the last section, and nothing after them.
+    `payload_start` and `payload_end` are where the CARv1 archive within a CARv2 one begins and
+    ends, in bytes from the start of the stream; 0 and None in a CARv1 archive. `index_start` is
+    where the index of a CARv2 archive begins; 0 if there is none. Raises `CarFormatError`, here and
+    while iterating, if the archive is malformed or truncated, or a block does not hash to its CID.
     """
 
     def __init__(

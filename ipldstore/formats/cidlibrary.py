@@ -52,10 +52,7 @@ def _fill_registries() -> list[object]:
 def decode_multibase(text: str) -> bytes:
     """Return the bytes that text in any multibase stands for.
 
-    Raises
-    ------
-    InvalidCIDError
-        If it is no such text, or not as its base would be written.
+    Raises `InvalidCIDError` if it is no such text, or not as its base would be written.
     """
     with using_multiformats():
         from multiformats import multibase

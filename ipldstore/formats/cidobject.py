@@ -102,9 +102,7 @@ def _text_of(other: object) -> str | None:
 def to_cid(link: bytes) -> CID:
     """Build the CID object of a binary CID.
 
-    Raises
-    ------
-    InvalidCIDError
-        If it is malformed, or multiformats does not know its codec or hash function.
+    Raises `InvalidCIDError` if it is malformed, or multiformats does not know its codec or hash
+    function.
     """
     return CID(link)

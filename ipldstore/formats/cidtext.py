@@ -32,15 +32,8 @@ def looks_like_cid(text: str) -> bool:
 def fault_of(text: str, reason: str) -> str:
     """Say what is wrong with text that is no CID.
 
-    A CID has no check digits: a letter in place of another one of the same base shows only when
-    no block is found.
-
-    Parameters
-    ----------
-    text
-        The text.
-    reason
-        What was wrong where it was read.
+    A CID has no check digits: a letter in place of another one of the same base shows only when no
+    block is found. `reason` is what was wrong where it was read.
     """
     if text != text.strip():
         return "there is white space around it"

@@ -40,21 +40,9 @@ _SHORT_TEXT = tuple(bytes((0x60 + size,)) for size in range(24))
 def decode(data: bytes) -> Any:
     """Decode one canonical DAG-CBOR block.
 
-    Parameters
-    ----------
-    data
-        The whole block.
-
-    Returns
-    -------
-    object
-        ``None``, ``bool``, ``int``, ``float``, ``str``, ``bytes``, `Link`, ``list`` or ``dict``.
-
-    Raises
-    ------
-    CodecError
-        If the block is not one canonical DAG-CBOR item, or passes `MAX_CBOR_BYTES`,
-        `MAX_CBOR_ITEMS` or `MAX_NESTING`.
+    Returns ``None``, ``bool``, ``int``, ``float``, ``str``, ``bytes``, `Link`, ``list`` or
+    ``dict``. Raises `CodecError` if the block is not one canonical DAG-CBOR item, or passes
+    `MAX_CBOR_BYTES`, `MAX_CBOR_ITEMS` or `MAX_NESTING`.
     """
     end = len(data)
     if end > MAX_CBOR_BYTES:
@@ -70,26 +58,8 @@ def decode_item(  # noqa: C901 - one loop, for speed
 ) -> tuple[Any, int, int]:
     """Decode one item of a block.
 
-    Parameters
-    ----------
-    data
-        The whole block.
-    position
-        Where the item begins.
-    items
-        How many items the lists and maps in it may hold.
-    depth
-        Levels of lists and maps around it.
-
-    Returns
-    -------
-    tuple of object, int and int
-        The item, where it ends, and how many items may be left after it.
-
-    Raises
-    ------
-    CodecError
-        As `decode`.
+    It may hold `items` more in its lists and maps, and has `depth` levels of these around it.
+    Returns it, where it ends, and how many items may be left after it; errors are as in `decode`.
     """
     end = len(data)
     result: list[Any] = []
@@ -241,15 +211,8 @@ def _decode_simple(data: bytes, start: int, end: int) -> tuple[bool | float | No
 def encode(value: Any) -> bytes:
     """Encode a value as canonical DAG-CBOR.
 
-    Parameters
-    ----------
-    value
-        Of the types that `decode` returns.
-
-    Raises
-    ------
-    CodecError
-        If DAG-CBOR has no form for it, or it is nested more than 64 levels deep.
+    Types are those that `decode` returns. Raises `CodecError` if DAG-CBOR has no form for the
+    value, or it is nested more than 64 levels deep.
     """
     out: list[bytes] = []
     _encode(value, out, 0)

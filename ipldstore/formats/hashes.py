@@ -60,10 +60,7 @@ HASH_BY_CODE = {function.code: function for function in HASHES.values()}
 def hash_function(name: str) -> HashFunction:
     """Return a hash function by its multicodec name.
 
-    Raises
-    ------
-    InvalidCIDError
-        If it is none of `HASHES`.
+    Raises `InvalidCIDError` if it is none of `HASHES`.
     """
     try:
         return HASHES[name]

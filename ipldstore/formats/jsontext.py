@@ -15,20 +15,9 @@ _TOKENS = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 def load_json(data: bytes, *, limit: int = MAX_JSON_BYTES, **hooks: Any) -> Any:
     """Parse JSON text in UTF-8.
 
-    Parameters
-    ----------
-    data
-        The text.
-    limit
-        How many bytes it may have.
-    hooks
-        As in ``json.loads``.
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON, longer than the limit, or nested more than 256 levels deep: Python itself
-        crashes on that in a thread with a small stack.
+    `limit` is how many bytes it may have; `hooks` are as in ``json.loads``. Raises `ValueError` if
+    it is no JSON, longer than the limit, or nested more than 256 levels deep: Python itself crashes
+    on that in a thread with a small stack.
     """
     if len(data) > limit:
         raise ValueError(f"JSON text of {len(data)} bytes, at most {limit}")

@@ -9,12 +9,8 @@ from typing import NamedTuple
 class Kind(NamedTuple):
     """A kind of file.
 
-    Attributes
-    ----------
-    text : str
-        What it is, as it stands in a sentence.
-    advice : str
-        What can be done with it; empty where that is not known.
+    `text` is what it is, as it stands in a sentence; `advice` what can be done with it, empty where
+    that is not known.
     """
 
     text: str
@@ -72,10 +68,7 @@ _SHOWN = 40
 def kind_of(head: bytes) -> Kind | None:
     """Return what a file is, given what it begins with; None if that is not known.
 
-    Parameters
-    ----------
-    head
-        The first bytes, some dozens or more; all of them where there are fewer.
+    The first dozens of bytes are needed, or all where there are fewer.
     """
     for beginning, kind in _BEGINNINGS.items():
         if head.startswith(beginning):

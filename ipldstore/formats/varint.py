@@ -19,10 +19,7 @@ def encode_varint(number: int) -> bytes:
 def decode_varint(data: bytes, offset: int = 0) -> tuple[int, int]:
     """Read an unsigned varint and say where it ends.
 
-    Raises
-    ------
-    InvalidCIDError
-        If it is cut short, not minimal, or longer than 9 bytes.
+    Raises `InvalidCIDError` if it is cut short, not minimal, or longer than 9 bytes.
     """
     number = 0
     for index, byte in enumerate(data[offset : offset + MAX_VARINT_BYTES]):

@@ -39,13 +39,8 @@ def read_cell(value: Any, shape: Shape | None) -> Shape | None:
 def read_cells(configuration: dict[str, Any], shape: Shape | None) -> CellShape | None:
     """Read the configuration of a rectilinear chunk grid; None if it is malformed.
 
-    Parameters
-    ----------
-    configuration
-        Its ``chunk_shapes`` are, for each dimension, one length or the list of all, in which
-        ``[length, count]`` stands for several.
-    shape
-        The shape of the array, which the lengths have to cover.
+    Its ``chunk_shapes`` are, for each dimension, one length or the list of all, in which ``[length,
+    count]`` stands for several. They have to cover the shape of the array.
     """
     sides = configuration.get("chunk_shapes")
     if configuration.get("kind") != "inline" or shape is None:

@@ -13,14 +13,8 @@ _SEPARATORS = (".", "/")
 class ChunkKeys(NamedTuple):
     """How an array names its chunks.
 
-    Attributes
-    ----------
-    dimensions : int
-        Number of its dimensions.
-    separator : str
-        What stands between two coordinates, a dot or a slash.
-    prefix : bool
-        Whether a ``c`` comes before them, as in the encoding ``default`` of Zarr format 3.
+    `separator` is what stands between two coordinates, a dot or a slash; `prefix` says whether a
+    ``c`` comes before them, as in the encoding ``default`` of Zarr format 3.
     """
 
     dimensions: int
@@ -54,17 +48,8 @@ class ChunkKeys(NamedTuple):
 def read_chunk_keys(name: str, metadata: Any) -> ChunkKeys | None:
     """Read how an array names its chunks.
 
-    Parameters
-    ----------
-    name
-        ``.zarray`` or ``zarr.json``.
-    metadata
-        The JSON value that this holds.
-
-    Returns
-    -------
-    ChunkKeys or None
-        None if it is not the metadata of an array, or is malformed.
+    `metadata` is the JSON value that ``.zarray`` or ``zarr.json`` holds. None if it is not the
+    metadata of an array, or is malformed.
     """
     if not isinstance(metadata, dict) or not isinstance(shape := metadata.get("shape"), list):
         return None

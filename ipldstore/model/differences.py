@@ -31,12 +31,7 @@ from ipldstore.tree.pages import Load, scan_for
 class Source(NamedTuple):
     """Where the blocks of one tree are.
 
-    Attributes
-    ----------
-    load : callable
-        Returns the verified bytes of a block.
-    name : callable
-        Returns the CID that a dag-cbor block has.
+    `load` returns the verified bytes of a block, `name` the CID that a dag-cbor block has.
     """
 
     load: Load
@@ -46,16 +41,8 @@ class Source(NamedTuple):
 class Difference(NamedTuple):
     """A key whose values differ.
 
-    Attributes
-    ----------
-    key : str
-        The key.
-    old, new : Link or None
-        The CIDs of its values, None where it has none.
-    array : str or None
-        The path of the array, where the key is that of a chunk.
-    chunk : tuple of int or None
-        The chunk's place in the grid of chunks.
+    The CIDs of its values are None where it has none. Where the key is that of a chunk, `array` is
+    the path of the array and `chunk` the place in the grid.
     """
 
     key: str
@@ -74,25 +61,11 @@ def iter_differences(
 ) -> Iterator[Difference]:
     """Iterate the keys in which two trees differ, in natural order.
 
-    Nothing is changed in nodes that are loaded, and what has to be loaded is not kept.
-
-    Parameters
-    ----------
-    old, new
-        The roots, as CIDs or as root directories that are loaded.
-    sources
-        Where the blocks of the one and of the other are.
-    max_keys
-        How many entries may be compared: a few blocks can repeat each other without end.
-
-    Raises
-    ------
-    BlockNotFoundError, CorruptBlockError
-        If a block cannot be had that not both share.
-    InvalidNodeError
-        If such a block is no part of a hierarchy.
-    LimitExceededError
-        If more entries have to be compared, or a few blocks without end.
+    Nothing is changed in nodes that are loaded, and what has to be loaded is not kept. Of sources,
+    the first has the blocks of `old`. `max_keys` is how many entries may be compared. Raises the
+    errors of a block store if a block cannot be had that not both share, `InvalidNodeError` if such
+    a block is no part of a hierarchy, and `LimitExceededError` if more entries have to be compared,
+    or a few blocks that repeat each other without end.
     """
     if _is_same(old, new):
         return
@@ -140,12 +113,8 @@ class _Reading:
     """Counts what is read of directories, to refuse what reads a few blocks without end.
 
     Nothing more is read for that before `MAX_REPEATED_BYTES` of blocks were read again. Only then
-    is counted what all would come to, from each pair of blocks once.
-
-    Attributes
-    ----------
-    sources : tuple of Source
-        Where the blocks of both trees are to be read from, so that it is counted.
+    is counted what all would come to, from each pair of blocks once. Blocks are to be read from its
+    `sources`, so that it is counted.
     """
 
     def __init__(self, sources: tuple[Source, Source]) -> None:
@@ -214,14 +183,7 @@ class _Reading:
 class _Level:
     """A directory that is there in one tree or in both.
 
-    Attributes
-    ----------
-    segments : tuple of str
-        Its path.
-    pair : tuple of Directory or None
-        The directory in the old and in the new tree.
-    sources : tuple of Source
-        Of the old and of the new tree.
+    `segments` is its path, `pair` what it is in the old and in the new tree.
     """
 
     def __init__(
@@ -282,13 +244,8 @@ def _iter_unequal(
 ) -> Iterator[tuple[str, tuple[Link | None, Link | None], Below | None]]:
     """Iterate the segments that are not the same in two directories.
 
-    Yields
-    ------
-    segment : str
-    values : tuple of Link or None
-        The CIDs of the values.
-    below : tuple of Entry or None
-        The directories, to be compared as well; None if there are none or they are the same.
+    Yields a segment, the CIDs of its values, and the directories that are to be compared as well:
+    None if there are none or they are the same.
     """
     for segment, old, new in _iter_pairs(
         *(_Cursor(side, source.load) for side, source in zip(pair, sources, strict=True))
@@ -311,18 +268,9 @@ def _cid(entry: Entry | None, segment: str, source: Source) -> Link | None:
 class _Item(NamedTuple):
     """What stands next in a directory: an entry, or a page or list of pages.
 
-    Attributes
-    ----------
-    key : str
-        The natural key of its first segment.
-    segment : str
-        Its first segment.
-    node : Entry, Page or PageList
-        The entry, or what is loaded of the page or list; its link if nothing is.
-    link : Link or None
-        The block of a page or list; None for an entry, and for one that has changed.
-    end : str or None
-        The natural key before which a page or list ends.
+    `key` is the natural key of its first segment. `node` is the entry, or what is loaded of the
+    page or list; its link if nothing is. `link` is the block of a page or list; None for an entry,
+    and for one that has changed. `end` is the natural key before which a page or list ends.
     """
 
     key: str
@@ -335,10 +283,7 @@ class _Item(NamedTuple):
 class _Cursor:
     """Goes through a directory in natural order; pages are loaded only when they are opened.
 
-    Attributes
-    ----------
-    head : _Item or None
-        What stands next, None at the end.
+    `head` is what stands next, None at the end.
     """
 
     def __init__(self, directory: Directory | None, load: Load) -> None:

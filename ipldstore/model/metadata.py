@@ -24,7 +24,7 @@ from ipldstore.model.chunkkeys import ChunkKeys, read_chunk_keys
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, is_value
 from ipldstore.tree.pages import Load, room_of
-from ipldstore.unixfs import decode_file, read_content
+from ipldstore.unixfs.file import decode_file, read_content
 
 Kind: TypeAlias = Literal["group", "array", "directory"]
 
@@ -37,26 +37,10 @@ _V2_WORDS = {"i": "int", "u": "uint", "f": "float", "c": "complex"}
 class Metadata:
     """What the metadata documents of a directory say; None and empty where they say nothing.
 
-    Attributes
-    ----------
-    kind : str
-        ``"group"``, ``"array"`` or ``"directory"``, which has no metadata.
-    zarr_format : int or None
-        2 or 3.
-    shape : tuple of int or None
-        Of an array.
-    chunk_shape, shard_shape : tuple or None
-        Of its chunks, as `CellShape`; the shard is None where it is not sharded.
-    dimensions : tuple of str or None, or None
-        The names of the dimensions.
-    dtype : str or None
-        The type as NumPy or the document names it.
-    keys : ChunkKeys or None
-        How the chunks, or shards, are named.
-    attributes : dict
-        What users noted.
-    document : dict
-        The array's document itself.
+    `kind` is ``"group"``, ``"array"`` or ``"directory"``, which has no metadata. Chunk and shard
+    are shaped as `CellShape`; the shard is None where the array is not sharded. `dtype` is the type
+    as NumPy or the document names it; `keys` how the chunks, or shards, are named; `attributes`
+    what users noted; `document` that of the array itself.
     """
 
     kind: Kind = "directory"
@@ -92,12 +76,8 @@ class Metadata:
 def read_metadata(directory: Directory, load: Load) -> Metadata:
     """Read the metadata documents in a directory.
 
-    Documents that are malformed or larger than 16 MiB say nothing.
-
-    Raises
-    ------
-    BlockNotFoundError, CorruptBlockError
-        If a document's block cannot be had.
+    Documents that are malformed or larger than 16 MiB say nothing. Raises `BlockNotFoundError` or
+    `CorruptBlockError` if a document's block cannot be had.
     """
     document = _read(directory, "zarr.json", load)
     if document is not None and document.get("node_type") in ("group", "array"):

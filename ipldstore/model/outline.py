@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, TypeAlias
 
 from ipldstore.basics.words import size_text
-from ipldstore.cid import Link, to_text
+from ipldstore.cid import to_text
 from ipldstore.errors import (
     TAKE_A_PART,
     InvalidKeyError,
@@ -20,8 +20,8 @@ from ipldstore.errors import (
 from ipldstore.limits import MAX_OUTLINE_BYTES, MAX_SEGMENTS
 from ipldstore.model.cells import CellShape, Shape
 from ipldstore.model.metadata import Kind, Metadata, read_metadata
-from ipldstore.model.values import SizeOf, check_number, count_values, open_directory
-from ipldstore.tree.decode import decode_stub
+from ipldstore.model.values import SizeOf, check_number, count_values
+from ipldstore.tree.decode import link_of, open_directory
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, room_of, scan_entries
 
@@ -37,40 +37,15 @@ _LENGTH_BYTES = 128
 class Outline:
     """A group or array, and what is below it.
 
-    Attributes
-    ----------
-    name, path : str
-        Its name, and its path from the root of the hierarchy; both are empty for the root.
-    kind : str
-        ``"group"``, ``"array"``, or ``"directory"`` where no metadata says what it is.
-    zarr_format : int or None
-        2 or 3.
-    shape : tuple of int or None
-        The shape of an array. This and what follows is None where it does not apply, or where
-        the metadata is malformed.
-    dimensions : tuple of str or None, or None
-        The names of its dimensions.
-    dtype : str or None
-        Its type.
-    chunk_shape, shard_shape : tuple or None
-        The shape of its chunks, and of the shards that hold them if it is sharded: for each
-        dimension an int or, in a rectilinear grid, the lengths in order, as tuples of a length
-        and how many chunks in a row have it.
-    chunks_present, chunks_possible : int or None
-        How many chunks are stored, and how many there can be; of a sharded array the shards.
-    stored_bytes : int or None
-        Size of what is stored of an array, or of all arrays below; metadata does not count. None
-        where the block store does not tell sizes.
-    cid : str or None
-        The CID of its directory's block. None if the block is not written yet, or the directory
-        stands within the block of the one above.
-    is_loaded : bool
-        False where `max_nodes` ended the search.
-    attributes : dict of str to str
-        What users noted about it, as short texts: of the first `MAX_DESCRIBED` groups and arrays
-        that are found, the first `MAX_ATTRIBUTES` each.
-    children : list of Outline
-        What is in a group or directory, in natural order.
+    The root's name and path are empty. `kind` is ``"directory"`` where no metadata says what it is.
+    What follows is None where it does not apply, or where the metadata is malformed. Chunks and
+    shards are shaped as `CellShape`; of a sharded array, the shards are counted as its chunks.
+    `stored_bytes` is the size of what is stored of an array, or of all arrays below, without
+    metadata; None where the block store does not tell sizes. `cid` is that of the directory's
+    block; None if it is not written yet, or the directory stands within the block of the one above.
+    `is_loaded` is False where `max_nodes` ended the search. Attributes are short texts: of the
+    first `MAX_DESCRIBED` groups and arrays that are found, the first `MAX_ATTRIBUTES` each.
+    Children are in natural order.
     """
 
     name: str
@@ -121,10 +96,7 @@ _PLAIN = [name for name in Outline.__slots__ if name not in ("attributes", "chil
 def find_directory(top: Directory, segments: list[str], load: Load) -> Directory:
     """Return the directory at a path.
 
-    Raises
-    ------
-    InvalidKeyError
-        If there is none.
+    Raises `InvalidKeyError` if there is none.
     """
     directory = top
     for segment in segments:
@@ -205,7 +177,8 @@ def iter_arrays(
 
 
 def _describe(found: Outline, entry: Entry, metadata: Metadata) -> None:
-    found.cid = _cid_of(entry)
+    link = link_of(entry)
+    found.cid = None if link is None else to_text(link)
     for name in _DESCRIBED:
         setattr(found, name, getattr(metadata, name))
 
@@ -238,13 +211,6 @@ def _check_used(used: int) -> None:
             f"the groups and arrays take more than {size_text(MAX_OUTLINE_BYTES)} in an outline; "
             f"{TAKE_A_PART}"
         )
-
-
-def _cid_of(entry: Entry) -> str | None:
-    link = entry if isinstance(entry, Link) else None
-    if isinstance(entry, Directory) and entry.stub is not None:
-        link = decode_stub(entry.stub)
-    return None if link is None else to_text(link)
 
 
 def _sum_up(top: Outline) -> None:

@@ -26,19 +26,8 @@ class ArraySizes(NamedTuple):
 def measure_arrays(top: Directory, load: Load) -> ArraySizes:
     """Sum up the arrays below a directory by what their metadata says.
 
-    Parameters
-    ----------
-    top
-        The directory.
-    load
-        Returns the verified bytes of a block.
-
-    Raises
-    ------
-    BlockNotFoundError, CorruptBlockError, InvalidNodeError
-        If a directory or document cannot be had or read.
-    LimitExceededError
-        If there are more groups and arrays than `ipldstore.limits` allow.
+    Raises the errors of `load`, `InvalidNodeError` if a directory or document cannot be read, and
+    `LimitExceededError` if there are more groups and arrays than `ipldstore.limits` allow.
     """
     chunks = size = 0
     for array, _, metadata in iter_arrays(Outline("", ""), top, load, count(1)):

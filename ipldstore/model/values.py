@@ -14,12 +14,12 @@ from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
 from ipldstore.model.cells import Shape
 from ipldstore.model.chunkkeys import ChunkKeys
 from ipldstore.model.metadata import Metadata
-from ipldstore.tree.decode import decode_directory
+from ipldstore.tree.decode import open_directory
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.nodes import Directory, Entry, is_value
 from ipldstore.tree.pages import Load, scan_entries
-from ipldstore.unixfs import decode_file
+from ipldstore.unixfs.file import decode_file
 
 Place: TypeAlias = tuple[int, ...]
 S = TypeVar("S", int, "int | None")
@@ -29,14 +29,8 @@ SizeOf: TypeAlias = Callable[[Link | Document], int | None]
 class Value(NamedTuple):
     """A value below an array's directory.
 
-    Attributes
-    ----------
-    segments : tuple of str
-        Its key below the directory.
-    entry : Link or Document
-        Where its bytes are.
-    place : tuple of int or None
-        Which chunk, or shard, of the grid it is; None if it is none.
+    `segments` is its key below that directory. `place` is which chunk, or shard, of the grid it is;
+    None if it is none.
     """
 
     segments: tuple[str, ...]
@@ -48,14 +42,9 @@ class Value(NamedTuple):
 class Count:
     """How much is stored of an array.
 
-    Attributes
-    ----------
-    chunks : int
-        Its chunks, or shards: all values but metadata, and only those within the grid where the
-        metadata says what that is.
-    stored_bytes : int or None
-        The sizes of all values but metadata as they are stored, such as compressed; equal ones
-        count each. None if not all are known.
+    Chunks, or shards, are all values but metadata, and only those within the grid where the
+    metadata says what that is. Bytes are those of all values but metadata as they are stored, such
+    as compressed; equal ones count each. They are None if not all are known.
     """
 
     chunks: int = 0
@@ -67,21 +56,9 @@ def iter_values(
 ) -> Iterator[Value]:
     """Iterate the values below an array's directory that are no metadata, in natural order.
 
-    Parameters
-    ----------
-    directory, metadata
-        The array's directory, and what its metadata says.
-    load
-        Returns the verified bytes of a block.
-    numbers
-        Numbers the entries that are visited, from one, where several arrays share a limit.
-
-    Raises
-    ------
-    BlockNotFoundError, CorruptBlockError, InvalidNodeError
-        If a directory cannot be had or read.
-    LimitExceededError
-        If more than `MAX_HELD_KEYS` entries are visited.
+    `numbers` numbers the entries that are visited, from one, where several arrays share a limit.
+    Raises the errors of `load`, `InvalidNodeError` if a directory cannot be read, and
+    `LimitExceededError` if more than `MAX_HELD_KEYS` entries are visited.
     """
     keys, grid = metadata.keys, metadata.grid
     stack: list[tuple[tuple[str, ...], Iterator[tuple[str, Entry]]]]
@@ -111,14 +88,6 @@ def check_number(number: int) -> None:
         raise LimitExceededError(
             f"more than {MAX_HELD_KEYS:,} entries in directories; {TAKE_A_PART}"
         )
-
-
-def open_directory(entry: object, load: Load) -> Directory:
-    """Return the directory that an entry stands for, not keeping it if it is loaded for this."""
-    if isinstance(entry, Directory):
-        return entry
-    assert isinstance(entry, Link)
-    return decode_directory(entry, load(entry))
 
 
 def count_values(

@@ -28,14 +28,7 @@ Blocks: TypeAlias = "ContentAddressableStore | str | os.PathLike[str]"
 class Found(NamedTuple):
     """A hierarchy that was found.
 
-    Attributes
-    ----------
-    root : Link or None
-        Its root; None if it begins now.
-    blocks : ContentAddressableStore
-        What has its blocks.
-    opened : ContentAddressableStore or None
-        What was opened for it, and is to be closed.
+    The root is None if it begins now. `opened` is what was opened for it, and is to be closed.
     """
 
     root: Link | None
@@ -154,12 +147,8 @@ def _refuse_with_blocks(what: str | os.PathLike[str], name: Name, blocks: object
 def noted_root(blocks: ContentAddressableStore, what: str | os.PathLike[str]) -> Link:
     """Return the root that a block store notes by itself, as a CAR file does.
 
-    Raises
-    ------
-    BlockStoreURLError
-        If there is none, or several.
-    CarFormatError
-        If it is an empty file, or an archive that was only begun.
+    Raises `BlockStoreURLError` if there is none, or several, and `CarFormatError` if it is an empty
+    file, or an archive that was only begun.
     """
     root = blocks.noted_root
     if root is not None:
@@ -183,13 +172,8 @@ def find_group(
 ) -> tuple[Link, ContentAddressableStore]:
     """Return a group or array as a root, and a store that has its blocks.
 
-    A small group stands within the block of its parent; the block that it would have by itself
-    is put before the others.
-
-    Raises
-    ------
-    InvalidKeyError
-        If there is none at the path.
+    A small group stands within the block of its parent; the block that it would have by itself is
+    put before the others. Raises `InvalidKeyError` if there is none at the path.
     """
     from ipldstore.backends.layers.union import UnionCAStore  # which imports asyncio
 

@@ -25,14 +25,8 @@ _END_OF_FILE = re.compile(r"\.car(?=/|\Z)", re.IGNORECASE)
 class Name(NamedTuple):
     """What text names.
 
-    Attributes
-    ----------
-    root : CIDLike or None
-        A root, or a name for one.
-    place : str
-        The URL or path of a block store, if it is no root.
-    path : str
-        The group, array or key below.
+    `root` is a root, or a name for one; `place` the URL or path of a block store, if it is no root;
+    `path` the group, array or key below.
     """
 
     root: CIDLike | None
@@ -48,20 +42,10 @@ class Name(NamedTuple):
 def read_name(what: CIDLike | os.PathLike[str]) -> Name:
     """Read what names a hierarchy.
 
-    White space around a root is left out; in the name of a file it counts.
-
-    Parameters
-    ----------
-    what
-        A root in any form, ``ipld://CID``, ``ipfs://CID``, ``/ipfs/CID``, ``ipns://NAME``, or
-        ``FILE.car``, each also with a path after a slash; or the URL or path of a block store.
-
-    Raises
-    ------
-    InvalidCIDError
-        If a root is malformed.
-    TypeError
-        If it is of no type that names anything.
+    White space around a root is left out; in the name of a file it counts. `what` is a root in any
+    form, ``ipld://CID``, ``ipfs://CID``, ``/ipfs/CID``, ``ipns://NAME``, or ``FILE.car``, each also
+    with a path after a slash; or the URL or path of a block store. Raises `InvalidCIDError` if a
+    root is malformed, and `TypeError` if it is of no type that names anything.
     """
     if isinstance(what, os.PathLike):
         return _read_place(os.fspath(what))

@@ -76,10 +76,7 @@ def _opened_for_writing(
 def open_stream(path: str | os.PathLike[str]) -> BinaryIO | None:
     """Open a pipe or a device to write to, or what is open already, such as ``/dev/stdout``.
 
-    Returns
-    -------
-    BinaryIO or None
-        None for a path of anything else. A stream must not be replaced by a file.
+    None for a path of anything else. A stream must not be replaced by a file.
     """
     name = os.fspath(path)
     if (found := _DESCRIPTOR.fullmatch(name)) is not None:
@@ -108,12 +105,8 @@ def _appearing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
 def check_place(path: Path, *, overwrite: bool) -> None:
     """Raise `OSError` if no file can be made at a path.
 
-    Raises
-    ------
-    FileExistsError
-        If there is one, and it is not to be written over.
-    IsADirectoryError, NotADirectoryError, FileNotFoundError
-        If there is a folder, or none to put it in.
+    It is `FileExistsError` if there is one that is not to be written over, and another `OSError` if
+    there is a folder, or none to put the file in.
     """
     shown, folder = repr(show_url(str(path))), repr(show_url(str(path.parent)))
     if path.is_dir():

@@ -15,7 +15,7 @@ from ipldstore.store.values import Cut, content_of, is_file, make_entry, read_va
 from ipldstore.store.writer import Writer
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
-from ipldstore.unixfs import (
+from ipldstore.unixfs.file import (
     CHUNK_BYTES,
     Allowance,
     FileNode,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
@@ -20,6 +21,7 @@ from ipldstore.limits import (
     MAX_WRITTEN_BYTES,
     MAX_WRITTEN_FILES,
 )
+from ipldstore.store.values import block_size
 from ipldstore.tree.decode import decode_directory, decode_document, decode_pages
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Page, PageList, is_value
@@ -33,21 +35,11 @@ _MAX_LEVELS = MAX_SEGMENTS * (MAX_LIST_DEPTH + 1)
 class Content(NamedTuple):
     """What a hierarchy stands for, and what there is of it.
 
-    Attributes
-    ----------
-    files : int
-        Its keys, each of which becomes a file where it is written out.
-    bytes : int
-        The bytes of all their values, equal ones counted each time.
-    entries : int
-        The keys that stand in its distinct blocks.
-    blocks : int
-        Its distinct blocks.
-    stored : int
-        The bytes of these.
-    is_exact : bool
-        Whether every value counts. Where sizes are asked for over a network, those that stand
-        for at most `MAX_EXPANSION` keys are left out of `bytes` and `stored`.
+    `files` are its keys, each of which becomes a file where it is written out, and `bytes` those of
+    all their values, equal ones counted each time. `entries` are the keys that stand in its
+    distinct `blocks`, and `stored` the bytes of these. Where sizes are asked for over a network,
+    values that stand for at most `MAX_EXPANSION` keys are left out of `bytes` and `stored`; then it
+    is not exact.
     """
 
     files: int
@@ -66,15 +58,9 @@ class Content(NamedTuple):
     ) -> None:
         """Raise `LimitExceededError` where a few blocks would be written out as far more.
 
-        Parameters
-        ----------
-        max_files
-            How many keys there may be, `MAX_WRITTEN_FILES` if None.
-        max_bytes
-            How many bytes all values may have, `MAX_WRITTEN_BYTES` if None. More of either is no
-            fault where it is at most `MAX_EXPANSION` times what the distinct blocks hold.
-        parts
-            What the files are called.
+        There may be `max_files` keys, and `max_bytes` of all values; if None, `MAX_WRITTEN_FILES`
+        and `MAX_WRITTEN_BYTES`. More of either is no fault where it is at most `MAX_EXPANSION`
+        times what the distinct blocks hold. `parts` is what the files are called.
         """
         most_files = MAX_WRITTEN_FILES if max_files is None else max_files
         most_bytes = MAX_WRITTEN_BYTES if max_bytes is None else max_bytes
@@ -108,23 +94,11 @@ def _counted(count: int, noun: str) -> str:
 def measure(blocks: ContentAddressableStore, top: CIDLike | Directory) -> Content:
     """Count what a hierarchy stands for, exactly and in time by its distinct blocks.
 
-    Loads every directory and every inner block of large values. Of values in single blocks, a
-    block store on this machine tells all sizes; another one is asked for those that stand for
-    more than `MAX_EXPANSION` keys each.
-
-    Parameters
-    ----------
-    blocks
-        Where the blocks are.
-    top
-        The root, or the root directory as it is loaded, changed or not.
-
-    Raises
-    ------
-    BlockNotFoundError, CorruptBlockError
-        If a block cannot be had.
-    InvalidNodeError
-        If a block is no part of a hierarchy, or it nests deeper than keys can.
+    Loads every directory and every inner block of large values. Of values in single blocks, a block
+    store on this machine tells all sizes; another one is asked for those that stand for more than
+    `MAX_EXPANSION` keys each. `top` is the root, or the root directory as it is loaded, changed or
+    not. Raises `BlockNotFoundError` or `CorruptBlockError` if a block cannot be had, and
+    `InvalidNodeError` if a block is no part of a hierarchy, or it nests deeper than keys can.
 
     Examples
     --------
@@ -158,21 +132,8 @@ def measure(blocks: ContentAddressableStore, top: CIDLike | Directory) -> Conten
 def check_held(top: CIDLike | Directory, load: Load) -> None:
     """Refuse at once what has more keys than can be held, asked or shown one by one.
 
-    Loads each directory once, and nothing else.
-
-    Parameters
-    ----------
-    top
-        The root, or the root directory as it is loaded, changed or not.
-    load
-        Returns the verified bytes of a block.
-
-    Raises
-    ------
-    LimitExceededError
-        If there are more than `MAX_HELD_KEYS` keys.
-    BlockNotFoundError, CorruptBlockError, InvalidNodeError
-        As `measure`.
+    Loads each directory once, and nothing else. `top` and errors are as in `measure`;
+    `LimitExceededError` if there are more than `MAX_HELD_KEYS` keys.
     """
     walk = _Walk(load)
     walk.visit(top)
@@ -194,11 +155,6 @@ class SizeTeller:
 
     Each block is looked into once for all directories that are asked for, however often they lead
     to it.
-
-    Parameters
-    ----------
-    blocks
-        Where the blocks are.
     """
 
     def __init__(self, blocks: ContentAddressableStore) -> None:
@@ -235,10 +191,7 @@ def is_local(blocks: ContentAddressableStore) -> bool:
 
 
 def _sizes_of(leaves: Collection[Link], blocks: ContentAddressableStore) -> dict[Link, int]:
-    def size_of(leaf: Link) -> int:
-        size = blocks.size_of(leaf)
-        return len(blocks.get_block(leaf)) if size is None else size
-
+    size_of = partial(block_size, blocks)
     if is_local(blocks):
         return {leaf: size_of(leaf) for leaf in leaves}
     with ThreadPoolExecutor(_WORKERS, "ipldstore-sizes") as pool:
@@ -248,15 +201,9 @@ def _sizes_of(leaves: Collection[Link], blocks: ContentAddressableStore) -> dict
 class _Ref(NamedTuple):
     """A directory or page that is not loaded.
 
-    Attributes
-    ----------
-    link : Link
-        Its block.
-    level : int
-        How many directories and lists of pages it is below the node that leads to it.
-    first, end : str or None
-        Of a page, or a list of them: the segment that it begins with, and the natural key that all
-        in it come before.
+    `level` is how many directories and lists of pages it is below the node that leads to it.
+    `first` and `end` are of a page, or a list of them: the segment that it begins with, and the
+    natural key that all in it come before.
     """
 
     link: Link
@@ -268,12 +215,8 @@ class _Ref(NamedTuple):
 class _Node(NamedTuple):
     """What a block leads to; directories that stand within it are a part of it.
 
-    Attributes
-    ----------
-    values, inline : int
-        The keys in it, and the bytes of values that stand in it.
-    children : list
-        The names of what it leads to, each as often as it does.
+    `values` are the keys in it, `inline` the bytes of values that stand in it. `children` are the
+    names of what it leads to, each as often as it does.
     """
 
     values: int
@@ -288,14 +231,9 @@ _Name: TypeAlias = "Link | tuple[Link] | None"
 class _Walk:
     """Visits each block of directories once, children before what leads to them.
 
-    Attributes
-    ----------
-    nodes : dict
-        The blocks, and what each leads to, in this order; what began the walk is the last.
-    sizes : dict of Link to int
-        The bytes of each block that was loaded.
-    leaves, others : set
-        The values: raw blocks; documents and files of several blocks.
+    `nodes` are the blocks, and what each leads to, in this order; what began the walk is the last.
+    `sizes` are the bytes of each block that was loaded. Values are `leaves`, which are raw blocks,
+    and `others`, documents and files of several blocks.
     """
 
     def __init__(self, load: Load) -> None:
@@ -395,11 +333,8 @@ class _Walk:
 class _Files:
     """The sizes of documents, and of files of several blocks, whose leaves are not loaded.
 
-    Attributes
-    ----------
-    leaves : dict of Link to int
-        The bytes of each leaf as its file says; one that is of another size is refused when it
-        is read.
+    `leaves` are the bytes of each leaf as its file says; one that is of another size is refused
+    when it is read.
     """
 
     def __init__(self, load: Load) -> None:

@@ -48,12 +48,8 @@ _SEALED = (
 class KeyChange(NamedTuple):
     """What a fork did to a key.
 
-    Attributes
-    ----------
-    before : Link or None
-        The value that the fork began with, by its CID; None if there was none.
-    after : Link, Document or None
-        The entry now; None if the key was deleted.
+    `before` is the CID of the value that the fork began with, None if there was none; `after` the
+    entry now, None if the key was deleted.
     """
 
     before: Link | None
@@ -76,19 +72,9 @@ class RecordingTree(Tree):
     is found out later, from that and from what is there: so an interrupt cannot come between a
     change and its record.
 
-    Parameters
-    ----------
-    load, root, cache_bytes
-        As in `Tree`.
-    changes
-        What was changed already, which is made up for when the tree is first needed.
-    name
-        Returns the CID that a dag-cbor block will have.
-
-    Attributes
-    ----------
-    is_used : bool
-        Whether anything was looked up or changed in the tree.
+    `changes` are what was changed already, which is made up for when the tree is first needed.
+    `name` returns the CID that a dag-cbor block will have. `is_used` says whether anything was
+    looked up or changed in the tree.
     """
 
     def __init__(
@@ -161,10 +147,8 @@ class RecordingTree(Tree):
 def apply_changes(tree: Tree, wanted: dict[str, Value | None]) -> None:
     """Set and delete (None) values in a tree.
 
-    Raises
-    ------
-    MergeConflictError
-        If keys are both values and directories; the others have changed then.
+    Raises `MergeConflictError` if keys are both values and directories; the others have changed
+    then.
     """
     for key, entry in wanted.items():
         if entry is None:
@@ -205,17 +189,9 @@ def _conflict(keys: Collection[str], what: str) -> MergeConflictError:
 class ForkWriter(Writer):
     """A fork: it knows its changes, and takes them along when it is pickled.
 
-    Parameters
-    ----------
-    blocks, token, detached, cache_bytes
-        As in `Writer`.
-    root
-        The hierarchy that the fork began with.
-    changes
-        What it changed in that.
-    sealed
-        Whether it refuses to be written to: it may be in use elsewhere, from where nobody would
-        look for what is written here, such as within an array that dask sent to a worker.
+    `root` is what the fork began with, `changes` what it changed in that. One that is `sealed`
+    refuses to be written to: it may be in use elsewhere, from where nobody would look for what is
+    written here, such as within an array that dask sent to a worker.
     """
 
     how_to_keep = "store.merge(fork) brings the changes of a fork into its store"
@@ -320,12 +296,7 @@ def make_fork(writer: Writer) -> ForkWriter:
 def changes_of(writer: Writer) -> Changes:
     """Return a copy of what a fork changed, once the blocks of that are kept.
 
-    Raises
-    ------
-    TypeError
-        If it is no fork.
-    BackendError
-        If its blocks cannot be kept.
+    Raises `TypeError` if it is no fork, and `BackendError` if its blocks cannot be kept.
     """
     if not isinstance(writer, ForkWriter):
         raise TypeError(NO_FORK)
@@ -337,10 +308,7 @@ def changes_of(writer: Writer) -> Changes:
 def join_changes(parts: Iterable[Changes]) -> Changes:
     """Join what several forks of one hierarchy changed.
 
-    Raises
-    ------
-    MergeConflictError
-        If two of them changed a key in different ways.
+    Raises `MergeConflictError` if two of them changed a key in different ways.
     """
     joined = Changes()
     clashing = set()
@@ -373,12 +341,7 @@ def merge_changes(writer: Writer, parts: Sequence[Changes], rule: Rule | None = 
 class _Answer(NamedTuple):
     """What a rule said of a conflict.
 
-    Attributes
-    ----------
-    sides : list of Link or None
-        The different values that it was asked about.
-    entry : Link, Document or None
-        The entry that the key shall have.
+    `sides` are the different values that it was asked about, `entry` is what the key shall have.
     """
 
     sides: list[Link | None]

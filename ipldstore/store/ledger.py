@@ -16,12 +16,7 @@ _MOST_NAMED = 10_000
 class Ledger:
     """The keys that were changed in a hierarchy since it was frozen.
 
-    Parameters
-    ----------
-    blocks
-        Where the hierarchy is kept.
-    how
-        What would have kept the changes, for the warning.
+    `how` says what would have kept the changes, for the warning.
     """
 
     def __init__(self, blocks: ContentAddressableStore, how: str) -> None:

@@ -23,30 +23,13 @@ SIZES_PER_NODE = 64
 def outline(store: Hierarchy, path: str = "", *, max_nodes: int | None = None) -> Outline:
     """Say which groups and arrays there are, without reading values.
 
-    Parameters
-    ----------
-    store
-        The hierarchy, as it stands, frozen or not.
-    path
-        The group or array to begin from.
-    max_nodes
-        How many blocks may be loaded, besides those on the way to `path`. Groups come first,
-        then the chunks of the arrays are counted. Of sizes, a block store on a network is asked
-        for as many, and one on this machine for `SIZES_PER_NODE` times as many.
-
-    Returns
-    -------
-    Outline
-        With ``chunks_present`` None where they were not counted.
-
-    Raises
-    ------
-    InvalidKeyError
-        If there is no group, array or directory at the path.
-    BlockNotFoundError, CorruptBlockError, InvalidNodeError
-        If a directory or document cannot be had or read.
-    LimitExceededError
-        If there are more groups and arrays, or chunks, than `ipldstore.limits` allow.
+    `max_nodes` is how many blocks may be loaded, besides those on the way to `path`. Groups come
+    first, then the chunks of the arrays are counted: ``chunks_present`` is None where they were
+    not. Of sizes, a block store on a network is asked for as many, and one on this machine for
+    `SIZES_PER_NODE` times as many. Raises `InvalidKeyError` if there is no group, array or
+    directory at the path, the errors of the block store and `InvalidNodeError` if a directory or
+    document cannot be had or read, and `LimitExceededError` if there are more groups and arrays, or
+    chunks, than `ipldstore.limits` allow.
 
     Examples
     --------

@@ -12,7 +12,7 @@ from ipldstore.errors import InvalidKeyError, IPLDStoreError
 from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
 from ipldstore.store.expansion import check_held
 from ipldstore.store.values import Cut, read_value
-from ipldstore.tree.decode import decode_directory, decode_stub
+from ipldstore.tree.decode import decode_directory, link_of
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder
 from ipldstore.tree.keys import split_path
@@ -32,28 +32,10 @@ _MOST_NODES = 2 * MAX_SEGMENTS
 class Reader:
     """A hierarchy on a block store, of which only what was needed is in memory.
 
-    Parameters
-    ----------
-    blocks
-        Where the blocks are.
-    root
-        The hierarchy, not loaded before it is needed; None for an empty one.
-    cache_bytes
-        As in `Tree`.
-    source
-        What `read_from` returned for the block store, if several readers share it.
-
-    Attributes
-    ----------
-    lock : Guard
-        Around the tree.
-    tree : Tree
-        The hierarchy.
-    waits : bool
-        Whether the block store is on a network.
-    source : ContentAddressableStore
-        What values are read from: the block store or, where it is on a network, what was just read
-        from there, or is under way.
+    The root is not loaded before it is needed; None is an empty hierarchy. `lock` is around the
+    tree; `waits` says whether the block store is on a network. `source` is what values are read
+    from: the block store or, where it is on a network, what was just read from there, or is under
+    way; several readers may share it.
     """
 
     def __init__(
@@ -95,12 +77,9 @@ class Reader:
     def look(self, look: Callable[[Directory, Link | None], Result]) -> Result:
         """Return what a function makes of the hierarchy as it stands, while nobody changes it.
 
-        Parameters
-        ----------
-        look
-            Called with the root directory and the root, None while it is not frozen. One that is
-            frozen is read beside what is loaded here, so that others need not wait; else the
-            function must not call this.
+        It is called with the root directory and the root, None while it is not frozen. A hierarchy
+        that is frozen is read beside what is loaded here, so that others need not wait; else the
+        function must not call this.
         """
         with self.lock():
             root = self.tree.root
@@ -155,12 +134,7 @@ class Reader:
     def read(self, key: str, entry: Link | Document, cut: Cut | None = None) -> bytes | memoryview:
         """Return a value, or a part of it; errors name the key.
 
-        Raises
-        ------
-        BlockNotFoundError, CorruptBlockError
-            If a block cannot be had.
-        InvalidNodeError
-            If a block is not what its entry says.
+        Raises the errors of `read_value`.
         """
         try:
             return read_value(self.source, entry, cut)
@@ -214,23 +188,15 @@ class Reader:
         """Return a group or array as a root.
 
         A small one stands within the block of the directory above it, and gets blocks of its own.
-
-        Returns
-        -------
-        tuple of Link and dict
-            The root, and the blocks of it that may be in no block store yet, by their CIDs.
-
-        Raises
-        ------
-        InvalidKeyError
-            If there is none at the path.
+        Returns it with the blocks of it that may be in no block store yet. Raises `InvalidKeyError`
+        if there is none at the path.
         """
         found = self.find_any(split_path(path))
         if found is None:
             raise InvalidKeyError(f"no group or array {path!r} under {self.root}")
         if not isinstance(found, Directory):
             raise InvalidKeyError(f"path {path!r} is a value, expected a group or array")
-        if found.stub is not None and (link := decode_stub(found.stub)) is not None:
+        if (link := link_of(found)) is not None:
             return link, {}
         made: dict[Link, bytes] = {}
 

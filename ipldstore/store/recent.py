@@ -22,17 +22,8 @@ class RecentBlocks(ContentAddressableStore):
     """A block store as values are read from it; equal requests that are under way are one.
 
     Inner chunks of a shard lie in few blocks, and the nodes that lead to them in fewer. What is
-    kept is verified, and 32 MiB at most.
-
-    Parameters
-    ----------
-    blocks
-        The block store, on a network.
-
-    Attributes
-    ----------
-    has_missed : bool
-        Whether a block was not there, or damaged.
+    kept is verified, and 32 MiB at most. `has_missed` says whether a block was not there, or
+    damaged.
     """
 
     has_missed = False

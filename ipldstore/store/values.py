@@ -10,7 +10,7 @@ from ipldstore.cid import DAG_CBOR, DAG_PB, RAW, Link, as_link, codec_of, identi
 from ipldstore.tree.decode import decode_document
 from ipldstore.tree.documents import Document, parse_json
 from ipldstore.tree.keys import METADATA_NAMES
-from ipldstore.unixfs import CHUNK_BYTES, decode_file, read_content, write_file
+from ipldstore.unixfs.file import CHUNK_BYTES, decode_file, read_content, write_file
 
 _HINTS: dict[type, str] = {
     str: "text.encode() gives bytes",
@@ -25,10 +25,7 @@ Cut: TypeAlias = Callable[[int], tuple[int, int]]
 def to_bytes(key: str, value: Any) -> bytes:
     """Return what a user gave as the value of a key, as bytes of which nobody changes any.
 
-    Raises
-    ------
-    TypeError
-        If it is no buffer of bytes.
+    Raises `TypeError` if it is no buffer of bytes.
     """
     if isinstance(value, bytes):
         return value
@@ -50,14 +47,7 @@ def make_entry(
 ) -> Link | Document:
     """Make the entry of a value, keeping its blocks.
 
-    Parameters
-    ----------
-    blocks
-        Where the blocks go.
-    name
-        The last segment of the key.
-    data
-        The value.
+    `name` is the last segment of the key.
     """
     if name in METADATA_NAMES and (document := parse_json(bytes(data))) is not None:
         return document
@@ -81,12 +71,8 @@ def read_value(
 ) -> bytes | memoryview:
     """Return a value, or a part of it, loading only the blocks that hold it.
 
-    Raises
-    ------
-    BlockNotFoundError, CorruptBlockError
-        If a block cannot be had.
-    InvalidNodeError
-        If a block is not what its entry says.
+    Raises `BlockNotFoundError` or `CorruptBlockError` if a block cannot be had, and
+    `InvalidNodeError` if it is not what its entry says.
     """
     if isinstance(entry, Document):
         return _part(entry.to_json(), cut)
@@ -121,6 +107,12 @@ def is_canonical(blocks: ContentAddressableStore, name: str, entry: Link) -> boo
         return False
     size = blocks.size_of(entry)
     return size is not None and size <= CHUNK_BYTES
+
+
+def block_size(blocks: ContentAddressableStore, link: Link) -> int:
+    """Return the size of a block in bytes, loading it where the block store does not tell."""
+    size = blocks.size_of(link)
+    return len(blocks.get_block(link)) if size is None else size
 
 
 def value_size(blocks: ContentAddressableStore, entry: Link | Document) -> int:

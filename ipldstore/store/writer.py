@@ -38,21 +38,9 @@ class Writer(Reader):
     What changes the tree in several steps that belong together changes a copy, which then takes
     its place in a single one.
 
-    Parameters
-    ----------
-    blocks, cache_bytes
-        As in `Reader`.
-    root
-        The hierarchy to begin with; None for an empty one.
-    token
-        Names the hierarchy across processes; a new one if None.
-    detached
-        Whether it is a copy of what was made in another process.
-
-    Attributes
-    ----------
-    unfrozen : Ledger
-        The changes that are in no root that anybody was told.
+    `token` names the hierarchy across processes; a new one does if None. `detached` says whether it
+    is a copy of what was made in another process. `unfrozen` are the changes that are in no root
+    that anybody was told.
     """
 
     how_to_keep = "call store.freeze() once all is written, or write within `with store:`"
@@ -190,14 +178,10 @@ class Writer(Reader):
     def freeze(self) -> Link:
         """Put the blocks of what changed and return the root once all of them are kept.
 
-        Nodes that the block store has lost since they were loaded or put are put again.
-
-        Raises
-        ------
-        BlockNotFoundError
-            If a block of the hierarchy that was put here, or a node that was loaded, is gone.
-        BackendError
-            If a block cannot be kept, or it cannot be told whether it is there.
+        Nodes that the block store has lost since they were loaded or put are put again. Raises
+        `BlockNotFoundError` if a block of the hierarchy that was put here, or a node that was
+        loaded, is gone, and `BackendError` if a block cannot be kept, or it cannot be told whether
+        it is there.
         """
         return self._freeze(is_asking=True)
 
@@ -251,12 +235,8 @@ class Writer(Reader):
     def adopt(self, tree: Tree, changes: Mapping[str, Link | Document | None]) -> None:
         """Put a changed copy in the place of the tree; the lock is held.
 
-        Parameters
-        ----------
-        tree
-            What `copy_tree` returned, changed.
-        changes
-            What the keys have now that were changed in it, None where they were removed.
+        The tree is what `copy_tree` returned, changed. `changes` are what the keys have now that
+        were changed in it, None where they were removed.
         """
         for key, entry in changes.items():
             segments = key.split("/")

@@ -22,11 +22,6 @@ class Written:
 
     To look for every value would take as long as to write small ones. The first ones are those
     that are collected first, by age, and with a folder that was emptied all are gone.
-
-    Parameters
-    ----------
-    blocks
-        Where the values were put.
     """
 
     def __init__(self, blocks: ContentAddressableStore) -> None:

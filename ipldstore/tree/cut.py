@@ -17,12 +17,8 @@ _MAP = 5
 class Item(NamedTuple):
     """An encoded entry, ready to be placed in a page.
 
-    Attributes
-    ----------
-    segment : str
-        The segment by which it is cut.
-    data : bytes
-        Its encoding: key and value of a map, or the pair in a list.
+    `segment` is that by which it is cut; `data` holds key and value of a map, or the pair in a
+    list.
     """
 
     segment: str
@@ -32,10 +28,7 @@ class Item(NamedTuple):
 class Cutter:
     """Collects items in natural order into pages.
 
-    Attributes
-    ----------
-    page : list of Item
-        The items of the page that is not complete yet.
+    `page` is the one that is not complete yet.
     """
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +18,7 @@ from ipldstore.tree.nodes import (
     MAX_INLINE_DEPTH,
     Directory,
     Entries,
+    Entry,
     Page,
     PageList,
     is_inlined,
@@ -33,24 +34,8 @@ _LIBP2P_KEY = 0x72
 def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Directory:
     """Read the directory that a block holds.
 
-    Parameters
-    ----------
-    link
-        The block's CID.
-    data
-        Its verified bytes.
-    root
-        Whether it is the root, which may be small and may be empty.
-
-    Returns
-    -------
-    Directory
-        Without a stub where the block, or a directory in it, is not in the canonical form.
-
-    Raises
-    ------
-    InvalidNodeError
-        If the block holds no directory.
+    The root may be small and may be empty. There is no stub where the block, or a directory in it,
+    is not in the canonical form. Raises `InvalidNodeError` if the block holds no directory.
     """
     try:
         value = _decode_node(link, data)
@@ -173,21 +158,9 @@ def _page_list(value: list[Any]) -> PageList:
 def decode_pages(link: Link, data: bytes, first: str, end: str | None) -> Page | PageList:
     """Read a page, or a list of pages, and check that it is what its list says.
 
-    Parameters
-    ----------
-    link
-        The block's CID.
-    data
-        Its verified bytes.
-    first
-        The first segment that the list announces.
-    end
-        The natural key that all in it come before; None at the end of the directory.
-
-    Raises
-    ------
-    InvalidNodeError
-        If the block is neither a page nor a list of pages, or holds other segments.
+    The list announces the `first` segment; `end` is the natural key that all in it come before,
+    None at the end of the directory. Raises `InvalidNodeError` if the block is neither a page nor a
+    list of pages, or holds other segments.
     """
     try:
         value = _decode_node(link, data)
@@ -214,18 +187,26 @@ def decode_pages(link: Link, data: bytes, first: str, end: str | None) -> Page |
     return Page(entries, link if _has_stubs(entries) else None, len(data) - head_size(len(entries)))
 
 
-def decode_stub(stub: bytes) -> Link | None:
-    """Return the link that a stub is, None if it is an inlined map or list."""
-    return dagcbor.decode(stub) if stub[:2] == dagcbor.LINK_HEAD[:2] else None
+def link_of(entry: Entry) -> Link | None:
+    """Return the block of an entry; None where it stands in the one above, or is to be encoded."""
+    if isinstance(entry, Directory):
+        stub = entry.stub or b""
+        return dagcbor.decode(stub) if stub[:2] == dagcbor.LINK_HEAD[:2] else None
+    return entry if isinstance(entry, Link) else None
+
+
+def open_directory(entry: object, load: Callable[[Link], bytes]) -> Directory:
+    """Return the directory that an entry stands for, not keeping it if it is loaded for this."""
+    if isinstance(entry, Directory):
+        return entry
+    assert isinstance(entry, Link)
+    return decode_directory(entry, load(entry))
 
 
 def decode_document(link: Link, data: bytes) -> Document:
     """Read the JSON document that a block holds.
 
-    Raises
-    ------
-    InvalidNodeError
-        If the block holds none.
+    Raises `InvalidNodeError` if the block holds none.
     """
     try:
         if len(data) > MAX_DOCUMENT_BYTES:

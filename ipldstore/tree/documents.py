@@ -19,12 +19,7 @@ MAX_INTEGER = 2**64 - 1
 class Document:
     """A JSON document, held as its DAG-CBOR encoding.
 
-    Attributes
-    ----------
-    encoded : bytes
-        The map, in canonical DAG-CBOR.
-    depth : int
-        Its levels of nesting, at least 1.
+    `depth` is its levels of nesting, at least 1.
     """
 
     __slots__ = ("depth", "encoded")
@@ -66,12 +61,9 @@ class _InexactError(Exception):
 def parse_json(data: bytes) -> Document | None:
     """Read JSON text as a document.
 
-    Returns
-    -------
-    Document or None
-        None if IPLD data cannot hold the text exactly: it is not a JSON object in UTF-8, holds
-        NaN, infinities, integers outside -2^63..2^64-1, lone surrogates or duplicate keys, nests
-        more than 31 levels deep, or would pass 1 MiB as DAG-CBOR or 16 MiB as text.
+    None if IPLD data cannot hold the text exactly: it is not a JSON object in UTF-8, holds NaN,
+    infinities, integers outside -2^63..2^64-1, lone surrogates or duplicate keys, nests more than
+    31 levels deep, or would pass 1 MiB as DAG-CBOR or 16 MiB as text.
     """
     try:
         value = load_json(
@@ -115,10 +107,7 @@ def _refuse_constant(text: str) -> NoReturn:
 def make_document(value: dict[str, Any]) -> Document:
     """Make a document of a decoded map.
 
-    Raises
-    ------
-    InvalidNodeError
-        If the map is not JSON data within the limits of a document.
+    Raises `InvalidNodeError` if the map is not JSON data within the limits of a document.
     """
     depth = dagcbor.nesting(value)
     if depth > MAX_DOCUMENT_DEPTH:

@@ -22,12 +22,7 @@ _PAIR_HEAD = dagcbor.encode_list_head(2)
 class Encoder:
     """Encodes directories, children before their parents.
 
-    Parameters
-    ----------
-    load
-        Returns the verified bytes of a block.
-    put
-        Keeps a dag-cbor block and returns its CID.
+    `put` keeps a dag-cbor block and returns its CID.
     """
 
     def __init__(self, load: Load, put: Put) -> None:
@@ -37,25 +32,9 @@ class Encoder:
     def encode(self, directory: Directory, *, root: bool = False) -> tuple[bytes, int]:
         """Encode a directory as a map or a list of pages, after what changed below it.
 
-        Afterwards every directory below it has its stub, and its pages are in their blocks.
-        Where that fails, or is interrupted, the content is as it was.
-
-        Parameters
-        ----------
-        directory
-            The directory.
-        root
-            Whether it is the root, which alone may be empty.
-
-        Returns
-        -------
-        tuple of bytes and int
-            The map or list, and its levels of nesting.
-
-        Raises
-        ------
-        InvalidNodeError
-            If a directory that is not the root is empty.
+        Afterwards every directory below it has its stub, and its pages are in their blocks. Where
+        that fails, or is interrupted, the content is as it was. Returns that, and its levels of
+        nesting. Raises `InvalidNodeError` if a directory that is not the root is empty.
         """
         content = directory.content
         if isinstance(content, PageList):
@@ -141,16 +120,11 @@ class Encoder:
 class _Recut:
     """Cuts a paged directory anew where it changed, from the page before each change on.
 
-    A cut depends on nothing before the page it ends. So the pages before a change stay, but for
-    the last of them, which may have ended because of the size of what came next; and once a cut
-    falls where an unchanged page begins, that page and those after it stay too.
-
-    Attributes
-    ----------
-    firsts, children
-        The first segments of the pages and the pages, after `run`.
-    has_grown : bool
-        Whether the directory has surely not become shorter.
+    A cut depends on nothing before the page it ends. So the pages before a change stay, but for the
+    last of them, which may have ended because of the size of what came next; and once a cut falls
+    where an unchanged page begins, that page and those after it stay too. `firsts` and `children`
+    are the first segments of the pages and the pages, after `run`; `has_grown` says whether the
+    directory has surely not become shorter.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from ipldstore.cid import DAG_CBOR, Link, codec_of
 from ipldstore.dag import links_of
 from ipldstore.errors import BlockNotFoundError
 from ipldstore.limits import MAX_KEPT_LINKS
-from ipldstore.tree.decode import decode_stub
+from ipldstore.tree.decode import link_of
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder, Put
 from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, is_inlined, made_of
@@ -69,12 +69,8 @@ class Kept:
 def iter_named(root: Link | None, top: Directory | None, name: Put) -> Iterator[Link]:
     """Iterate the nodes that a hierarchy in memory names, as far as it is loaded.
 
-    Parameters
-    ----------
-    root, top
-        Its root, None while it is not frozen, and its root directory, None while not loaded.
-    name
-        Returns the CID that a dag-cbor block has.
+    The root is None while it is not frozen, the root directory while it is not loaded. `name`
+    returns the CID that a dag-cbor block has.
     """
     yield from iter_loaded(root, top, name)
     yield from _iter_unloaded(top)
@@ -97,16 +93,18 @@ def iter_loaded(root: Link | None, top: Directory | None, name: Put) -> Iterator
 def _iter_stubs(top: Directory | None) -> Iterator[Link]:
     """Iterate the blocks of the directories and pages that are loaded and have not changed."""
     for directory, _ in _iter_directories(top):
-        if directory.stub is not None and (link := decode_stub(directory.stub)) is not None:
+        if (link := link_of(directory)) is not None:
             yield link
-        if (pages := directory.pages) is not None:
-            yield from _iter_page_links(pages)
+        for part in _iter_parts(directory.pages):
+            if not isinstance(part, Link) and part.link is not None:
+                yield part.link
 
 
 def _iter_unloaded(top: Directory | None) -> Iterator[Link]:
     for directory, maps in _iter_directories(top):
-        if (pages := directory.pages) is not None:
-            yield from _unloaded_pages(pages)
+        for part in _iter_parts(directory.pages):
+            if isinstance(part, Link):
+                yield part
         for entries in maps:
             for entry in entries.values():
                 if isinstance(entry, Link) and codec_of(entry) == DAG_CBOR:
@@ -119,34 +117,20 @@ def _iter_directories(top: Directory | None) -> Iterator[tuple[Directory, list[E
     while stack:
         directory = stack.pop()
         pages = directory.pages
-        maps = [directory.entries] if pages is None else list(_iter_maps(pages))
+        maps = [part.entries for part in _iter_parts(pages) if isinstance(part, Page)]
+        if pages is None:
+            maps = [directory.entries]
         for entries in maps:
             stack += [entry for entry in made_of(entries).values() if isinstance(entry, Directory)]
         yield directory, maps
 
 
-def _iter_maps(pages: PageList) -> Iterator[Entries]:
-    for child in pages.children:
-        if isinstance(child, Page):
-            yield child.entries
-        elif isinstance(child, PageList):
-            yield from _iter_maps(child)
-
-
-def _iter_page_links(pages: PageList) -> Iterator[Link]:
-    for child in pages.children:
+def _iter_parts(pages: PageList | None) -> Iterator[Link | Page | PageList]:
+    """Iterate pages and lists, those that are not loaded as links, lists after what is in them."""
+    for child in () if pages is None else pages.children:
         if isinstance(child, PageList):
-            yield from _iter_page_links(child)
-        if not isinstance(child, Link) and child.link is not None:
-            yield child.link
-
-
-def _unloaded_pages(pages: PageList) -> Iterator[Link]:
-    for child in pages.children:
-        if isinstance(child, PageList):
-            yield from _unloaded_pages(child)
-        elif isinstance(child, Link):
-            yield child
+            yield from _iter_parts(child)
+        yield child
 
 
 def _lists_of(pages: PageList, name: Put) -> list[Link]:
@@ -183,15 +167,9 @@ def iter_values(top: Directory | None) -> Iterator[Link]:
 def is_marked(top: Directory) -> bool:
     """Whether anything loaded below the root directory is to be encoded anew."""
     return any(
-        (directory.stub is None and directory is not top) or _has_marked(directory.pages)
+        (directory.stub is None and directory is not top)
+        or any(map(_is_changed, _iter_parts(directory.pages)))
         for directory, _ in _iter_directories(top)
-    )
-
-
-def _has_marked(pages: PageList | None) -> bool:
-    return pages is not None and any(
-        _has_marked(child) if isinstance(child, PageList) else _is_changed(child)
-        for child in pages.children
     )
 
 
@@ -199,16 +177,9 @@ def touch_loaded(top: Directory) -> None:
     """Mark all nodes that are loaded to be encoded and put anew."""
     for directory, _ in _iter_directories(top):
         directory.stub = None
-        if directory.pages is not None:
-            _touch_pages(directory.pages)
-
-
-def _touch_pages(pages: PageList) -> None:
-    for child in pages.children:
-        if isinstance(child, PageList):
-            _touch_pages(child)
-        elif isinstance(child, Page):
-            child.link = None
+        for part in _iter_parts(directory.pages):
+            if isinstance(part, Page):
+                part.link = None
 
 
 def renew_unloaded(
@@ -220,12 +191,8 @@ def renew_unloaded(
 ) -> None:
     """Put those lost nodes again that are not in memory, where they can be had elsewhere.
 
-    Below a node that is not loaded others may stand: those that are kept are looked through.
-
-    Raises
-    ------
-    BlockNotFoundError
-        If one can be had nowhere.
+    Below a node that is not loaded others may stand: those that are kept are looked through. Raises
+    `BlockNotFoundError` if one can be had nowhere.
     """
     seen: set[Link] = set()
     stack = list(_iter_unloaded(top))

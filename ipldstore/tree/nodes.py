@@ -18,18 +18,11 @@ MAX_INLINE_DEPTH = 32
 class Directory:
     """A directory that is loaded: a map of entries or, when it is long, a list of pages.
 
-    Attributes
-    ----------
-    content : Entries or PageList
-        The entries by segment, packed as long as none changes; or the pages. One attribute, so
-        that no interrupt can leave both. Among the entries a link of codec dag-cbor stands for a
-        subdirectory that is not loaded or, under a metadata name, for a document in a block of
-        its own; any other for a value.
-    stub : bytes or None
-        How the parent encodes this directory: the map or list itself, or the link to it. None
-        when it has to be encoded anew.
-    depth : int
-        Levels of nesting in the stub.
+    `content` is the entries by segment, packed as long as none changes, or the pages; one
+    attribute, so that no interrupt can leave both. Among the entries a link of codec dag-cbor
+    stands for a subdirectory that is not loaded or, under a metadata name, for a document in a
+    block of its own; any other for a value. `stub` is the map or list itself, or the link to it;
+    None when it has to be encoded anew. `depth` is the levels of nesting in the stub.
     """
 
     __slots__ = ("content", "depth", "stub")
@@ -57,16 +50,8 @@ class Directory:
 class Page:
     """A run of the entries of a paged directory, loaded.
 
-    Attributes
-    ----------
-    entries : mapping of str to Link, Document or Directory
-        As in a directory.
-    link : Link or None
-        The block it was loaded from; None when it changed since.
-    size : int
-        Bytes of its entries when it was loaded.
-    count : int
-        Number of its entries then.
+    `link` is the block it was loaded from, None when it changed since. `size` and `count` are the
+    bytes and the number of its entries when it was loaded.
     """
 
     __slots__ = ("count", "entries", "link", "size")
@@ -85,30 +70,18 @@ class Page:
 class PageList:
     """The pages of a directory, or lists of them, in natural order.
 
-    Attributes
-    ----------
-    firsts : list of str
-        The first segment of each child.
-    keys : list of str
-        The natural keys of these.
-    children : list of Link, Page or PageList
-        Links are not loaded; the others are all of one kind.
-    link : Link or None
-        The block it was loaded from; None for the one of the directory itself.
+    `firsts` are the first segments of the children, `keys` the natural keys of these. Children are
+    links where they are not loaded; the others are all of one kind. `link` is the block it was
+    loaded from; None for the list of the directory itself.
     """
 
     __slots__ = ("children", "firsts", "keys", "link")
 
-    def __init__(
-        self,
-        firsts: Sequence[str],
-        children: Sequence[Link | Page | PageList],
-        link: Link | None = None,
-    ) -> None:
+    def __init__(self, firsts: Sequence[str], children: Sequence[Link | Page | PageList]) -> None:
         self.firsts = list(firsts)
         self.keys = [natural_key(first) for first in firsts]
         self.children = list(children)
-        self.link = link
+        self.link: Link | None = None
 
 
 Entry: TypeAlias = Link | Document | Directory

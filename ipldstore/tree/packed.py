@@ -71,12 +71,7 @@ def _head(size: int) -> bytes:
 class Run(NamedTuple):
     """Links under names of one length that stand together.
 
-    Attributes
-    ----------
-    start, stop
-        Where in the block.
-    size
-        The bytes of each name.
+    It goes from `start` to `stop` in the block; `size` is the bytes of each name.
     """
 
     start: int
@@ -101,16 +96,8 @@ class Run(NamedTuple):
 class Packed(Mapping[str, Link | T], Generic[T]):
     """The entries of a directory or page, most of them links; it does not change.
 
-    Parameters
-    ----------
-    data
-        The block.
-    span
-        Where in it the map begins and ends.
-    runs
-        The runs of links in it, in their order.
-    others
-        All other entries.
+    `span` is where in the block the map begins and ends. `runs` are those of links in it, in their
+    order; `others` all other entries.
     """
 
     __slots__ = ("_data", "_firsts", "_runs", "_span", "others")
@@ -211,17 +198,9 @@ class _Unsure(Exception):  # noqa: N818
 def pack(data: bytes) -> Packed[Any] | dict[str, Any] | None:
     """Read a block that holds a map of links, or of such maps.
 
-    Parameters
-    ----------
-    data
-        The block.
-
-    Returns
-    -------
-    Packed, dict or None
-        What `dagcbor.decode` returns, but maps with runs of links are packed. None if the block
-        is something else, or small, or may break a rule of DAG-CBOR or of what names links: it is
-        to be decoded then.
+    It is what `dagcbor.decode` returns, but maps with runs of links are packed. None if the block
+    is something else, or small, or may break a rule of DAG-CBOR or of what names links: it is to be
+    decoded then.
     """
     if not _MIN_BYTES <= len(data) <= MAX_CBOR_BYTES or data[0] >> 5 != _MAP:
         return None
@@ -237,10 +216,7 @@ def _read_map(
 ) -> tuple[Packed[Any] | dict[str, Any], int, int]:
     """Read a map that names what is in a directory, as `dagcbor.decode_item` reads it.
 
-    Raises
-    ------
-    CodecError, _Unsure
-        If it may break a rule.
+    Raises `CodecError` or `_Unsure` if it may break a rule.
     """
     if depth > dagcbor.MAX_DEPTH:
         raise _Unsure

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidNodeError
 from ipldstore.limits import MAX_LIST_DEPTH
-from ipldstore.tree.decode import decode_pages, decode_stub
+from ipldstore.tree.decode import decode_pages, link_of
 from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, made_of, unpacked
 from ipldstore.tree.order import natural_key
 
@@ -23,10 +23,7 @@ _FEW = 3
 def find_page(pages: PageList, segment: str, load: Load) -> Page:
     """Return the page that holds a segment, or would hold it.
 
-    Raises
-    ------
-    InvalidNodeError
-        If a block on the way is not what its list says.
+    Raises `InvalidNodeError` if a block on the way is not what its list says.
     """
     key = natural_key(segment)
     end: str | None = None
@@ -93,12 +90,10 @@ def _check_kind(pages: PageList, child: Page | PageList) -> None:
         raise InvalidNodeError("a list of pages leads to both maps and lists")
 
 
-def iter_pages(pages: PageList, load: Load) -> Iterator[Page]:
+def iter_pages(
+    pages: PageList, load: Load, end: str | None = None, depth: int = 1
+) -> Iterator[Page]:
     """Iterate the pages in order, loading each when it is reached; errors as `find_page`."""
-    yield from _iter_pages(pages, None, load, 1)
-
-
-def _iter_pages(pages: PageList, end: str | None, load: Load, depth: int) -> Iterator[Page]:
     if depth > MAX_LIST_DEPTH:
         raise _too_deep()
     for index in range(len(pages.children)):
@@ -106,15 +101,11 @@ def _iter_pages(pages: PageList, end: str | None, load: Load, depth: int) -> Ite
         if isinstance(child, Page):
             yield child
         else:
-            yield from _iter_pages(child, _end_of(pages, index, end), load, depth + 1)
+            yield from iter_pages(child, load, _end_of(pages, index, end), depth + 1)
 
 
-def flatten(pages: PageList, load: Load) -> PageList:
+def flatten(pages: PageList, load: Load, end: str | None = None, depth: int = 1) -> PageList:
     """Return one list of all pages, having loaded all lists but no further pages."""
-    return _flatten(pages, None, load, 1)
-
-
-def _flatten(pages: PageList, end: str | None, load: Load, depth: int) -> PageList:
     if depth > MAX_LIST_DEPTH:
         raise _too_deep()
     loaded = next((child for child in pages.children if not isinstance(child, Link)), None)
@@ -125,7 +116,7 @@ def _flatten(pages: PageList, end: str | None, load: Load, depth: int) -> PageLi
     for index in range(len(pages.children)):
         child = _load_child(pages, index, end, load)
         assert isinstance(child, PageList)
-        flat = _flatten(child, _end_of(pages, index, end), load, depth + 1)
+        flat = flatten(child, load, _end_of(pages, index, end), depth + 1)
         firsts += flat.firsts
         children += flat.children
     return PageList(firsts, children)
@@ -157,7 +148,7 @@ def touch(
 
     The blocks that will be replaced by that are added to `replaced`.
     """
-    links = [] if directory.stub is None else [decode_stub(directory.stub)]
+    links = [link_of(directory)]
     directory.stub = None
     content = directory.content
     if isinstance(content, PageList):
@@ -281,7 +272,7 @@ def _drop_directories(entries: Entries) -> None:
     made = made_of(entries)
     for segment, entry in made.items():
         if isinstance(entry, Directory):
-            link = None if entry.stub is None else decode_stub(entry.stub)
+            link = link_of(entry)
             if link is None:
                 drop_clean(entry)
             else:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError, InvalidNodeError, LimitExceededError
 from ipldstore.limits import MAX_KEYS, MAX_SEGMENTS
-from ipldstore.tree.decode import decode_directory
+from ipldstore.tree.decode import decode_directory, open_directory
 from ipldstore.tree.documents import Document
 from ipldstore.tree.encode import Encoder, Put
 from ipldstore.tree.kept import (
@@ -45,20 +45,10 @@ class Tree:
     Not safe under threads; whoever shares one holds a lock. It is valid after every step of
     what changes it, so that an interrupt leaves it as it was before or as it was to become.
 
-    Parameters
-    ----------
-    load
-        Returns the verified bytes of a block.
-    root
-        The root to begin from, not loaded before it is needed; None for an empty hierarchy.
-    cache_bytes
-        How many bytes of nodes may be loaded before those that did not change are dropped.
-
-    Attributes
-    ----------
-    note_change : callable or None
-        Called with the segments of each key that is about to be changed, and of the path of each
-        directory below the root that is about to be removed.
+    The root is not loaded before it is needed; None is an empty hierarchy. `cache_bytes` is how
+    many bytes of nodes may be loaded before those that did not change are dropped. `note_change` is
+    called with the segments of each key that is about to be changed, and of the path of each
+    directory below the root that is about to be removed.
     """
 
     note_change: Note | None = None
@@ -88,10 +78,7 @@ class Tree:
     def top(self) -> Directory:
         """The root directory, loaded if it was not.
 
-        Raises
-        ------
-        InvalidNodeError
-            If the root is not a directory.
+        Raises `InvalidNodeError` if the root is not a directory.
         """
         return self._top(self.load)
 
@@ -167,10 +154,7 @@ class Tree:
     def admit(self, segments: Sequence[str], link: Link, data: bytes) -> None:
         """Put a block that `needs` named in its place, and load no other.
 
-        Raises
-        ------
-        InvalidNodeError
-            If it is not what leads to it says.
+        Raises `InvalidNodeError` if it is not what leads to it says.
         """
 
         def load(wanted: Link) -> bytes:
@@ -204,11 +188,8 @@ class Tree:
     def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
         """Set the entry of a value.
 
-        Raises
-        ------
-        InvalidKeyError
-            If a directory stands there, or a value where a directory has to be; nothing has
-            changed then.
+        Raises `InvalidKeyError` if a directory stands there, or a value where a directory has to
+        be; nothing has changed then.
         """
         path = self._existing(segments[:-1])
         known = len(path) - 1
@@ -251,25 +232,10 @@ class Tree:
     ) -> Iterator[tuple[str, Link | Document]]:
         """Iterate the values below a directory, loading what holds them when it is reached.
 
-        Parameters
-        ----------
-        segments
-            The path of the directory.
-        max_keys
-            How many values there may be: a few blocks can repeat each other without end.
-
-        Yields
-        ------
-        tuple of str and Link or Document
-            Keys relative to the directory, and their entries, in natural order. Of what is
-            changed meanwhile, the state when it was reached.
-
-        Raises
-        ------
-        InvalidNodeError
-            If the hierarchy is nested deeper than a key can be.
-        LimitExceededError
-            If there are more values than allowed.
+        Keys are relative to the directory, in natural order; of what is changed meanwhile, the
+        state counts when it was reached. Raises `InvalidNodeError` if the hierarchy is nested
+        deeper than a key can be, and `LimitExceededError` if there are more than `max_keys` values:
+        a few blocks can repeat each other without end.
         """
         left = max_keys
         path = self._existing(segments)
@@ -308,11 +274,8 @@ class Tree:
     def freeze(self, put: Put) -> Link:
         """Encode what changed and return the root.
 
-        Parameters
-        ----------
-        put
-            Keeps a dag-cbor block and returns its CID; called for children before their
-            parents, last for the root.
+        `put` keeps a dag-cbor block and returns its CID; it is called for children before their
+        parents, last for the root.
         """
 
         def keep(data: bytes) -> Link:
@@ -337,22 +300,10 @@ class Tree:
         """Put the nodes again, or have the next `freeze` do so, that the block store has lost.
 
         Asked for are those nodes of the hierarchy that were loaded or put by this tree.
-
-        Parameters
-        ----------
-        find_missing
-            Returns those of several blocks that are not there.
-        name
-            Returns the CID that a dag-cbor block has.
-        put
-            Keeps a block under its CID.
-        check
-            Called if any was lost; if it raises, they are asked for the next time, too.
-
-        Raises
-        ------
-        BlockNotFoundError
-            If one of them is neither in memory nor to be had elsewhere.
+        `find_missing` returns those of several blocks that are not there, `name` the CID that a
+        dag-cbor block has. `check` is called if any was lost; if it raises, they are asked for the
+        next time, too. Raises `BlockNotFoundError` if one of them is neither in memory nor to be
+        had elsewhere.
         """
         lost = find_missing(self._kept.links)
         if not lost:
@@ -404,7 +355,7 @@ class Tree:
             directory.content = entries = unpacked(content)
             for segment, entry in entries.items():
                 if not is_value(entry, segment):
-                    entries[segment] = child = _load_directory(entry, self.load)
+                    entries[segment] = child = open_directory(entry, self.load)
                     stack.append(child)
 
     def load(self, link: Link) -> bytes:
@@ -448,7 +399,7 @@ class Tree:
             return entry
         if entry is None or is_value(entry, segment):
             return None
-        child = _load_directory(entry, load)
+        child = open_directory(entry, load)
         if child.stub is None:
             # it is not in the canonical form: whatever is written next rewrites it
             for directory, name in zip(path, segments, strict=True):
@@ -496,10 +447,3 @@ class _NotLoaded(Exception):  # noqa: N818
 
 def _refuse_to_load(link: Link) -> bytes:
     raise _NotLoaded(link)
-
-
-def _load_directory(entry: Entry, load: Load) -> Directory:
-    if isinstance(entry, Directory):
-        return entry
-    assert isinstance(entry, Link)
-    return decode_directory(entry, load(entry))

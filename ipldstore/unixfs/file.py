@@ -44,14 +44,8 @@ class FilePart(NamedTuple):
 class FileNode(NamedTuple):
     """A dag-pb block of a UnixFS file.
 
-    Attributes
-    ----------
-    data : bytes
-        Content in the node itself, before that of its children.
-    links : list of Link
-        Its children.
-    sizes : list of int
-        Bytes of content under each child.
+    `data` is content in the node itself, before that of its children, which are `links`; `sizes`
+    are the bytes of content under each.
     """
 
     data: bytes
@@ -72,18 +66,8 @@ def write_file(data: bytes | memoryview, put: Put) -> Link:
 def put_file(data: bytes | memoryview, put: Put) -> FilePart:
     """Cut content into blocks and keep them.
 
-    Parameters
-    ----------
-    data
-        The content, at least one byte more than fits in one chunk for a dag-pb file; less becomes
-        one raw block.
-    put
-        Keeps a block of a codec (``"raw"`` or ``"dag-pb"``) and returns its CID.
-
-    Returns
-    -------
-    FilePart
-        The whole file.
+    A dag-pb file takes at least one byte more than fits in one chunk; less becomes one raw block.
+    `put` keeps a block of a codec (``"raw"`` or ``"dag-pb"``) and returns its CID.
     """
     view = memoryview(data)
     level = [
@@ -120,23 +104,9 @@ def measure_file(
 ) -> FilePart | None:
     """Return the sizes of a file of several blocks, if it is just as `write_file` writes it.
 
-    Loads its inner nodes, and no content.
-
-    Parameters
-    ----------
-    link, file
-        The file's root node.
-    load
-        Returns the verified bytes of a block.
-    name
-        Returns the CID that a block of a codec would have.
-
-    Raises
-    ------
-    LimitExceededError
-        If the file has more than 2^16 leaves, which are 64 GiB.
-    InvalidNodeError
-        If a block is not of a UnixFS file.
+    Loads its inner nodes, and no content. `name` returns the CID that a block of a codec would
+    have. Raises `LimitExceededError` if the file has more than 2^16 leaves, which are 64 GiB, and
+    `InvalidNodeError` if a block is not of a UnixFS file.
     """
     leaves: list[FilePart] = []
     hash_code = split(link).hash_code
@@ -171,21 +141,9 @@ def _iter_leaves(
 def read_content(node: FileNode, load: Callable[[Link], bytes], start: int, stop: int) -> bytes:
     """Return a range of a file's content, loading only the blocks that hold it.
 
-    Parameters
-    ----------
-    node
-        The file's root node.
-    load
-        Returns the verified bytes of a block.
-    start, stop
-        The range wanted, in bytes from the file's start.
-
-    Raises
-    ------
-    InvalidNodeError
-        If a block is not of a UnixFS file, or holds another amount of content than announced.
-    LimitExceededError
-        If the range has more than 4 GiB, or is in more than 2^18 parts.
+    The range is in bytes from the file's start. Raises `InvalidNodeError` if a block is not of a
+    UnixFS file, or holds another amount of content than announced, and `LimitExceededError` if the
+    range has more than 4 GiB, or is in more than 2^18 parts.
     """
     check_range(start, min(stop, node.size))
     return b"".join(_iter_content(node, load, start, stop))
@@ -210,10 +168,7 @@ class Allowance:
     def take(self, parts: int, node_bytes: int = 0) -> None:
         """Count parts, and bytes of blocks that are decoded.
 
-        Raises
-        ------
-        LimitExceededError
-            If it is too much.
+        Raises `LimitExceededError` if it is too much.
         """
         self._parts -= parts
         self._node_bytes -= node_bytes
@@ -227,14 +182,8 @@ class Allowance:
 def links_within(node: FileNode, offset: int, start: int, stop: int) -> list[tuple[Link, int, int]]:
     """Return the links of a node that lead to a range of content, where each begins, and its size.
 
-    Parameters
-    ----------
-    node
-        A node of a file.
-    offset
-        Where its content begins, in bytes from the file's start.
-    start, stop
-        The range wanted, in bytes from the file's start.
+    `offset` is where the content of the node begins. It, the range and what is returned are in
+    bytes from the file's start.
     """
     return [
         (content, begin, size)
@@ -287,10 +236,7 @@ def _iter_parts(node: FileNode, offset: int) -> Iterator[tuple[int, int, bytes |
 def decode_file(link: Link, data: bytes) -> FileNode:
     """Read a dag-pb block of a UnixFS file.
 
-    Raises
-    ------
-    InvalidNodeError
-        If it is none.
+    Raises `InvalidNodeError` if it is none.
     """
     return as_file(link, decode_node(link, data))
 
@@ -298,10 +244,7 @@ def decode_file(link: Link, data: bytes) -> FileNode:
 def as_file(link: Link, node: Node) -> FileNode:
     """Take a decoded block as one of a file.
 
-    Raises
-    ------
-    InvalidNodeError
-        If it is none.
+    Raises `InvalidNodeError` if it is none.
     """
     fault = f"block {to_text(link)} is not of a UnixFS file"
     if node.type not in (FILE_TYPE, RAW_TYPE):

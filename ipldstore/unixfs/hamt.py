@@ -39,10 +39,7 @@ def hash_name(name: bytes) -> int:
 def write_shard(children: Iterable[PBLink], put: Put) -> tuple[Link, int]:
     """Keep a sharded directory; as `write_directory`.
 
-    Raises
-    ------
-    InvalidNodeError
-        If two names have the same hash.
+    Raises `InvalidNodeError` if two names have the same hash.
     """
     entries = sorted((hash_name(child.name).to_bytes(8, "big"), child) for child in children)
     return _write_shard(entries, 0, put)
@@ -79,21 +76,8 @@ def iter_shard(
 ) -> Iterator[PBLink]:
     """Iterate what is in a sharded directory.
 
-    Parameters
-    ----------
-    link, node
-        The block of a shard.
-    load
-        Returns the verified bytes of a block.
-    before
-        The bits that the hashes of all names in it begin with.
-    depth
-        How many shards are above it.
-
-    Raises
-    ------
-    InvalidNodeError
-        If it is malformed, or a name is not where its hash says.
+    `before` is the bits that the hashes of all names in it begin with, `depth` how many shards are
+    above it. Raises `InvalidNodeError` if it is malformed, or a name is not where its hash says.
     """
     fanout = _check_shard(link, node)
     width = fanout.bit_length() - 1

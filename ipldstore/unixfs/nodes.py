@@ -36,14 +36,8 @@ Put: TypeAlias = Callable[[bytes, str], Link]
 class PBLink(NamedTuple):
     """A link of a dag-pb block.
 
-    Attributes
-    ----------
-    link : Link
-        The CID it leads to, as CIDv1.
-    name : bytes
-        Its name, in UTF-8 if the block is sound.
-    size : int or None
-        The size of all blocks under it, each counted as often as it is linked to (the ``Tsize``).
+    `link` is a CIDv1, and `name` in UTF-8 if the block is sound. `size`, the ``Tsize``, is that of
+    all blocks under it, each counted as often as it is linked to.
     """
 
     link: Link
@@ -54,20 +48,10 @@ class PBLink(NamedTuple):
 class Node(NamedTuple):
     """A dag-pb block of UnixFS.
 
-    Attributes
-    ----------
-    type : int
-        What it is part of: `FILE_TYPE` and so on.
-    data : bytes
-        Content of a file, or the bit field of a HAMT shard.
-    size : int or None
-        Bytes of content in a file.
-    block_sizes : list of int
-        Bytes of content under each link of a file.
-    hash_type, fanout : int or None
-        Of a HAMT shard: the code of its hash function, and the places in it.
-    links : list of PBLink
-        In the order of the block.
+    `type` is what it is part of: `FILE_TYPE` and so on. `data` is content of a file, or the bit
+    field of a HAMT shard. Of a file, `size` is the bytes of content, and `block_sizes` those under
+    each link. Of a HAMT shard, `hash_type` is the code of its hash function, and `fanout` the
+    places in it. Links are in the order of the block.
     """
 
     type: int
@@ -134,10 +118,7 @@ def encode_shard(bits: bytes, hash_type: int, fanout: int) -> bytes:
 def decode_node(link: Link, data: bytes) -> Node:
     """Read a dag-pb block of UnixFS.
 
-    Raises
-    ------
-    InvalidNodeError
-        If it is none.
+    Raises `InvalidNodeError` if it is none.
     """
     try:
         if codec_of(link) != DAG_PB:
@@ -173,36 +154,19 @@ def _decode_payload(payload: bytes, links: list[PBLink]) -> Node:
     )
 
 
-def iter_links(data: bytes) -> Iterator[PBLink]:
-    """Iterate the links of a dag-pb block, in order.
-
-    Raises
-    ------
-    CodecError
-        If the block is malformed.
-    """
-    return map(_decode_link, _split_node(data)[0])
-
-
 def iter_pb_links(data: bytes) -> Iterator[Link]:
-    """Iterate the CIDs in the links of a dag-pb block.
+    """Iterate the CIDs in the links of a dag-pb block, in order.
 
-    Raises
-    ------
-    CodecError
-        If the block is malformed.
+    Raises `CodecError` if the block is malformed.
     """
-    return (link.link for link in iter_links(data))
+    return (_decode_link(link).link for link in _split_node(data)[0])
 
 
 def _split_node(data: bytes) -> tuple[list[bytes], bytes | None]:
     """Return the encoded links of a block, and its data, which comes before or after all of them.
 
-    Raises
-    ------
-    CodecError
-        If anything else is in the block, or data stands between links or twice: it would be a
-        second form of the same content.
+    Raises `CodecError` if anything else is in the block, or data stands between links or twice: it
+    would be a second form of the same content.
     """
     links: list[bytes] = []
     payload = None

@@ -32,19 +32,8 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 class MendedBlocks:
     """The blocks of a store, which are mended where others have them.
 
-    Safe under threads.
-
-    Parameters
-    ----------
-    store
-        Where the blocks are.
-    sources
-        Where those that are missing or corrupt are fetched from, in this order.
-
-    Attributes
-    ----------
-    repaired : list of Link
-        What was mended.
+    Safe under threads. `sources` are where those that are missing or corrupt are fetched from, in
+    this order; `repaired` is what was mended.
     """
 
     def __init__(

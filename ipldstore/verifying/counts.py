@@ -24,19 +24,8 @@ def count_chunks(
 ) -> dict[str, ChunkCount] | None:
     """Count the chunks of each array, which takes the directories and no values.
 
-    Parameters
-    ----------
-    root, blocks
-        The hierarchy.
-    kept
-        Blocks of directories that are in memory.
-    broken
-        CIDs of blocks that something is wrong with; what is below them is left out.
-
-    Returns
-    -------
-    dict of str to ChunkCount, or None
-        As in `VerifyReport`.
+    `kept` are blocks of directories that are in memory. What is below `broken` ones is left out.
+    Returns what is in `VerifyReport`.
     """
     loads = count(1)
     loaded: set[Link] = set()

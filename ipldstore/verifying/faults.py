@@ -25,21 +25,11 @@ class Fault:
 class Parent:
     """A block that leads to others.
 
-    Attributes
-    ----------
-    cid : Link
-        The block.
-    inner : list of tuple of str and Parent
-        The blocks below it that lead to others themselves, each under what the keys below it
-        begin with: empty, or segments with a slash after each.
-    faults : list of tuple of str and Fault
-        What is wrong directly below it, or with itself, and the keys' ends.
-    levels : int
-        How many directories stand within each other in the block.
-    size : int or None
-        Bytes of content, in a block of a file.
-    is_list : bool
-        Whether it is a list of pages and not a page, in a block of either.
+    `inner` are the blocks below it that lead to others themselves, each under what the keys below
+    it begin with: empty, or segments with a slash after each. `faults` are what is wrong directly
+    below it, or with itself, and the keys' ends. `levels` is how many directories stand within each
+    other in the block, `size` the bytes of content in a block of a file. `is_list` tells a list of
+    pages from a page, in a block of either.
     """
 
     __slots__ = ("cid", "faults", "inner", "is_list", "levels", "size")

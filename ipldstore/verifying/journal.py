@@ -20,24 +20,10 @@ class Journal:
 
     The first line, in JSON, says of which root and which block store. A line is written after its
     block was read and verified. What a crash left half-written at the end, from the first line on
-    that is none, is cut off: those blocks are read again.
-
-    Parameters
-    ----------
-    path
-        The file. It is made if it is not there, or empty.
-    root, store
-        What is verified.
-
-    Attributes
-    ----------
-    sound : dict of Link to int
-        The blocks that earlier runs found sound, and their sizes.
-
-    Raises
-    ------
-    JournalError
-        If the file is no journal, or that of another root or store, or cannot be used.
+    that is none, is cut off: those blocks are read again. `root` and `store` are what is verified,
+    `sound` the blocks that earlier runs found sound, and their sizes. The file is made if it is not
+    there, or empty. Raises `JournalError` if it is no journal, or that of another root or store, or
+    cannot be used.
     """
 
     def __init__(
@@ -77,10 +63,7 @@ class Journal:
     def write(self) -> None:
         """Write what was noted.
 
-        Raises
-        ------
-        JournalError
-            If it cannot be written.
+        Raises `JournalError` if it cannot be written.
         """
         if self._lines:
             data, self._lines = "".join(self._lines).encode(), []

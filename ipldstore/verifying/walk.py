@@ -26,7 +26,7 @@ from ipldstore.tree.decode import decode_directory, decode_document, decode_page
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.nodes import Directory, Page, PageList
-from ipldstore.unixfs import decode_file
+from ipldstore.unixfs.file import decode_file
 from ipldstore.verifying.blocks import MendedBlocks, fault_of
 from ipldstore.verifying.faults import Fault, Parent
 from ipldstore.verifying.journal import Journal
@@ -55,20 +55,11 @@ class _Role(Enum):
 class _Want(NamedTuple):
     """A link, and what it says of the block that it leads to.
 
-    Attributes
-    ----------
-    owner : Parent
-        The block that the link stands in.
-    label : str
-        Where in that: what the keys that need the block begin with, or are.
-    size : int or None
-        The bytes of content that are announced.
-    level : int
-        How many nodes of the same file, or lists of the same directory, are above the block.
-    first, end : str or None
-        Of a page: its first segment, and the natural key before which it ends.
-    kinds : list of bool
-        Whether the blocks that its list leads to are lists, as far as is known.
+    `owner` is the block that the link stands in, `label` where in that: what the keys that need the
+    block begin with, or are. `size` is the bytes of content that are announced. `level` is how many
+    nodes of the same file, or lists of the same directory, are above the block. `first` and `end`
+    are of a page: its first segment, and the natural key before which it ends. `kinds` says whether
+    the blocks that its list leads to are lists, as far as is known.
     """
 
     owner: Parent
@@ -100,23 +91,10 @@ class Walk:
     that lead to others. Directories are read in the order of a walk depth first, so that few are
     held at once.
 
-    Parameters
-    ----------
-    blocks
-        The blocks.
-    journal
-        What was found sound earlier, and where to note more.
-    progress
-        Called with the number of blocks that were read so far and their bytes.
-
-    Attributes
-    ----------
-    blocks_read, bytes_read, skipped : int
-        As in `VerifyReport`.
-    is_whole : bool
-        Whether every block that leads to others could be read.
-    kept : dict of Link to bytes
-        Directories, pages and documents that were read, of 64 MiB at most.
+    The journal says what was found sound earlier, and more is noted there. `progress` is called
+    with the number of blocks that were read so far and their bytes. `is_whole` says whether every
+    block that leads to others could be read; `kept` are directories, pages and documents that were
+    read, of 64 MiB at most. The other figures are as in `VerifyReport`.
     """
 
     def __init__(

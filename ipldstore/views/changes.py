@@ -12,16 +12,8 @@ from ipldstore.views.grids import ChunkGrid
 class ArrayChanges:
     """What changed in one array.
 
-    Attributes
-    ----------
-    path : str
-        The array.
-    grid : ChunkGrid
-        Its chunks by kind of change, laid out.
-    dimensions : tuple of str
-        The names of its dimensions, or their numbers.
-    note : str
-        What else is to say.
+    `grid` holds its chunks by kind of change, laid out. Dimensions are named, or numbered. `note`
+    is what else is to say.
     """
 
     path: str
@@ -34,16 +26,9 @@ class ArrayChanges:
 class Changes:
     """What changed between two hierarchies.
 
-    Attributes
-    ----------
-    before, after : str
-        Their roots.
-    arrays : list of ArrayChanges
-        Arrays with chunks that changed, or the one that was asked for.
-    more : int
-        Further arrays with chunks that changed.
-    other : Counter
-        Of all keys but those of chunks, how many were added, changed and removed.
+    `before` and `after` are their roots. `arrays` are those with chunks that changed, or the one
+    that was asked for; `more` says how many further ones there are. `other` counts all keys but
+    those of chunks: how many were added, changed and removed.
     """
 
     before: str

@@ -51,14 +51,7 @@ _GAP = 0.35
 def draw(changes: Changes, file: BinaryIO, kind: str) -> None:
     """Draw changes.
 
-    Parameters
-    ----------
-    changes
-        What to draw.
-    file
-        Where to.
-    kind
-        ``"png"`` or ``"svg"``.
+    `kind` is ``"png"`` or ``"svg"``.
     """
     with matplotlib.style.context(["default", _STYLE]):
         blocks = [_Block(array) for array in changes.arrays]

@@ -21,14 +21,8 @@ MAX_FOLDED_ROWS = 16
 class Side:
     """One direction of a picture: some axes of a grid, run through as one and cut into bins.
 
-    Attributes
-    ----------
-    axes : tuple of int
-        The axes, slowest first.
-    length : int
-        Chunks along them.
-    bins : int
-        Cells that these fall into.
+    The slowest of the axes is the first. `length` is the chunks along them, `bins` the cells that
+    these fall into.
     """
 
     def __init__(self, grid: Shape, axes: Sequence[int], limit: int) -> None:
@@ -64,17 +58,8 @@ class ChunkGrid:
     One or two long axes make a picture; a few short ones beside a long one are folded into rows,
     and further ones into panels.
 
-    Parameters
-    ----------
-    grid
-        Chunks along each dimension.
-
-    Attributes
-    ----------
-    panels, rows, columns : Side
-        What is next to each other, below each other, and side by side.
-    counts : dict of str to ndarray
-        For each of `KINDS`, chunks by panel, row and column.
+    `panels`, `rows` and `columns` are what is next to each other, below each other, and side by
+    side. `counts` are, for each of `KINDS`, chunks by panel, row and column.
     """
 
     def __init__(self, grid: Shape) -> None:

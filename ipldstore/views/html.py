@@ -33,18 +33,8 @@ def to_html(store: Hierarchy) -> str:
     """Show the groups and arrays of a hierarchy as an HTML element.
 
     It needs no script, and nothing from elsewhere. A hierarchy that cannot be read shows why; no
-    error is raised.
-
-    Parameters
-    ----------
-    store
-        The hierarchy, as it stands, frozen or not.
-
-    Returns
-    -------
-    str
-        A ``div``, of a few kB for a small hierarchy. At most `MAX_ROWS` groups and arrays are in
-        it, and few blocks are loaded for it.
+    error is raised. It is a ``div``, of a few kB for a small hierarchy. At most `MAX_ROWS` groups
+    and arrays are in it, and few blocks are loaded for it.
     """
     try:
         is_local = store.blocks.is_local

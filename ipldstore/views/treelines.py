@@ -35,15 +35,8 @@ _ASCII = _Marks("|-- ", "`-- ", "|   ", "x", "~")
 def iter_tree_lines(outline: Outline, *, width: int, ascii_only: bool = False) -> Iterator[str]:
     """Iterate the lines of a table, of which the first column is the tree of names.
 
-    Parameters
-    ----------
-    outline
-        What to show.
-    width
-        How many cells of a terminal a line may take, at least 40. Columns that are too wide for
-        that are cut.
-    ascii_only
-        Whether to use ASCII only, and to spell out all else.
+    `width` is how many cells of a terminal a line may take, at least 40; columns that are too wide
+    for that are cut. With `ascii_only`, all that is not ASCII is spelled out.
 
     Examples
     --------

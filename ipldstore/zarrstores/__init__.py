@@ -14,7 +14,7 @@ from ipldstore.cid import Link
 from ipldstore.errors import InvalidKeyError
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import METADATA_NAMES
-from ipldstore.unixfs import write_file
+from ipldstore.unixfs.file import write_file
 from ipldstore.zarrstores.faults import guarded
 from ipldstore.zarrstores.locations import Location, check_source, find_location, made
 from ipldstore.zarrstores.plain import PlainStore

@@ -19,19 +19,10 @@ _NOTED = (OSError, TypeError)
 def explained(what: str, url: str = "") -> Iterator[None]:
     """Say what could not be done.
 
-    Parameters
-    ----------
-    what
-        What is done, for errors: ``"cannot ..."``.
-    url
-        That of the store, which may hold secrets: errors of libraries are then not shown, and
-        their text without these.
-
-    Raises
-    ------
-    BackendError
-        If a package is missing; for errors that are neither of this package nor of the system nor
-        a ``TypeError``; where there is a URL, for all but `FileNotFoundError`.
+    `what` is what is done, for errors: ``"cannot ..."``. The store's URL may hold secrets: errors
+    of libraries are then not shown, and their text without these. Raises `BackendError` if a
+    package is missing; for errors that are neither of this package nor of the system nor a
+    ``TypeError``; where there is a URL, for all but `FileNotFoundError`.
     """
     try:
         yield
@@ -59,14 +50,7 @@ def explained(what: str, url: str = "") -> Iterator[None]:
 def guarded(plain: PlainStore, shown: str, url: str = "") -> PlainStore:
     """Return a store whose errors are those of `explained`.
 
-    Parameters
-    ----------
-    plain
-        The store.
-    shown
-        What errors call it.
-    url
-        As in `explained`.
+    Errors call it `shown`.
     """
 
     def get(key: str) -> bytes | None:

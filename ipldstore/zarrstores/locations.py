@@ -21,12 +21,7 @@ from ipldstore.zarrstores import suffixes
 class Location(NamedTuple):
     """Where a Zarr store is.
 
-    Attributes
-    ----------
-    path : Path or None
-        The path, if it is on this machine.
-    url : str
-        The URL, if it is not.
+    The path is set if it is on this machine, the URL if not.
     """
 
     path: Path | None
@@ -53,12 +48,8 @@ class Location(NamedTuple):
 def find_location(what: str | os.PathLike[str]) -> Location:
     """Return the location that a path or URL names.
 
-    Raises
-    ------
-    TypeError
-        If it is a CAR file or the URL of a block store.
-    BlockStoreURLError
-        If a ``file:`` URL names no path.
+    Raises `TypeError` if it is a CAR file or the URL of a block store, and `BlockStoreURLError` if
+    a ``file:`` URL names no path.
     """
     text = os.fspath(what)
     is_path = isinstance(what, os.PathLike)
@@ -82,12 +73,8 @@ def _block_store(text: str) -> TypeError:
 def check_source(location: Location) -> None:
     """Check a location that is to be read.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such path.
-    LimitExceededError
-        If a value in a zip file is larger than may be read at once.
+    Raises `FileNotFoundError` if there is no such path, and `LimitExceededError` if a value in a
+    zip file is larger than may be read at once.
     """
     if location.path is None:
         return
@@ -112,16 +99,9 @@ def _check_members(archive: zipfile.ZipFile, shown: str) -> None:
 def made(location: Location) -> Iterator[Location]:
     """Give a location that is to be written; a zip file is complete before it has its name.
 
-    Raises
-    ------
-    FileExistsError
-        If there is a file.
-    FileNotFoundError
-        If the folder that a zip file goes into is not there.
-    TypeError
-        If it is a folder of blocks.
-    ValueError
-        If its name is that of another kind of file.
+    Raises `FileExistsError` if there is a file, `FileNotFoundError` if the folder that a zip file
+    goes into is not there, `TypeError` if it is a folder of blocks, and `ValueError` if its name is
+    that of another kind of file.
     """
     path = location.path
     if path is None or path.is_dir():

@@ -11,19 +11,10 @@ from typing import Any, Self
 class PlainStore:
     """A store of keys and values, told what to do without an event loop.
 
-    Attributes
-    ----------
-    list_keys : callable
-        Returns the keys, which may be iterated several times.
-    get : callable
-        Returns the value of a key, None if there is none.
-    put : callable
-        Sets a value.
-    compare : callable or None
-        Tells whether a key has exactly a value, where that takes no reading.
-    is_exact : bool
-        Whether each key that is listed has a value. Where it is not, the keys are those that can
-        be there, and one that has no value is none.
+    Keys may be iterated several times; the value of a key is None if there is none. `compare` tells
+    whether a key has exactly a value, where that takes no reading. `is_exact` says whether each key
+    that is listed has a value. Where it is not, the keys are those that can be there, and one that
+    has no value is none.
     """
 
     list_keys: Callable[[], Iterable[str]]
@@ -64,10 +55,7 @@ def of_mapping(mapping: MutableMapping[str, Any]) -> PlainStore:
 def as_bytes(value: Any) -> bytes | None:
     """Return a value as bytes, None if there is none.
 
-    Raises
-    ------
-    TypeError
-        If it is neither bytes, nor a buffer of them, nor a ``Buffer`` of zarr.
+    Raises `TypeError` if it is neither bytes, nor a buffer of them, nor a ``Buffer`` of zarr.
     """
     if value is None:
         return None

@@ -25,14 +25,8 @@ _FORMAT_2 = (".zarray", ".zattrs", ".zgroup")
 class Grid:
     """The chunks, or shards, of an array.
 
-    Attributes
-    ----------
-    prefix : str
-        The path of the array, with a slash at its end unless it is empty.
-    keys : ChunkKeys
-        How they are named.
-    shape : tuple of int
-        How many there are along each dimension.
+    `prefix` is the path of the array, with a slash at its end unless it is empty; `shape` is how
+    many chunks there are along each dimension.
     """
 
     prefix: str
@@ -47,10 +41,7 @@ class Grid:
 class PossibleKeys:
     """Documents, and the keys of chunks in grids, which are made as they are iterated.
 
-    Raises
-    ------
-    LimitExceededError
-        If there are more than can be asked for one by one.
+    Raises `LimitExceededError` if there are more than can be asked for one by one.
     """
 
     def __init__(self, documents: Iterable[str], grids: Iterable[Grid], shown: str) -> None:
@@ -72,26 +63,11 @@ class PossibleKeys:
 def find_possible(get: Callable[[str], bytes | None], shown: str, path: str = "") -> PossibleKeys:
     """Find out what can be in a store that does not list its keys.
 
-    Consolidated metadata says which groups and arrays there are. How many chunks an array has,
-    its own document says, which may be newer.
-
-    Parameters
-    ----------
-    get
-        Returns the value of a key.
-    shown
-        What errors call the store.
-    path
-        The group or array that is wanted, where the metadata may be consolidated as well.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no Zarr metadata.
-    BackendError
-        If the metadata is not consolidated, or malformed.
-    LimitExceededError
-        If there can be too many chunks.
+    Consolidated metadata says which groups and arrays there are. How many chunks an array has, its
+    own document says, which may be newer. Errors call the store `shown`. `path` is the group or
+    array that is wanted, where the metadata may be consolidated as well. Raises `FileNotFoundError`
+    if there is no Zarr metadata, `BackendError` if it is not consolidated, or malformed, and
+    `LimitExceededError` if there can be too many chunks.
     """
     found = _find_documents(get, "", shown)
     if found is None and path:
@@ -155,10 +131,7 @@ def _read(get: Callable[[str], bytes | None], key: str, shown: str) -> dict[str,
 def read_grid(key: str, data: bytes, shown: str) -> Grid | None:
     """Read which chunks an array can have; None if the document is that of a group.
 
-    Raises
-    ------
-    BackendError
-        If the document does not say it.
+    Raises `BackendError` if the document does not say it.
     """
     folder, _, name = key.rpartition("/")
     document = _read(lambda _: data, key, shown)

@@ -68,12 +68,8 @@ class _Divided(MutableMapping[str, Any]):
 def opened(store: MutableMapping[str, Any], path: str, *, write: bool) -> Iterator[PlainStore]:
     """Open a store.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing to be read.
-    ReadOnlyStoreError
-        If it is to be written to, and only reads.
+    Raises `FileNotFoundError` if there is nothing to be read, and `ReadOnlyStoreError` if it is to
+    be written to, and only reads.
     """
     if write:
         if getattr(store, "mode", None) == "r":

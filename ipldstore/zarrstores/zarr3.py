@@ -45,13 +45,8 @@ def opened(
     """Open a store unless it is open; what was opened to be read is closed again.
 
     One that was written to stays open: a ``ZipStore`` would begin anew if it were used again.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing to be read.
-    ReadOnlyStoreError
-        If it is to be written to, and only reads.
+    Raises `FileNotFoundError` if there is nothing to be read, and `ReadOnlyStoreError` if it is to
+    be written to, and only reads.
     """
     if not isinstance(store, Store):
         yield of_mapping(store)
@@ -185,10 +180,7 @@ async def _list_directories(
 ) -> list[str]:
     """List what is in directories; a name is that of a key unless there is something in it.
 
-    Raises
-    ------
-    BackendError
-        If not even directories are listed.
+    Raises `BackendError` if not even directories are listed.
     """
     names = await _names_in(store, path)
     if names is None:

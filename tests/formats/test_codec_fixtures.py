@@ -9,8 +9,7 @@ import pytest
 from ipldstore.cid import make_link, parse_text, to_text
 from ipldstore.errors import CodecError, InvalidNodeError
 from ipldstore.formats import dagcbor
-from ipldstore.unixfs import iter_pb_links
-from ipldstore.unixfs.nodes import decode_node
+from ipldstore.unixfs.nodes import decode_node, iter_pb_links
 
 if "IPLDSTORE_FIXTURES" not in os.environ:
     pytest.skip("IPLDSTORE_FIXTURES is not set", allow_module_level=True)

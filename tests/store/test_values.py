@@ -10,7 +10,8 @@ from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.cid import Link, make_link, to_text
 from ipldstore.errors import BlockNotFoundError, InvalidNodeError
 from ipldstore.store.hierarchy import Hierarchy
-from ipldstore.unixfs import iter_pb_links, write_file
+from ipldstore.unixfs.file import write_file
+from ipldstore.unixfs.nodes import iter_pb_links
 from tests.tree.counting import CountingCAStore
 
 MIB = 1 << 20

@@ -6,8 +6,7 @@ from hostile_blocks import field
 from ipldstore import CodecError, InvalidNodeError, MappingCAStore
 from ipldstore.cid import as_link
 from ipldstore.dag import links_of
-from ipldstore.unixfs import iter_pb_links
-from ipldstore.unixfs.nodes import decode_node
+from ipldstore.unixfs.nodes import decode_node, iter_pb_links
 
 LEAF = bytes(as_link("bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"))
 LINK = field(2, field(1, LEAF) + field(2, b"a") + field(3, 1))

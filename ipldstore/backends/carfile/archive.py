@@ -33,34 +33,12 @@ class Archive:
     It is read until the last thread or iterator that uses it has let go of it: the number of a
     file that is closed while it is read may be another file's.
 
-    Parameters
-    ----------
-    path
-        The file.
-    allow_padding
-        Whether zeros may follow the last section, and nothing after them.
-
-    Attributes
-    ----------
-    layout : Layout
-        Where its parts are.
-    end : int
-        Where the last section that was looked at ends.
-    is_cut_short : bool
-        Whether the file ended within a section when it was looked through.
-    is_padded : bool
-        Whether there were zeros after the last section then, and they are allowed.
-    is_locked : bool
-        Whether it may be written to.
-    is_closed : bool
-        Whether nobody is to begin to use it.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be opened or read; so do all methods.
-    CarFormatError
-        If it holds no archive.
+    `layout` is where its parts are, and `end` where the last section that was looked at ends.
+    `is_cut_short` says whether the file ended within a section when it was looked through,
+    `is_padded` whether there were zeros after the last section then. Zeros are only accepted with
+    `allow_padding`, and with nothing after them. `is_locked` says whether it may be written to,
+    `is_closed` that nobody is to begin to use it. Raises `CarFormatError` if the file holds no
+    archive, and, like all methods, `OSError` if it cannot be read.
     """
 
     def __init__(self, path: Path, *, allow_padding: bool = False) -> None:
@@ -130,10 +108,7 @@ class Archive:
     def scan(self) -> None:
         """Look through the sections that were not looked at yet.
 
-        Raises
-        ------
-        CarFormatError
-            If one is malformed.
+        Raises `CarFormatError` if one is malformed.
         """
         end = self._payload_end()
         for section in iter_sections(self._descriptor, self.end, end):
@@ -160,10 +135,7 @@ class Archive:
     def iter_sections(self) -> Iterator[Section]:
         """Read the heads of all sections, from the first on.
 
-        Raises
-        ------
-        CarFormatError
-            If one is malformed.
+        Raises `CarFormatError` if one is malformed.
         """
         # a generator holds the archive, and so the file
         yield from iter_sections(self._descriptor, self.layout.sections, self._payload_end())
@@ -187,13 +159,7 @@ class Archive:
             self.scan()
 
     def find(self, cid: Link) -> list[Section]:
-        """Return the sections of a CID's multihash, those that declare the CID itself first.
-
-        Raises
-        ------
-        CarFormatError
-            If the archive is malformed.
-        """
+        """Return the sections of a CID's multihash, those that declare the CID itself first."""
         self.settle()
         found = self._look_up(cid)
         if not found and not self._is_scanned:
@@ -243,18 +209,9 @@ class Archive:
         """Become the only one that writes, look through what is there, and mend what is torn.
 
         The first `sync` is not left out, as others may have written what is there without one.
-
-        Parameters
-        ----------
-        placeholder
-            A root of the length that roots will have.
-
-        Raises
-        ------
-        BackendError
-            If another process writes to the archive.
-        ReadOnlyStoreError
-            If another root cannot be written in place of its root.
+        `placeholder` is a root of the length that roots will have. Raises `BackendError` if another
+        process writes to the archive, and `ReadOnlyStoreError` if its root cannot be replaced by
+        another one.
         """
         self._check_form()
         try:
@@ -325,10 +282,7 @@ class Archive:
     def append(self, cid: Link, data: bytes) -> None:
         """Write a block behind the last one, or nothing.
 
-        Raises
-        ------
-        BackendError
-            If somebody else changed the file, past the lock.
+        Raises `BackendError` if somebody else changed the file in spite of the lock.
         """
         self.settle()
         self._check_size()

@@ -25,15 +25,8 @@ _ENTRIES_AT_ONCE = 4096
 def iter_index(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Iterate the digests in an index, each with an offset from the start of the payload.
 
-    Parameters
-    ----------
-    stream
-        Stands where the index begins, and ends where it ends.
-
-    Raises
-    ------
-    CarFormatError
-        If the index is of another format, malformed or cut short.
+    The stream stands where the index begins, and ends where it ends. Raises `CarFormatError` if the
+    index is of another format, malformed or cut short.
     """
     form = stream.read(len(_INDEX_SORTED))
     if form == _MULTIHASH_INDEX_SORTED:

@@ -53,14 +53,10 @@ def _load(archive: Archive, link: Link) -> bytes:
 def rename_damaged(archive: Archive, descriptor: int, placeholder: Link) -> bool:
     """Give blocks behind the root's whose bytes are not those of their CIDs the right CIDs.
 
-    A freeze puts the root's block last, so these blocks were put after it, and their bytes may
-    be lost, which would make the archive invalid for all that check it. Where the root's block is
-    the first, as in archives that are exported, nothing can be told by that.
-
-    Returns
-    -------
-    bool
-        Whether there were any.
+    A freeze puts the root's block last, so these blocks were put after it, and their bytes may be
+    lost, which would make the archive invalid for all that check it. Where the root's block is the
+    first, as in archives that are exported, nothing can be told by that. Returns whether there were
+    any.
     """
     (root,) = archive.layout.roots
     section = next(iter(archive.find(root)), None)

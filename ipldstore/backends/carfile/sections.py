@@ -20,20 +20,9 @@ _SECTOR_BYTES = 512
 class Layout(NamedTuple):
     """Where the parts of an archive are, in bytes from the start of its file.
 
-    Attributes
-    ----------
-    version : int
-        1 or 2.
-    roots : list of Link
-        What its header names.
-    payload : int
-        Where the CARv1 header begins.
-    sections : int
-        Where the first section begins.
-    end : int or None
-        Where the payload ends; None where that is the end of the file.
-    index_start : int
-        Where a CARv2 index begins; 0 if there is none.
+    `payload` is where the CARv1 header begins, `sections` where the first section does. `end` is
+    where the payload ends, None where that is the end of the file; `index_start` is where a CARv2
+    index begins, 0 if there is none.
     """
 
     version: int
@@ -47,14 +36,7 @@ class Layout(NamedTuple):
 class Section(NamedTuple):
     """A block in an archive.
 
-    Attributes
-    ----------
-    cid : Link
-        The CID that the archive declares for it, as CIDv1.
-    offset : int
-        Where its length begins, in bytes from the start of the file.
-    start, end : int
-        Where its bytes begin and end.
+    `offset` is where its length begins in the file; its bytes begin at `start` and end at `end`.
     """
 
     cid: Link
@@ -70,10 +52,7 @@ class Section(NamedTuple):
 def read_layout(descriptor: int) -> Layout:
     """Read the header of an archive, until it reads the same twice: it may be written meanwhile.
 
-    Raises
-    ------
-    CarFormatError
-        If it is malformed, or a CARv2 archive is shorter than it says.
+    Raises `CarFormatError` if it is malformed, or a CARv2 archive is shorter than it says.
     """
     layout = _read_layout(descriptor)
     while layout != (again := _read_layout(descriptor)):
@@ -108,13 +87,8 @@ def read_section(descriptor: int, offset: int, end: int) -> Section | None:
 def iter_sections(descriptor: int, offset: int, end: int) -> Iterator[Section]:
     """Read the heads of all sections from an offset on, up to one that is cut short.
 
-    One whose head was lost when the machine went down is that too: some file systems leave zeros
-    in place of sectors that were not written yet.
-
-    Raises
-    ------
-    CarFormatError
-        If one is malformed.
+    One whose head was lost when the machine went down is that too: some file systems leave zeros in
+    place of sectors that were not written yet. Raises `CarFormatError` if one is malformed.
     """
     window, window_start = b"", offset
     while offset < end:
@@ -154,26 +128,10 @@ def find_nonzero(descriptor: int, offset: int, end: int) -> int | None:
 def parse_section(window: bytes, at: int, offset: int, end: int) -> Section | None:
     """Read the head of a section.
 
-    Parameters
-    ----------
-    window
-        Bytes of the file, at least `MAX_CAR_HEAD_BYTES` from `at` on, or all that there are.
-    at
-        Where the section begins in them.
-    offset
-        Where it begins in the file.
-    end
-        Where the archive ends in the file; what is said to go beyond that is not believed.
-
-    Returns
-    -------
-    Section or None
-        None if the archive ends within the section.
-
-    Raises
-    ------
-    CarFormatError
-        If it is malformed.
+    The window holds at least `MAX_CAR_HEAD_BYTES` from `at` on, or all that there are; `offset` is
+    where the section begins in the file. What is said to go beyond `end`, where the archive ends in
+    the file, is not believed. Returns None if the archive ends within the section, and raises
+    `CarFormatError` if that is malformed.
     """
     if end - offset < MAX_VARINT_BYTES and all(byte > 0x7F for byte in window[at:]):
         return None

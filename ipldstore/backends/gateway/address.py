@@ -17,12 +17,8 @@ _PORTS = {"http": 80, "https": 443}
 class Gateway:
     """One gateway.
 
-    Attributes
-    ----------
-    url : str
-        What ``/ipfs/CID`` is appended to; without credentials.
-    headers : mapping of str to str
-        The headers, credentials among them, that its own host is sent, and no other.
+    ``/ipfs/CID`` is appended to its URL, which has no credentials. Those are among the headers,
+    which only its own host is sent.
     """
 
     url: str
@@ -45,19 +41,8 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
 def parse_gateway(url: str, headers: Mapping[str, str], auth: Auth) -> Gateway:
     """Read the URL of a gateway.
 
-    Parameters
-    ----------
-    url
-        Such as ``https://trustless-gateway.link``, with a user and a password if need be.
-    headers
-        Further headers of each request to it.
-    auth
-        User and password, or a bearer token; it goes before what the URL says.
-
-    Raises
-    ------
-    BackendError
-        If the URL is malformed.
+    It may hold a user and a password; `auth` goes before them. Raises `BackendError` if it is
+    malformed.
     """
     try:
         parts = urlsplit(url)

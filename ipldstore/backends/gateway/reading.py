@@ -36,30 +36,11 @@ def read_block(
 ) -> Steps[bytes]:
     """Ask one gateway after the other until one serves a block.
 
-    Parameters
-    ----------
-    link
-        The CID.
-    gateways, health
-        Whom to ask, and in which order.
-    faults
-        What went wrong before. A gateway is asked again only where that was transient.
-    method
-        ``"HEAD"`` to ask for the block's existence alone.
-
-    Returns
-    -------
-    bytes
-        The block, verified; nothing with ``"HEAD"``.
-
-    Raises
-    ------
-    BlockNotFoundError
-        If all gateways say that they do not have it.
-    CorruptBlockError
-        If none did anything but that or serve other bytes.
-    BackendError
-        In any other case; a `TransientError` if to try again at once is worth it.
+    `faults` are what went wrong before: a gateway is asked again only where that was transient.
+    With the method ``"HEAD"``, which asks for the block's existence alone, nothing is returned;
+    else the block, verified. Raises `BlockNotFoundError` if all gateways say that they do not have
+    it, `CorruptBlockError` if none did anything but that or serve other bytes, and `BackendError`
+    in any other case: a `TransientError` if to try again at once is worth it.
     """
     for gateway in health.order(gateways):
         if not isinstance(faults.get(gateway), TransientError | None):
@@ -83,12 +64,8 @@ def read_block(
 def check_answer(answer: Answer, media_type: str) -> None:
     """Check the status and the type of an answer.
 
-    Raises
-    ------
-    BlockNotFoundError
-        If it says that there is no such block.
-    BackendError
-        If it is anything else than what was asked for.
+    Raises `BlockNotFoundError` if it says that there is no such block, and `BackendError` if it is
+    anything else than what was asked for.
     """
     status = answer.status
     if status in (404, 410):

@@ -29,23 +29,9 @@ def ask(
     ``/ipfs/CID`` or as a subdomain ``CID.ipfs.HOST``. All addresses of its host have to be public
     ones or those of the gateway itself. Over http the request then goes to an address that was
     checked; over https to the name, whose certificate the other side has to have, so that a name
-    that changes its address in between leads nowhere either way.
-
-    Parameters
-    ----------
-    gateway
-        Whom to ask. Its own headers go to its own scheme, host and port only.
-    link
-        The CID.
-    query, accept, method
-        The request.
-    limit
-        How many bytes the answer may have.
-
-    Raises
-    ------
-    BackendError
-        If there is no answer, or a redirect is not followed.
+    that changes its address in between leads nowhere either way. The gateway's own headers go to
+    its own scheme, host and port only. `limit` is how many bytes the answer may have. Raises
+    `BackendError` if there is no answer, or a redirect is not followed.
     """
     url = f"{gateway.url}/ipfs/{to_text(link)}?{query}"
     wanted = {"Accept": accept}
@@ -67,19 +53,7 @@ def ask(
 def redirected(url: str, location: str, link: Link) -> str:
     """Return where a redirect leads.
 
-    Parameters
-    ----------
-    url
-        What was asked.
-    location
-        What the answer says.
-    link
-        The CID that was asked for.
-
-    Raises
-    ------
-    BackendError
-        If it leads where it must not, whatever the address of its host.
+    Raises `BackendError` if it leads where it must not, whatever the address of its host.
     """
     try:
         target = urlsplit(urljoin(url, location))

@@ -22,11 +22,6 @@ class Wanted:
     """The blocks of a DAG that are still to come, as far as its links are known.
 
     It keeps the CIDs that it met, and no blocks.
-
-    Parameters
-    ----------
-    root
-        The CID of the DAG.
     """
 
     def __init__(self, root: Link) -> None:
@@ -41,10 +36,8 @@ class Wanted:
     def take(self, link: Link, data: bytes) -> bool:
         """Count a verified block as there, and its links as missing, if it is wanted at all.
 
-        Raises
-        ------
-        InvalidNodeError
-            If the block is malformed, or of a codec whose links are not known.
+        Raises `InvalidNodeError` if the block is malformed, or of a codec whose links are not
+        known.
         """
         if link not in self._missing:
             return False
@@ -56,10 +49,7 @@ class Wanted:
     def load_one(self, load: Callable[[Link], bytes]) -> tuple[Link, bytes]:
         """Load one of the blocks that are missing.
 
-        Raises
-        ------
-        InvalidNodeError
-            If it is malformed, or of a codec whose links are not known.
+        Raises the errors of `take`.
         """
         link = self._missing.pop()
         data = load(link)
@@ -81,25 +71,10 @@ class Wanted:
 def iter_wanted(stream: Stream, wanted: Wanted, seconds: float) -> Iterator[tuple[Link, bytes]]:
     """Iterate the verified blocks of a CAR stream that are wanted, until none is.
 
-    Blocks that nothing links to by then are dropped.
-
-    Parameters
-    ----------
-    stream
-        The archive.
-    wanted
-        What is missing; it is told what comes.
-    seconds
-        How long each block may take.
-
-    Raises
-    ------
-    CarFormatError
-        If the archive is malformed or truncated, or a block in it is over 2 MiB.
-    CorruptBlockError
-        If a block does not hash to its CID.
-    BackendError
-        If the stream ends in an error, stalls, or holds too much that is not wanted.
+    Blocks that nothing links to by then are dropped. `seconds` is how long each block may take.
+    Raises `CarFormatError` if the archive is malformed or truncated, or a block in it is over 2
+    MiB, `CorruptBlockError` if a block does not hash to its CID, and `BackendError` if the stream
+    ends in an error, stalls, or holds too much that is not wanted.
     """
     body = _Body(stream.pieces, wanted.bytes + MAX_USELESS_BYTES, seconds)
     limit = MAX_IPFS_BLOCK_BYTES + MAX_CAR_HEAD_BYTES

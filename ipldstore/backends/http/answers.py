@@ -14,14 +14,7 @@ _BUSY = (408, 425, 429, 502, 503, 504)
 class Reply(NamedTuple):
     """What a server answered.
 
-    Attributes
-    ----------
-    status : int
-        The HTTP status.
-    headers : mapping of str to str
-        The headers, whose names may be asked for in any case.
-    body : bytes
-        The whole body.
+    The names of headers may be asked for in any case.
     """
 
     status: int
@@ -40,12 +33,7 @@ class Stream(NamedTuple):
 def check_busy(reply: Reply | Stream, what: str) -> None:
     """Raise `TransientError` if a server says that it cannot answer now.
 
-    Parameters
-    ----------
-    reply
-        Its answer.
-    what
-        Who was asked for what, for the message.
+    The message says by `what` who was asked for what.
     """
     if reply.status in _BUSY:
         wait = _parse_wait(reply.headers.get("Retry-After", ""))

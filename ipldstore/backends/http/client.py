@@ -35,14 +35,9 @@ class _Session(requests.Session):
 class HTTPClient:
     """Sends requests, so many at once, from threads and from event loops.
 
-    Parameters
-    ----------
-    timeout
-        How many seconds a request may take, until the last byte of its answer.
-    connections
-        How many requests are under way at once, for the threads together and for each event loop.
-    use_proxies
-        Whether proxies are taken from the environment.
+    `timeout` is how many seconds a request may take, until the last byte of its answer.
+    `connections` is how many are under way at once, for the threads together and for each event
+    loop. Proxies are taken from the environment only with `use_proxies`.
     """
 
     def __init__(
@@ -77,19 +72,8 @@ class HTTPClient:
     ) -> Reply:
         """Send a request and return its answer, whatever its status.
 
-        Parameters
-        ----------
-        method, url, headers, body
-            The request.
-        limit
-            How many bytes the answer's body may have.
-        timeout
-            As for the client, whose own is taken if None.
-
-        Raises
-        ------
-        BackendError
-            If there is no answer, or not all of it, or too much of it.
+        `limit` is how many bytes the answer's body may have; `timeout` is the client's own if None.
+        Raises `BackendError` if there is no answer, or not all of it, or too much of it.
         """
         with self.stream(
             method, url, limit=limit, headers=headers, body=body, timeout=timeout
@@ -109,12 +93,9 @@ class HTTPClient:
     ) -> Iterator[Stream]:
         """Send a request and read its answer piece by piece; parameters as in `send`.
 
-        With no limit, `timeout` bounds the wait for each piece, not for the whole.
-
-        Raises
-        ------
-        BackendError
-            If there is no answer, or, from its pieces, if not all of it comes, or too much.
+        With no limit, `timeout` bounds the wait for each piece, not for the whole. Raises
+        `BackendError` if there is no answer, or, from its pieces, if not all of it comes, or too
+        much.
         """
         seconds = timeout or self.timeout
         deadline = time.monotonic() + seconds if limit is not None else None

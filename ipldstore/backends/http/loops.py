@@ -25,10 +25,7 @@ class LoopSession(NamedTuple):
 class Loops:
     """The sessions of a client, one for each event loop that it is used on.
 
-    Parameters
-    ----------
-    connections
-        How many requests are under way at once on each.
+    `connections` is how many requests are under way at once on each.
     """
 
     def __init__(self, connections: int) -> None:

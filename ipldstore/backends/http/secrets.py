@@ -42,14 +42,7 @@ def authorization(auth: Auth) -> dict[str, str]:
 def without_sent(text: str, headers: Mapping[str, str], secrets: Iterable[str] = ()) -> str:
     """Return what a server or a library says without what was sent to be let in.
 
-    Parameters
-    ----------
-    text
-        What is said.
-    headers
-        The request's, in which all is left out that is not known to be harmless.
-    secrets
-        What is left out, too.
+    Also left out are `secrets`; of the request's headers, all that is not known to be harmless.
     """
     for secret in sorted({*secrets, *_secrets_sent(headers)}, key=len, reverse=True):
         text = re.sub(_however_quoted(secret), "***", text)

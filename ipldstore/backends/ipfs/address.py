@@ -23,12 +23,8 @@ _MULTIADDR = re.compile(
 class Address(NamedTuple):
     """Where a node is.
 
-    Attributes
-    ----------
-    url : str
-        Base URL of its RPC API, without ``/api/v0`` and without credentials.
-    auth : tuple of str or None
-        User and password, if the address had them.
+    The base URL of its RPC API is without ``/api/v0`` and without credentials; `auth` is the user
+    and password that the address had.
     """
 
     url: str
@@ -38,17 +34,10 @@ class Address(NamedTuple):
 def find_address(address: str | None = None) -> Address:
     """Find the node that is meant.
 
-    Parameters
-    ----------
-    address
-        A URL or a multiaddr, such as ``/ip4/127.0.0.1/tcp/5001``. If None: the environment
-        variable ``IPFS_API``, else the file ``api`` of the node's repository (``IPFS_PATH``, by
-        default ``~/.ipfs``), which a running Kubo keeps there, else ``http://127.0.0.1:5001``.
-
-    Raises
-    ------
-    BackendError
-        If the address is malformed.
+    An address is a URL or a multiaddr, such as ``/ip4/127.0.0.1/tcp/5001``. If None, it is the
+    environment variable ``IPFS_API``, else the file ``api`` of the node's repository
+    (``IPFS_PATH``, by default ``~/.ipfs``), which a running Kubo keeps there, else
+    ``http://127.0.0.1:5001``. Raises `BackendError` if it is malformed.
     """
     if not isinstance(address, str | None):
         raise TypeError(
@@ -68,10 +57,7 @@ def _read_api_file() -> str | None:
 def parse_address(address: str) -> Address:
     """Read a URL or a multiaddr.
 
-    Raises
-    ------
-    BackendError
-        If it is malformed.
+    Raises `BackendError` if it is malformed.
     """
     if address.startswith("/"):
         return Address(_url_of_multiaddr(address), None)

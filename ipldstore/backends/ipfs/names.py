@@ -18,12 +18,7 @@ _PREFIXES = ("ipns://", "/ipns/")
 class Announced(NamedTuple):
     """Whether the network was told that a node has a root.
 
-    Attributes
-    ----------
-    done : bool
-        Whether it was.
-    reason : str or None
-        What the node says if not.
+    `reason` is what the node says if not.
     """
 
     done: bool
@@ -35,37 +30,17 @@ def is_name(text: object) -> bool:
     return isinstance(text, str) and text.startswith(_PREFIXES)
 
 
-def publish_name(
-    rpc: KuboRPC, root: CIDLike, key: str = OWN_KEY, *, lifetime: str | None = None
-) -> str:
+def publish_name(rpc: KuboRPC, root: CIDLike, key: str = OWN_KEY) -> str:
     """Point an IPNS name at a root.
 
-    Parameters
-    ----------
-    rpc
-        The node.
-    root
-        The root.
-    key
-        The key whose name it is, made if the node has none of this name.
-    lifetime
-        How long the record is valid, such as ``"72h"``; as long as the node says if None. The
-        node renews it while it runs.
-
-    Returns
-    -------
-    str
-        The name, such as ``k51...``. A node that is offline publishes it once it is not.
-
-    Raises
-    ------
-    BackendError
-        If the node refuses or fails.
+    The name, such as ``k51...``, is that of the key, which is made if the node has none of this
+    name. The node renews the record while it runs, and one that is offline publishes it once it is
+    not. Raises `BackendError` if the node refuses or fails.
     """
     path = f"/ipfs/{to_text(as_link(root))}"
     if key not in list_keys(rpc):
         rpc.call("key/gen", key)
-    answer = rpc.call_json("name/publish", path, key=key, lifetime=lifetime, allow_offline=True)
+    answer = rpc.call_json("name/publish", path, key=key, allow_offline=True)
     return expect(answer, "Name", str)
 
 
@@ -80,19 +55,9 @@ def list_keys(rpc: KuboRPC) -> dict[str, str]:
 def resolve_name(rpc: KuboRPC, name: str) -> Link:
     """Return the root that an IPNS or DNSLink name points at now.
 
-    Parameters
-    ----------
-    rpc
-        The node, which is trusted with the answer.
-    name
-        Such as ``ipns://k51...``, ``/ipns/k51...`` or ``ipns://example.org``.
-
-    Raises
-    ------
-    InvalidCIDError
-        If it is no such name, or a path below one.
-    BackendError
-        If the node cannot resolve it, or it points at something else than a root.
+    Names are such as ``ipns://k51...``, ``/ipns/k51...`` or ``ipns://example.org``; the node is
+    trusted with the answer. Raises `InvalidCIDError` if it is no such name, or a path below one,
+    and `BackendError` if the node cannot resolve it, or it points at something else than a root.
     """
     prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
     bare = name.removeprefix(prefix or "").removesuffix("/")
@@ -112,12 +77,8 @@ def resolve_name(rpc: KuboRPC, name: str) -> Link:
 def announce(rpc: KuboRPC, root: CIDLike) -> Announced:
     """Tell the network that the node has a root, or say why that was not possible.
 
-    A node does so by itself from time to time; this is for now.
-
-    Raises
-    ------
-    BlockNotFoundError
-        If the node does not have the root.
+    A node does so by itself from time to time; this is for now. Raises `BlockNotFoundError` if the
+    node does not have the root.
     """
     try:
         rpc.call("routing/provide", to_text(as_link(root)))

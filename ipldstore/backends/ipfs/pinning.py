@@ -55,13 +55,7 @@ class RemotePin(NamedTuple):
 
 
 class Pins:
-    """The recursive pins of a node.
-
-    Parameters
-    ----------
-    rpc
-        The node.
-    """
+    """The recursive pins of a node."""
 
     def __init__(self, rpc: KuboRPC) -> None:
         self._rpc = rpc
@@ -217,15 +211,7 @@ class Pins:
 
 
 class RemotePins:
-    """The pins of a pinning service, through a node.
-
-    Parameters
-    ----------
-    rpc
-        The node.
-    service
-        The name that it knows the service by.
-    """
+    """The pins of a pinning service, through a node that knows it by a name."""
 
     def __init__(self, rpc: KuboRPC, service: str) -> None:
         self._rpc = rpc

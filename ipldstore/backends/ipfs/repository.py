@@ -38,24 +38,11 @@ def attach_repository(repository: str | os.PathLike[str], blocks: str | os.PathL
     written while it runs. Doing it again changes nothing; doing it with the repository's own
     folder ``blocks`` undoes it.
 
-    Parameters
-    ----------
-    repository
-        A repository that ``ipfs init`` made, with flatfs blocks as by default.
-    blocks
-        The folder, which must exist: that of a `DirectoryCAStore`, or an empty one.
-
-    Returns
-    -------
-    int
-        How many blocks were copied into the folder.
-
-    Raises
-    ------
-    BackendError
-        If there is no such repository or folder, the repository is in use or keeps its blocks in
-        another way, or one of the files cannot be read or written. Its configuration is then as
-        it was, or is completed by the next call.
+    The repository is one that ``ipfs init`` made, with flatfs blocks as by default; the folder is
+    there, that of a `DirectoryCAStore` or an empty one. Returns how many blocks were copied into
+    it. Raises `BackendError` if there is no such repository or folder, the repository is in use or
+    keeps its blocks in another way, or one of the files cannot be read or written. Its
+    configuration is then as it was, or is completed by the next call.
     """
     try:
         return _attach(Path(repository).absolute(), Path(blocks).absolute())

@@ -46,20 +46,8 @@ def _hinting() -> Iterator[None]:
 class KuboRPC:
     """The RPC API of one node.
 
-    Parameters
-    ----------
-    address
-        As in `find_address`.
-    headers
-        Further headers of each request.
-    auth
-        User and password, or a bearer token.
-    timeout
-        How many seconds a call may take.
-    connections
-        How many calls may be under way at once.
-    retries
-        How calls that failed for now are tried again.
+    `address` is as in `find_address`, `auth` a user and password, or a bearer token. `timeout` is
+    how many seconds a call may take, `connections` how many may be under way at once.
     """
 
     def __init__(
@@ -89,44 +77,23 @@ class KuboRPC:
     ) -> bytes:
         """Call a command and return what it answers.
 
-        Parameters
-        ----------
-        command
-            Such as ``"block/get"``.
-        arguments
-            Its arguments.
-        file
-            The file that it takes, if any.
-        timeout
-            Seconds that it may take, in the node as well; the client's own if None.
-        options
-            Its options, with ``_`` for ``-``; those that are None are left out, tuples are given
-            once for each of their values.
-
-        Raises
-        ------
-        BlockNotFoundError
-            If the node says that a block is not there.
-        BackendError
-            If it cannot be reached, refuses, or fails.
+        Commands are such as ``"block/get"``. `timeout` is how many seconds it may take, in the node
+        as well; the client's own if None. Options are named with ``_`` for ``-``; those that are
+        None are left out, tuples are given once for each of their values. Raises
+        `BlockNotFoundError` if the node says that a block is not there, and `BackendError` if it
+        cannot be reached, refuses, or fails.
         """
-        return self._retries.run(lambda: self._call(command, arguments, file, timeout, options))
+        request = self._request(command, arguments, file, timeout, options)
+        return self._retries.run(lambda: self._send(command, request))
 
     def call_once(
         self, command: str, *arguments: str, timeout: float | None = None, **options: Option
     ) -> dict[str, Any]:
         """`call_json` for commands that must not be sent twice."""
-        return self._parse(command, self._call(command, arguments, None, timeout, options))
+        request = self._request(command, arguments, None, timeout, options)
+        return self._parse(command, self._send(command, request))
 
-    def _call(
-        self,
-        command: str,
-        arguments: tuple[str, ...],
-        file: bytes | None,
-        timeout: float | None,
-        options: Mapping[str, Option],
-    ) -> bytes:
-        request = self._request(command, arguments, file, timeout, options)
+    def _send(self, command: str, request: Mapping[str, Any]) -> bytes:
         with _hinting():
             reply = self._client.send(**request)
         return self._result(command, reply)
@@ -140,9 +107,9 @@ class KuboRPC:
         **options: Option,
     ) -> bytes:
         """`call` for event loops."""
+        request = self._request(command, arguments, file, timeout, options)
 
         async def attempt() -> bytes:
-            request = self._request(command, arguments, file, timeout, options)
             with _hinting():
                 reply = await self._client.send_async(**request)
             return self._result(command, reply)
@@ -180,12 +147,7 @@ class KuboRPC:
 
         The timeout bounds the wait for each of them; the whole may take a day. A node that fails
         after the first says so in an HTTP trailer, which is not read: look for the object that
-        tells of success.
-
-        Raises
-        ------
-        BackendError
-            If the node cannot be reached, refuses, or fails.
+        tells of success. Raises `BackendError` if the node cannot be reached, refuses, or fails.
         """
         request = self._request(command, arguments, None, STREAM_SECONDS, options)
         bounds = {"limit": None, "timeout": timeout or self.timeout}
@@ -291,10 +253,7 @@ class KuboRPC:
 def expect(answer: Mapping[str, Any], name: str, kind: type[T]) -> T:
     """Return what an answer holds under a name.
 
-    Raises
-    ------
-    BackendError
-        If it holds nothing there, or something of another type.
+    Raises `BackendError` if it holds nothing there, or something of another type.
     """
     value = answer.get(name)
     if not isinstance(value, kind):
@@ -307,10 +266,7 @@ def expect(answer: Mapping[str, Any], name: str, kind: type[T]) -> T:
 def expect_cid(text: Any) -> Link:
     """Read a CID in an answer.
 
-    Raises
-    ------
-    BackendError
-        If it is none.
+    Raises `BackendError` if it is none.
     """
     try:
         return parse_text(text)

@@ -14,23 +14,12 @@ _SLACK = 8
 class SizeBound:
     """Removes the least recently used blocks of a folder when it grows too large.
 
-    The time of use is the file's own modification time, so all processes that share the folder
-    see the same order and no index has to be kept. How much is there is learned by looking
-    through the folder: before the first put, and then each time this process has put an eighth
-    of the bound. A process alone never leaves more than the bound behind a put; each further
-    one that writes at the same time may add an eighth.
-
-    Parameters
-    ----------
-    folder
-        The blocks.
-    max_bytes
-        The bound, in bytes of blocks.
-
-    Raises
-    ------
-    ValueError
-        If the bound is not positive.
+    The time of use is the file's own modification time, so all processes that share the folder see
+    the same order and no index has to be kept. How much is there is learned by looking through the
+    folder: before the first put, and then each time this process has put an eighth of the bound. A
+    process alone never leaves more than the bound behind a put; each further one that writes at the
+    same time may add an eighth. Raises `ValueError` if the bound, in bytes of blocks, is not
+    positive.
     """
 
     def __init__(self, folder: DirectoryCAStore, max_bytes: int) -> None:
@@ -50,10 +39,7 @@ class SizeBound:
     def put(self, cid: Link, data: bytes) -> None:
         """Keep a block unless it is larger than the bound, and remove old ones if that is due.
 
-        Raises
-        ------
-        BackendError
-            If the block cannot be kept, or an old one cannot be removed.
+        Raises `BackendError` if the block cannot be kept, or an old one cannot be removed.
         """
         if len(data) > self.max_bytes:
             return

@@ -64,10 +64,7 @@ def open_store(
 ) -> ObjectStore:
     """Open what a URL names; parameters as in `ObjectCAStore`.
 
-    Raises
-    ------
-    BackendError
-        If the URL or the configuration is malformed, or obstore is not installed.
+    Raises `BackendError` if the URL or the configuration is malformed, or obstore is not installed.
     """
     _check_url(url)
     try:
@@ -105,12 +102,8 @@ def open_store(
 class Untried(NamedTuple):
     """Stores that try nothing again by themselves, for callers that do.
 
-    Attributes
-    ----------
-    reader : ObjectStore
-        Where a read fails that brings no byte for `STALL_SECONDS`.
-    writer : ObjectStore
-        Where none does so: while something is sent, nothing comes.
+    With `reader` a read fails that brings no byte for `STALL_SECONDS`; with `writer` none does so:
+    while something is sent, nothing comes.
     """
 
     reader: ObjectStore

@@ -72,14 +72,7 @@ def status_in(error: BaseException) -> int | None:
 def backend_error(what: str, error: BaseException, secrets: Iterable[str] = ()) -> BackendError:
     """Make the error for what obstore raised.
 
-    Parameters
-    ----------
-    what
-        What could not be done.
-    error
-        The error of obstore.
-    secrets
-        What the message may not show.
+    `what` is what could not be done; the message does not show `secrets`.
     """
     code, status = code_in(error), status_in(error)
     sign = _sign_in(error)

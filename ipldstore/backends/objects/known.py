@@ -53,11 +53,6 @@ class Known:
 
     Listing goes on as far as it pays: a page of a thousand names costs as much as sending a block,
     or asking for a dozen. A bucket that cannot be listed is one of which nothing is known.
-
-    Parameters
-    ----------
-    pages
-        Lists the bucket.
     """
 
     def __init__(self, pages: Pages) -> None:
@@ -131,14 +126,8 @@ class Known:
 class _Listing:
     """A bucket as it was listed, so far.
 
-    Attributes
-    ----------
-    objects : dict of str to Seen
-        By their paths.
-    is_complete : bool
-        Whether these are all that there were.
-    is_over : bool
-        Whether there is no more to be listed, or too much, or it cannot be.
+    `is_complete` says whether these objects are all that there were, `is_over` that there is no
+    more to be listed, or too much, or it cannot be.
     """
 
     def __init__(self, pages: Pages) -> None:

@@ -20,17 +20,7 @@ _LONGEST = 64
 def check_marker(data: bytes, where: str) -> None:
     """Raise if blocks are laid out in a way that this version does not know.
 
-    Parameters
-    ----------
-    data
-        What the object holds.
-    where
-        The store, as it is shown.
-
-    Raises
-    ------
-    BackendError
-        If they are, or if it says nothing.
+    Raises `BackendError` also if the object says nothing. The store is shown as `where`.
     """
     found = _read(data)
     if (found.get("layout"), found.get("version")) != (LAYOUT, VERSION):

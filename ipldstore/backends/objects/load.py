@@ -21,16 +21,9 @@ _TOLERATED = 8
 class Pace(NamedTuple):
     """How many requests may be under way at once, and what led to that.
 
-    Attributes
-    ----------
-    most : int
-        How many there may be at most.
-    at_once : int
-        How many there may be now.
-    good, busy : int
-        How many answers of either kind have come since the number was last changed or kept.
-    halvings : int
-        How often the number was halved.
+    `most` is how many there may be at most, `at_once` how many there may be now. `good` and `busy`
+    are how many answers of either kind have come since that was last changed or kept, `halvings`
+    how often it was halved.
     """
 
     most: int
@@ -57,15 +50,9 @@ class Pace(NamedTuple):
 class Load:
     """Bounds how many requests are under way at once, by what a server turns out to bear.
 
-    Requests that were under way when the number was halved do not change it again: they say
-    nothing about the new one.
-
-    Parameters
-    ----------
-    most
-        How many there may be at most, of threads together.
-    share
-        How many requests of an event loop count as one of those.
+    Requests that were under way when the number was halved do not change it again: they say nothing
+    about the new one. `most` is how many there may be at most, of threads together; `share` how
+    many of an event loop count as one of those.
     """
 
     def __init__(self, most: int, share: int = 1) -> None:

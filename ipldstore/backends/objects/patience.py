@@ -28,16 +28,9 @@ class Patience:
     """When the requests of a store are sent, and how long they are tried again.
 
     A request waits while too many others are under way, as `Load` says. Each is tried until it
-    succeeds, is refused for good, or `seconds` are over, with growing waits. While several fail
-    and none succeeds, all wait together. Reading and putting a block can be repeated, as a block
-    is the same whoever puts it.
-
-    Parameters
-    ----------
-    seconds
-        How long each is tried in all.
-    connections
-        How many of threads are under way at once at most.
+    succeeds, is refused for good, or `seconds` are over, with growing waits. While several fail and
+    none succeeds, all wait together. Reading and putting a block can be repeated, as a block is the
+    same whoever puts it. `connections` is how many of threads are under way at once at most.
     """
 
     def __init__(self, seconds: float, connections: int) -> None:

@@ -77,16 +77,8 @@ class Connections:
     SQLite notes in the memory of a process which locks it holds. A forked process would take them
     for its own, also on connections that it opens itself, so that all are closed before a fork. A
     thread that forks in the middle of a call of its own, in a signal handler, cannot do so: the
-    forked process is refused the file then.
-
-    Parameters
-    ----------
-    path
-        The file.
-    connect
-        Opens a connection to the file, which is there.
-    begin
-        What is done first with each connection.
+    forked process is refused the file then. `connect` opens a connection to the file, which is
+    there; `begin` is what is done first with each.
     """
 
     def __init__(
@@ -107,19 +99,9 @@ class Connections:
         """Call a function with a connection that no other thread uses meanwhile.
 
         If it fails or is interrupted, the connection is closed, and with that a transaction of it
-        is taken back.
-
-        Parameters
-        ----------
-        work
-            The function.
-        connect
-            How to open one if none is idle, where it is not to be done as always.
-
-        Raises
-        ------
-        BackendError
-            If the file is another one than at first, or this process may not use it.
+        is taken back. `connect` opens one if none is idle, where that is not to be done as always.
+        Raises `BackendError` if the file is another one than at first, or this process may not use
+        it.
         """
         loan = _Loan()
         try:

@@ -29,21 +29,9 @@ _SCHEMA = "CREATE TABLE blocks (multihash BLOB NOT NULL UNIQUE, data BLOB NOT NU
 def prepare_database(connection: sqlite3.Connection, path: Path, seconds: float) -> None:
     """Make the table in a new file; refuse what is not a file of this store.
 
-    Parameters
-    ----------
-    connection
-        An open one, with ``synchronous`` at FULL.
-    path
-        Its file.
-    seconds
-        How long to wait for others that write.
-
-    Raises
-    ------
-    BackendError
-        If the database is of another application or version.
-    sqlite3.Error, OSError
-        If it cannot be read or made.
+    The connection has ``synchronous`` at FULL; `seconds` is how long to wait for others that write.
+    Raises `BackendError` if the database is of another application or version, and `sqlite3.Error`
+    or `OSError` if it cannot be read or made.
     """
     if _is_blank(connection, path):
         _retry_while_busy(lambda: _make_table(connection), seconds)

@@ -25,11 +25,6 @@ class EscapedStream:
     """A text stream in which control characters and the like are spelled out.
 
     Its `buffer` takes bytes as they are.
-
-    Parameters
-    ----------
-    stream
-        Where the text goes.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -120,13 +115,7 @@ class ClosedOutput(EscapedStream):
 
     @property
     def buffer(self) -> NoReturn:
-        """Where bytes would go.
-
-        Raises
-        ------
-        OSError
-            Always.
-        """
+        """Raise `OSError` where bytes would go."""
         raise _output_is_closed()
 
 

@@ -68,10 +68,7 @@ def variable_of(
 def open_npy(path: Path, shown: str) -> Iterator[Groups]:
     """Open an array that was written by ``numpy.save``.
 
-    Raises
-    ------
-    CommandError
-        If it holds Python objects, or is malformed or cut short.
+    Raises `CommandError` if it holds Python objects, or is malformed or cut short.
     """
     array = _load(path, shown)
     dimensions = [f"dim_{axis}" for axis in range(array.ndim)]
@@ -82,12 +79,9 @@ def open_npy(path: Path, shown: str) -> Iterator[Groups]:
 def open_npz(path: Path, shown: str) -> Iterator[Groups]:
     """Open the arrays that were written by ``numpy.savez``, each with dimensions of its own.
 
-    They are unpacked into a temporary folder, as they may be larger than the memory.
-
-    Raises
-    ------
-    CommandError
-        As in `open_npy`; also if the name of an array cannot be a variable's, or there is no room.
+    They are unpacked into a temporary folder, as they may be larger than the memory. Raises
+    `CommandError` as `open_npy` does; also if the name of an array cannot be a variable's, or there
+    is no room.
     """
     variables: dict[str, Any] = {}
     with scratch_folder() as folder, zipfile.ZipFile(path) as archive:

@@ -41,14 +41,9 @@ _TOP_DOCUMENTS = ("zarr.json", ".zgroup", ".zarray")
 def fetched(url: str) -> Iterator[Path]:
     """Fetch the file at a URL, and remove it at the end.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the server says that there is none.
-    CommandError
-        If it denies the file, sends the caller in circles, or there is no room for it.
-    BackendError
-        If the server cannot be reached, or does not send all of it.
+    Raises `FileNotFoundError` if the server says that there is none, `CommandError` if it denies
+    the file, sends the caller in circles, or there is no room for it, and `BackendError` if the
+    server cannot be reached, or does not send all of it.
     """
     shown = show_url(url)
     with scratch_folder() as folder:
@@ -77,12 +72,8 @@ def fetched(url: str) -> Iterator[Path]:
 def has_zarr(url: str) -> bool:
     """Whether a web server has Zarr metadata at a URL.
 
-    Raises
-    ------
-    CommandError
-        If it denies all of it, which is how some servers say that there is none.
-    BackendError
-        If it cannot be reached.
+    Raises `CommandError` if it denies all of it, which is how some servers say that there is none,
+    and `BackendError` if it cannot be reached.
     """
     client = HTTPClient(timeout=REQUEST_SECONDS, use_proxies=True)
     denied: Stream | None = None

@@ -32,12 +32,8 @@ _LEFT_BY_SYSTEMS = frozenset(
 class Notes(NamedTuple):
     """What is worth a word about a source.
 
-    Attributes
-    ----------
-    left_out : list of str
-        Keys of what systems left there; of a folder, that of the folder alone.
-    followed : list of str
-        Keys of symbolic links that lead out of the folder.
+    `left_out` are keys of what systems left there; of a folder, that of the folder alone.
+    `followed` are those of symbolic links that lead out of the folder.
     """
 
     left_out: list[str]
@@ -52,10 +48,8 @@ def is_left_by_a_system(name: str) -> bool:
 def iter_files(folder: Path, notes: Notes) -> Iterator[tuple[str, str]]:
     """Iterate the files below a folder, symbolic links followed: their keys and their paths.
 
-    Raises
-    ------
-    CommandError
-        If a link leads to a folder that it is in, or something is neither a file nor a folder.
+    Raises `CommandError` if a link leads to a folder that it is in, or something is neither a file
+    nor a folder.
     """
     top = os.path.realpath(folder)
     stack: list[tuple[str, str, tuple[str, ...]]] = [("", os.fspath(folder), (top,))]

@@ -49,12 +49,9 @@ class Part(NamedTuple):
 def join(parts: Sequence[Part], dimension: str) -> Groups:
     """Join files along a dimension, in the order given.
 
-    Where none of them has the dimension, it is made, and each file is one step along it.
-
-    Raises
-    ------
-    CommandError
-        If dask is not installed, or the files do not fit; the message says what does not.
+    Where none of them has the dimension, it is made, and each file is one step along it. Raises
+    `CommandError` if dask is not installed, or the files do not fit; the message says what does
+    not.
     """
     if find_spec("dask") is None:
         raise CommandError("files are joined with dask: pip install 'ipldstore[dask]'")

@@ -42,19 +42,8 @@ _TAKEN = "NetCDF, HDF5, a Zarr folder or zip, .npy, .npz and TIFF"
 def kind_of_path(path: Path, shown: str) -> Kind:
     """Find out what kind of source is at a path.
 
-    Parameters
-    ----------
-    path
-        Where it is.
-    shown
-        What it is called in errors.
-
-    Raises
-    ------
-    CommandError
-        If it is nothing that is taken; the message says what it is.
-    FileNotFoundError
-        If there is nothing.
+    Errors call it `shown`. Raises `CommandError` if it is nothing that is taken; the message says
+    what it is. Raises `FileNotFoundError` if there is nothing.
     """
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):

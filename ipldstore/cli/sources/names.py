@@ -23,16 +23,8 @@ _ENDINGS = re.compile(r"(?<=.)(\.ome)?\.(zarr\.zip|[A-Za-z][0-9A-Za-z]*)\Z")
 class Named(NamedTuple):
     """A source by what names it.
 
-    Attributes
-    ----------
-    shown : str
-        As it is shown to people, without what could be secret.
-    stem : str
-        The name of the group that it becomes where there are several.
-    path : Path or None
-        Where it is on this machine; None for a URL.
-    url : str or None
-        Where it is elsewhere.
+    `shown` is without what could be secret. `stem` is the name of the group that it becomes where
+    there are several. It has either a path on this machine or a URL.
     """
 
     shown: str
@@ -44,17 +36,8 @@ class Named(NamedTuple):
 def name_source(text: str) -> Named:
     """Find out what is meant by a source.
 
-    Parameters
-    ----------
-    text
-        A path, which may begin with ``~``, a URL, or ``demo:NAME``.
-
-    Raises
-    ------
-    CommandError
-        If nothing can be read there.
-    FileNotFoundError
-        If there is no demo data of the name.
+    Text is a path, which may begin with ``~``, a URL, or ``demo:NAME``. Raises `CommandError` if
+    nothing can be read there, and `FileNotFoundError` if there is no demo data of the name.
     """
     if text == "-":
         raise CommandError(
@@ -73,10 +56,7 @@ def name_source(text: str) -> Named:
 def local_path(text: str) -> Path:
     """Return the path that text means: ``file://`` URLs are decoded, and ``~`` is the user's home.
 
-    Raises
-    ------
-    CommandError
-        If it is a ``file://`` URL that names no path here.
+    Raises `CommandError` if it is a ``file://`` URL that names no path here.
     """
     if not _is_file_url(text):
         return Path(os.path.expanduser(text))
@@ -118,12 +98,8 @@ def stem_of(name: str) -> str:
 def demo_file(name: str) -> Path:
     """Return the path of a NetCDF file of iris-sample-data by its name without ``.nc``.
 
-    Raises
-    ------
-    CommandError
-        If the extra ``demo`` is not installed.
-    FileNotFoundError
-        If there is no such file.
+    Raises `CommandError` if the extra ``demo`` is not installed, and `FileNotFoundError` if there
+    is no such file.
     """
     try:
         import iris_sample_data

@@ -32,14 +32,9 @@ class _Variable(NamedTuple):
 def check_whole(path: Path) -> None:
     """Check that a NetCDF-3 file is as long as what it says that is in it.
 
-    Of one whose header is malformed its library says what is wrong.
-
-    Raises
-    ------
-    CommandError
-        If it is shorter, or does not say how long it is.
-    LimitExceededError
-        If its header is so large that reading it would take too long.
+    Of one whose header is malformed its library says what is wrong. Raises `CommandError` if it is
+    shorter, or does not say how long it is, and `LimitExceededError` if its header is so large that
+    reading it would take too long.
     """
     size = path.stat().st_size
     try:

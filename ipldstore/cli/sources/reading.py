@@ -25,16 +25,8 @@ Content: TypeAlias = "Groups | Values"
 class Opened(NamedTuple):
     """A source that is open.
 
-    Attributes
-    ----------
-    named : Named
-        What names it.
-    content : Groups or Values
-        Datasets by the paths of their groups, or keys and values.
-    notes : Notes
-        What is worth a word about it.
-    size : int
-        Bytes of the file; 0 for keys and values, which are counted as they come.
+    Its content is datasets by the paths of their groups, or keys and values. `size` is the bytes of
+    the file; 0 for keys and values, which are counted as they come.
     """
 
     named: Named
@@ -47,10 +39,7 @@ class Opened(NamedTuple):
 def open_source(named: Named) -> Iterator[Opened]:
     """Open what is named.
 
-    Raises
-    ------
-    CommandError, OSError, BackendError
-        If it is nothing that can be opened.
+    Raises `CommandError`, `OSError` or `BackendError` if it is nothing that can be opened.
     """
     notes = Notes([], [])
     with ExitStack() as stack:

@@ -30,12 +30,8 @@ def open_tiff(path: Path, shown: str) -> Iterator[Groups]:
 
     One image is the variable ``data``; of several, each is in a group ``series_0`` and so on, and
     each level of a pyramid in one ``level_0`` and so on. They are decoded into a temporary folder,
-    as they may be larger than the memory.
-
-    Raises
-    ------
-    CommandError
-        If tifffile is not installed or cannot decode it, or there is no room.
+    as they may be larger than the memory. Raises `CommandError` if tifffile is not installed or
+    cannot decode it, or there is no room.
     """
     try:
         from tifffile import TiffFile

@@ -32,12 +32,8 @@ def check_types(path: Path) -> None:
     """Refuse types that NetCDF does not have, data that is in other files, and data cut short.
 
     Its library would crash on some types, or leave them out; and who puts a file that came from
-    elsewhere must not give away what is in other files here.
-
-    Raises
-    ------
-    CommandError
-        If something in the file is such, a group is in itself, or h5py is not installed.
+    elsewhere must not give away what is in other files here. Raises `CommandError` if something in
+    the file is such, a group is in itself, or h5py is not installed.
     """
     with open(path, "rb") as file:
         kind = magic.kind_of(file.read(_HEAD_BYTES))
@@ -144,19 +140,9 @@ def list_groups(path: Path) -> list[str]:
 def check_all_seen(path: Path, groups: Mapping[str, Any]) -> None:
     """Check that what is in a file is in what xarray opened, and name what is not.
 
-    Attributes that are not seen are said; they are of types that NetCDF does not have.
-
-    Parameters
-    ----------
-    path
-        The file.
-    groups
-        What xarray made of it, by the paths of the groups.
-
-    Raises
-    ------
-    CommandError
-        If a variable or group is not seen, or is of a type that Zarr does not have.
+    Attributes that are not seen are said; they are of types that NetCDF does not have. `groups` are
+    what xarray made of it, by their paths. Raises `CommandError` if a variable or group is not
+    seen, or is of a type that Zarr does not have.
     """
     import netCDF4
 

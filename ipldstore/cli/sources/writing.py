@@ -46,27 +46,10 @@ def write_contents(
 ) -> tuple[Hierarchy, int]:
     """Write contents, each below a group.
 
-    Parameters
-    ----------
-    contents
-        What to write by the paths of the groups, all in one Zarr format; that of the root is
-        empty.
-    blocks
-        Where the blocks go.
-    what
-        What errors call all of it.
-
-    Returns
-    -------
-    Hierarchy, int
-        The hierarchy that holds them, and the bytes of those that are keys and values.
-
-    Raises
-    ------
-    CommandError
-        If datasets cannot be written as Zarr, or metadata of a Zarr store is no JSON object.
-    InvalidKeyError
-        If there is something that is no key.
+    Contents are by the paths of the groups, all in one Zarr format; that of the root is empty.
+    Errors call all of it `what`. Returns the hierarchy that holds them, and the bytes of those that
+    are keys and values. Raises `CommandError` if datasets cannot be written as Zarr, or metadata of
+    a Zarr store is no JSON object, and `InvalidKeyError` if there is something that is no key.
     """
     values = {group: one for group, one in contents.items() if isinstance(one, Values)}
     datasets = {group: one for group, one in contents.items() if not isinstance(one, Values)}

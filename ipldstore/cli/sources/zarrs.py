@@ -18,14 +18,7 @@ from ipldstore.zarrstores import PlainStore, open_zarr_store
 class Values(NamedTuple):
     """Keys and values of a Zarr store.
 
-    Attributes
-    ----------
-    iter_items : callable
-        Iterates keys and values.
-    size : int or None
-        Bytes of all values; None where that is not known before.
-    zarr_format : int
-        2 or 3.
+    `size` is None where it is not known before.
     """
 
     iter_items: Callable[[], Iterator[tuple[str, bytes]]]
@@ -48,10 +41,8 @@ def open_folder(folder: Path, notes: Notes) -> Values:
 def open_zip(path: Path, shown: str, notes: Notes) -> Iterator[Values]:
     """Open a zip file of a Zarr store, which may be in a folder within it.
 
-    Raises
-    ------
-    CommandError
-        If there are several stores side by side; while iterating, if a member cannot be read.
+    Raises `CommandError` if there are several stores side by side; while iterating, if a member
+    cannot be read.
     """
     with open_zarr_store(path) as plain:
         keys = _without_left(plain.list_keys(), notes)
@@ -78,12 +69,8 @@ def _explained(plain: PlainStore, shown: str) -> PlainStore:
 def open_url(url: str, shown: str, notes: Notes) -> Iterator[Values]:
     """Open a Zarr store at a URL.
 
-    Raises
-    ------
-    FileNotFoundError, InvalidKeyError
-        If there is none.
-    BackendError
-        If it cannot be reached, or cannot be listed.
+    Raises `FileNotFoundError` or `InvalidKeyError` if there is none, and `BackendError` if it
+    cannot be reached, or cannot be listed.
     """
     with open_zarr_store(url) as plain:
         yield _values_of(plain, _without_left(plain.list_keys(), notes), shown)

@@ -16,6 +16,7 @@ from ipldstore.dag import iter_dag
 from ipldstore.errors import BackendError, BlockStoreNotFoundError, BlockStoreURLError
 from ipldstore.registry import is_archive, open_block_store
 from ipldstore.store.expansion import is_local
+from ipldstore.store.values import block_size
 
 if TYPE_CHECKING:
     from ipldstore.backends.ipfs.store import IPFSStore
@@ -42,23 +43,10 @@ def open_blocks(
 ) -> ContentAddressableStore:
     """Open the blocks that the option ``--blocks`` names; to be closed by the caller.
 
-    Parameters
-    ----------
-    place
-        A folder, or another block store, as in `ipldstore.registry.open_block_store`.
-    make
-        Whether a folder or file that does not exist is made.
-    named_by
-        What an error says of where the name comes from.
-
-    Raises
-    ------
-    typer.BadParameter
-        If it names no block store.
-    FileNotFoundError
-        If there is no such folder or file.
-    BackendError
-        If it cannot be used.
+    A place is a folder, or another block store, as in `ipldstore.registry.open_block_store`. With
+    `make`, a folder or file that does not exist is made; `named_by` is what an error says of where
+    the name comes from. Raises `typer.BadParameter` if it names no block store, `FileNotFoundError`
+    if there is no such folder or file, and `BackendError` if it cannot be used.
     """
     if place.lower().startswith("memory:"):
         raise typer.BadParameter("'memory:' would end with the command", param_hint="--blocks")
@@ -77,10 +65,7 @@ def _options_of(place: str) -> dict[str, bool]:
 def open_node(address: str | None) -> IPFSStore:
     """Open an IPFS node, the local one if no address is given.
 
-    Raises
-    ------
-    typer.BadParameter
-        If the address is malformed.
+    Raises `typer.BadParameter` if the address is malformed.
     """
     from ipldstore.backends.ipfs.store import IPFSStore
 
@@ -93,16 +78,11 @@ def open_node(address: str | None) -> IPFSStore:
 def iter_sizes(blocks: ContentAddressableStore, root: Link) -> Iterator[tuple[Link, int]]:
     """Iterate the blocks under a root and their sizes in bytes.
 
-    Values are read only where their sizes cannot be had otherwise.
-
-    Raises
-    ------
-    BlockNotFoundError
-        If a block is missing.
+    Values are read only where their sizes cannot be had otherwise. Raises `BlockNotFoundError` if a
+    block is missing.
     """
     for link, data in iter_dag(root, blocks.get_block):
-        size = blocks.size_of(link) if data is None else len(data)
-        yield link, len(blocks.get_block(link)) if size is None else size
+        yield link, block_size(blocks, link) if data is None else len(data)
 
 
 def measure(blocks: ContentAddressableStore, root: Link) -> Extent:
@@ -117,8 +97,3 @@ def measure(blocks: ContentAddressableStore, root: Link) -> Extent:
 def measure_local(blocks: ContentAddressableStore, root: Link) -> Extent | None:
     """`measure` what is on this machine; elsewhere that would take too long, and gives None."""
     return measure(blocks, root) if is_local(blocks) else None
-
-
-def place_text(blocks: ContentAddressableStore, extent: Extent | None) -> str:
-    """Say how much there is, or where it is if that is not known."""
-    return repr(blocks) if extent is None else str(extent)

@@ -58,13 +58,8 @@ MAX_CHUNK_BYTES = 1 << 19
 def open_netcdf(path: Path) -> Iterator[Groups]:
     """Open all groups of a NetCDF file.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    CommandError
-        If netCDF4 or h5py is not installed, xarray cannot do it, or something in the file would
-        be left out.
+    Raises `CommandError` if netCDF4 or h5py is not installed, xarray cannot do it, or something in
+    the file would be left out.
     """
     path.stat()
     _require_netcdf4()
@@ -80,10 +75,7 @@ def open_netcdf(path: Path) -> Iterator[Groups]:
 def explained(what: str) -> Iterator[None]:
     """Have errors of xarray and what it uses, which foreign data causes, say what cannot be done.
 
-    Raises
-    ------
-    CommandError
-        In place of errors that are of no kind that commands know.
+    They become `CommandError`; those of kinds that commands know are let through.
     """
     try:
         yield
@@ -127,14 +119,8 @@ def _open_groups(source: Any, **options: Any) -> Iterator[dict[str, xr.Dataset]]
 def chunk_shape(shape: Sequence[int], unit: Sequence[int] | None, itemsize: int) -> tuple[int, ...]:
     """Choose the chunks of an array: as large as `MAX_CHUNK_BYTES` allows, last axes first.
 
-    Parameters
-    ----------
-    shape
-        Shape of the array.
-    unit
-        Chunks that it has in its file, of which to take whole multiples; None if it has none.
-    itemsize
-        Bytes of one element.
+    `unit` is the chunks that it has in its file, of which to take whole multiples; None if it has
+    none.
 
     Examples
     --------
@@ -223,10 +209,7 @@ def write_zarr(groups: Groups, store: IPLDStore) -> None:
 def _variable_named(path: str, dataset: xr.Dataset) -> Iterator[None]:
     """Have an error name the variable that cannot be written, if one alone cannot.
 
-    Raises
-    ------
-    CommandError
-        In place of errors that are of no kind that commands know.
+    The error is a `CommandError`; those of kinds that commands know are let through.
     """
     try:
         yield
@@ -306,12 +289,8 @@ def _chunksizes(variable: xr.Variable) -> dict[str, Any]:
 def write_netcdf(store: IPLDStore, path: Path) -> None:
     """Write all groups of a hierarchy to a new NetCDF file, in the chunks that they have.
 
-    With dask a chunk at a time is in memory, without, a variable.
-
-    Raises
-    ------
-    CommandError
-        If netCDF4 is not installed, the root is an array and no group, or xarray cannot do it.
+    With dask a chunk at a time is in memory, without, a variable. Raises `CommandError` if netCDF4
+    is not installed, the root is an array and no group, or xarray cannot do it.
     """
     from zarr.errors import ContainsArrayError
 
@@ -373,10 +352,7 @@ def _with_fill_values(dataset: xr.Dataset) -> xr.Dataset:
 def _names_explained(group: str, dataset: xr.Dataset) -> Iterator[None]:
     """Have an error say which name is at fault, where NetCDF does not allow one.
 
-    Raises
-    ------
-    CommandError
-        In place of any error, if there is such a name.
+    A `CommandError` comes in place of any error, if there is such a name.
     """
     try:
         yield

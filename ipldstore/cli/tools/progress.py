@@ -26,19 +26,7 @@ def is_watched() -> bool:
 def progress(label: str, total: int | None, *, unit: str = "bytes") -> Iterator[Advance]:
     """Show a progress bar with its rate and, if the total is known, the time that is left.
 
-    Parameters
-    ----------
-    label
-        What is going on.
-    total
-        How much there is to do; None if that is not known.
-    unit
-        What is counted.
-
-    Yields
-    ------
-    callable
-        To be told how much more is done.
+    The total is None if it is not known. What is yielded is to be told how much more is done.
     """
     if not is_watched():
         yield lambda amount: None

@@ -18,19 +18,7 @@ def watched_reading(
 ) -> Iterator[ContentAddressableStore]:
     """Show the progress of reading all blocks under a root.
 
-    Parameters
-    ----------
-    label
-        What is going on.
-    blocks, root
-        The block store and the root.
-    extent
-        How much there is under the root; if that is not known, blocks are counted.
-
-    Yields
-    ------
-    ContentAddressableStore
-        What to read from instead.
+    Yields the block store to read from instead. Without an extent, blocks are counted.
     """
     if not is_watched():
         yield blocks

@@ -21,19 +21,9 @@ if TYPE_CHECKING:
 def check_opens(store: IPLDStore, groups: Mapping[str, xr.Dataset]) -> None:
     """Open each group that was written as users do, and read an element of each variable.
 
-    A variable that xarray cannot decode in the source either is said; it opens undecoded.
-
-    Parameters
-    ----------
-    store
-        Where the groups were written.
-    groups
-        What was written, as it is encoded, by the paths of the groups.
-
-    Raises
-    ------
-    CommandError
-        If a variable is not there or cannot be opened; it is named.
+    A variable that xarray cannot decode in the source either is said; it opens undecoded. The
+    groups are as they are encoded, by their paths. Raises `CommandError` if a variable is not there
+    or cannot be opened; it is named.
     """
     for path, source in groups.items():
         try:

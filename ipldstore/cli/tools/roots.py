@@ -31,20 +31,10 @@ class Located(NamedTuple):
 def located(what: str, where: str) -> Iterator[Located]:
     """Open the block store of a hierarchy, and find its root.
 
-    Parameters
-    ----------
-    what
-        ``CID``, ``ipfs://CID``, ``ipns://NAME`` where a node knows names, or a CAR file; each also
-        with a path after a slash.
-    where
-        Where the blocks of a root are, as in `open_blocks`.
-
-    Raises
-    ------
-    InvalidCIDError
-        If it is none of these, or a name where there is no node to resolve it.
-    FileNotFoundError
-        If there is no such file or block store.
+    `what` is ``CID``, ``ipfs://CID``, ``ipns://NAME`` where a node knows names, or a CAR file;
+    each also with a path after a slash. `where` is where the blocks of a root are, as in
+    `open_blocks`. Raises `InvalidCIDError` if it is none of these, or a name where there is no node
+    to resolve it, and `FileNotFoundError` if there is no such file or block store.
     """
     name = read_name(what)
     if name.root is not None:
@@ -61,12 +51,8 @@ def located(what: str, where: str) -> Iterator[Located]:
 def opened(what: str, where: str) -> Iterator[tuple[ContentAddressableStore, Link]]:
     """Open a hierarchy, or a group or array in one, as a block store and a root.
 
-    Parameters and errors as in `located`.
-
-    Raises
-    ------
-    FileNotFoundError
-        Also if there is no group or array at the path.
+    Parameters and errors are as in `located`; `FileNotFoundError` also if there is no group or
+    array at the path.
     """
     with located(what, where) as (blocks, root, path):
         segments = split_path(path)
@@ -89,10 +75,7 @@ def opened_mapping(what: str, where: str) -> Iterator[Hierarchy]:
 def check_order(what: str, destination: str) -> None:
     """Raise `InvalidCIDError` if a root stands where the destination belongs.
 
-    Raises
-    ------
-    InvalidCIDError
-        If so, and what stands first is no root.
+    It is none where what stands first is a root, too.
     """
     if is_root(destination) and not is_root(what.strip().removeprefix("ipfs://").partition("/")[0]):
         raise InvalidCIDError(

@@ -46,17 +46,8 @@ class _Value(NamedTuple):
 def write_value(what: str, where: str) -> None:
     """Write the value of a key to standard output, byte for byte.
 
-    Parameters
-    ----------
-    what, where
-        The hierarchy and the key in it, as in `located`.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such key.
-    typer.BadParameter
-        If the value is not plain text and would go to a terminal, which it could steer.
+    Raises `FileNotFoundError` if there is no such key, and `typer.BadParameter` if the value is not
+    plain text and would go to a terminal, which it could steer.
     """
     with _found(what, where) as value:
         if is_json():

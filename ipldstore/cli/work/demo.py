@@ -31,10 +31,8 @@ class Step(NamedTuple):
 def iter_story(where: str | None) -> Iterator[Step]:
     """Go through the story, a line at a time.
 
-    Parameters
-    ----------
-    where
-        Where the blocks go, as in `open_blocks`; a temporary folder, removed in the end, if None.
+    The blocks go where `open_blocks` says, or into a temporary folder, removed in the end, if that
+    is None.
     """
     source = demo_file(DATASET)
     with tempfile.TemporaryDirectory(prefix="ipldstore-demo-") as temporary:

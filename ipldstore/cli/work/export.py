@@ -30,16 +30,8 @@ def export_archive(
 ) -> dict[str, Any]:
     """Write a hierarchy as a CAR archive, and return what was done.
 
-    Parameters
-    ----------
-    what, where
-        The hierarchy, as in `opened`.
-    file
-        A path, also that of a pipe or a device, or ``-`` for standard output.
-    since
-        The root of what the other side has, whose blocks are left out.
-    overwrite
-        Whether a file that is there is written over.
+    `file` is a path, also that of a pipe or a device, or ``-`` for standard output. `since` is the
+    root of what the other side has, whose blocks are left out.
     """
     check_order(what, file)
     with opened(what, where) as (blocks, root):

@@ -29,10 +29,7 @@ Form: TypeAlias = Literal["folder", "netcdf", "zip"]
 def form_of(destination: Path) -> Form:
     """Return what a destination becomes, by its suffix.
 
-    Raises
-    ------
-    CommandError
-        If it promises something else.
+    Raises `CommandError` if it promises something else.
     """
     suffix = destination.suffix.lower()
     if suffix == suffixes.ARCHIVE:
@@ -57,19 +54,8 @@ def get_hierarchy(
 ) -> dict[str, Any]:
     """Write a hierarchy to a file or folder, and return what was done.
 
-    Parameters
-    ----------
-    what, where
-        The hierarchy, as in `opened`.
-    destination
-        Where nothing is yet; see `form_of`.
-    max_files, max_bytes
-        How much it may stand for; see `Content.check`.
-
-    Raises
-    ------
-    LimitExceededError
-        If it stands for more; nothing is written then.
+    Nothing may be at the destination yet. Raises `LimitExceededError` if the hierarchy stands for
+    more than `Content.check` allows; nothing is written then.
     """
     check_order(what, destination)
     target = _target_of(destination)
@@ -103,12 +89,8 @@ def get_hierarchy(
 def write_folder(mapping: Hierarchy, folder: Path) -> None:
     """Write a hierarchy into a new folder, one file a key.
 
-    Raises
-    ------
-    InvalidKeyError
-        If a segment is no file name here: it would lead out of the folder.
-    FileExistsError
-        If two keys are the same path here.
+    Raises `InvalidKeyError` if a segment is no file name here, as it would lead out of the folder,
+    and `FileExistsError` if two keys are the same path here.
     """
     folder.mkdir()
     for key in mapping:

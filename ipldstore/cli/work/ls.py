@@ -16,10 +16,10 @@ from ipldstore.formats.jsontext import load_json
 from ipldstore.model.values import remembering
 from ipldstore.store.expansion import SizeTeller
 from ipldstore.store.values import read_value, value_size
-from ipldstore.tree.decode import decode_stub
+from ipldstore.tree.decode import link_of
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_path
-from ipldstore.tree.nodes import Directory, Entry, is_value
+from ipldstore.tree.nodes import Entry, is_value
 from ipldstore.tree.pages import iter_entries
 from ipldstore.tree.tree import Tree
 
@@ -30,19 +30,8 @@ Listed: TypeAlias = "tuple[dict[str, Any], str]"
 def iter_listing(what: str, where: str, *, long: bool, recursive: bool) -> Iterator[Listed]:
     """Iterate a listing, whose lines hold kind, size, with ``long`` the CID, and name.
 
-    Parameters
-    ----------
-    what, where
-        The hierarchy and the path in it, as in `located`.
-    long
-        Whether to sum up what directories hold, and to show CIDs.
-    recursive
-        Whether to go into directories.
-
-    Raises
-    ------
-    FileNotFoundError
-        If nothing is at the path.
+    With `long`, what directories hold is summed up. Raises `FileNotFoundError` if nothing is at the
+    path.
     """
     with located(what, where) as (blocks, root, path):
         listing = _Listing(blocks, root, long)
@@ -83,7 +72,8 @@ class _Listing:
             size = self._value_size("/".join(segments), entry)
         else:
             kind, size = self._look_at_directory(segments, entry)
-        cid = _cid_of(entry)
+        link = link_of(entry)
+        cid = None if link is None else to_text(link)
         facts = {"name": name, "kind": kind, "bytes": size, "cid": cid}
         column = f" {cid or '-':59}" if self.long else ""
         return facts, f"{kind:9} {'-' if size is None else size:>12}{column} {printable(name)}"
@@ -129,11 +119,3 @@ class _Listing:
         except (ValueError, TypeError, KeyError):
             return "directory"
         return kind if kind in ("array", "group") else "directory"
-
-
-def _cid_of(entry: Entry) -> str | None:
-    """Return the text of an entry's CID, None where it is held in its parent's block."""
-    link = entry if isinstance(entry, Link) else None
-    if isinstance(entry, Directory) and entry.stub is not None:
-        link = decode_stub(entry.stub)
-    return None if link is None else to_text(link)

@@ -34,18 +34,9 @@ def publish_root(
 ) -> dict[str, Any]:
     """Publish a root on a node, tell what was done, and return it.
 
-    Parameters
-    ----------
-    what, where
-        The hierarchy, as in `opened`.
-    node
-        Address of the node. If None: that of the blocks if they are in one, else the local one.
-    name, key, replace, announce
-        As in `publish`.
-    files
-        Whether to publish the hierarchy as plain files, whose directory is the root then.
-    max_files, max_bytes
-        How much the hierarchy may stand for then; see `Content.check`.
+    If `node` is None, it is that of the blocks if they are in one, else the local one. With `files`
+    the hierarchy is published as plain files, whose directory is the root then, as far as
+    `Content.check` allows. All else is as in `publish`.
     """
     if files:
         what = write_files(what, where, max_files=max_files, max_bytes=max_bytes)

@@ -15,7 +15,7 @@ from ipldstore.cli.sources.names import Named, name_source
 from ipldstore.cli.sources.reading import Content, Opened, open_source
 from ipldstore.cli.sources.writing import check_formats, write_contents
 from ipldstore.cli.sources.zarrs import Values
-from ipldstore.cli.tools.blocks import measure_local, open_blocks, place_text
+from ipldstore.cli.tools.blocks import measure_local, open_blocks
 from ipldstore.tree.keys import split_key, split_path
 
 _SHOWN = 3
@@ -26,23 +26,10 @@ def put_sources(
 ) -> dict[str, Any]:
     """Write datasets as blocks and return what was done.
 
-    Parameters
-    ----------
-    sources
-        What to put, as in `name_source`. Of several, each becomes a group of its name.
-    where
-        Where the blocks go, as in `open_blocks`; a folder is made if there is none.
-    concat
-        The dimension along which to join all sources to one, instead.
-    into
-        The group below which they are put; the root if empty.
-
-    Raises
-    ------
-    CommandError
-        If a source is nothing that can be put, or the sources do not fit.
-    InvalidKeyError
-        If a name cannot be a group's.
+    Of several sources, as in `name_source`, each becomes a group of its name; with `concat` they
+    are joined along that dimension instead. `into` is the group below which they are put; the root
+    if empty. Raises `CommandError` if a source is nothing that can be put, or the sources do not
+    fit, and `InvalidKeyError` if a name cannot be a group's.
     """
     if concat is not None and (not concat.strip() or "/" in concat):
         raise CommandError(f"{concat!r} cannot be the name of a dimension")
@@ -60,7 +47,8 @@ def put_sources(
         root = as_link(mapping.freeze())
         extent = measure_local(blocks, root)
     size = counted + sum(one.size for one in opened)
-    say(f"put {size_text(size)} of {what} into {place_text(blocks, extent)}")
+    place = repr(blocks) if extent is None else str(extent)
+    say(f"put {size_text(size)} of {what} into {place}")
     count, stored = (None, None) if extent is None else extent
     return {
         "sources": [one.shown for one in named],

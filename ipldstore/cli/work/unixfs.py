@@ -21,14 +21,8 @@ def write_files(
 ) -> str:
     """Keep a hierarchy also as a UnixFS directory, and return the text of its CID.
 
-    Parameters
-    ----------
-    what
-        The hierarchy, as in `opened`.
-    where
-        Where the blocks are, and where those of the directory go, as in `open_blocks`.
-    max_files, max_bytes
-        How much the hierarchy may stand for; see `Content.check`.
+    Its blocks go where those of the hierarchy are. What that may stand for is as in
+    `Content.check`.
     """
     with _brought(what, where) as (blocks, root):
         directory = write_plain(blocks, root, max_files=max_files, max_bytes=max_bytes)
@@ -40,14 +34,7 @@ def write_files(
 def read_files(what: str, where: str, *, max_files: int | None = None) -> str:
     """Keep a UnixFS directory also as a hierarchy, and return the text of the root.
 
-    Parameters
-    ----------
-    what
-        The directory, as in `opened`.
-    where
-        Where the blocks are, and where those of the hierarchy go, as in `open_blocks`.
-    max_files
-        How many files and directories there may be; see `Hierarchy.from_unixfs`.
+    Its blocks go where those of the directory are. `max_files` is as in `Hierarchy.from_unixfs`.
     """
     with _brought(what, where) as (blocks, directory):
         root = Hierarchy.from_unixfs(directory, blocks, max_keys=max_files).root_cid

@@ -29,19 +29,9 @@ def verify_hierarchy(
 ) -> VerifyReport:
     """Verify a hierarchy and say what was found.
 
-    Parameters
-    ----------
-    what, where
-        The hierarchy, as in `opened`.
-    repair_from
-        A block store, as in `open_blocks`, from which broken blocks are fetched.
-    extra, journal
-        As in `ipldstore.verify`.
-
-    Raises
-    ------
-    typer.BadParameter
-        If a part of a hierarchy is to be repaired, or told from the rest of the store.
+    `repair_from` is a block store, as in `open_blocks`, from which broken blocks are fetched.
+    Raises `typer.BadParameter` if a part of a hierarchy is to be repaired, or told from the rest of
+    the store.
     """
     hint = "nothing is noted, --journal FILE would" if journal is None else "the journal stays"
     with ExitStack() as stack:

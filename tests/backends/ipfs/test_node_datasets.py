@@ -11,7 +11,7 @@ import xarray as xr
 import zarr
 
 from ipldstore import IPFSStore, IPLDStore, get_ipfs_mapper
-from ipldstore.unixfs import CHUNK_BYTES
+from ipldstore.unixfs.file import CHUNK_BYTES
 
 iris_sample_data = pytest.importorskip("iris_sample_data", reason="no real datasets")
 

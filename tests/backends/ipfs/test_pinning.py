@@ -208,7 +208,7 @@ def test_names_too_long_for_a_pin(offline_node, pins):
 def test_names_point_at_roots(offline_node, connect):
     rpc = connect(offline_node)
     one, other = put_tree(offline_node, "one"), put_tree(offline_node, "other")
-    name = publish_name(rpc, one, "rain fall", lifetime="72h")
+    name = publish_name(rpc, one, "rain fall")
     assert list_keys(rpc)["rain fall"] == name
     assert offline_node.run("name", "resolve", name).decode().strip() == f"/ipfs/{one}"
     for text in (f"ipns://{name}", f"/ipns/{name}", f"ipns://{name}/"):
