@@ -47,13 +47,18 @@ class Cutter:
         self._size += len(item.data)
         if len(self.page) == 1:
             return False
-        digest = hashlib.sha256(item.segment.encode()).digest()
-        return int.from_bytes(digest[:4], "big") < _HASH_SCALE * len(item.data)
+        return is_cut_after(item.segment.encode(), len(item.data))
 
     def take(self) -> list[Item]:
         """Return the page and begin another one."""
         page, self.page, self._size = self.page, [], 0
         return page
+
+
+def is_cut_after(segment: bytes, size: int) -> bool:
+    """Whether a page ends after an entry of so many bytes, unless that is its first."""
+    digest = hashlib.sha256(segment).digest()
+    return int.from_bytes(digest[:4], "big") < _HASH_SCALE * size
 
 
 def head_size(count: int) -> int:

@@ -12,6 +12,7 @@ from ipldstore.tree.cut import MAX_PAGE_BYTES, Cutter, Item, cut, head_size, tot
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, is_inlined
 from ipldstore.tree.order import natural_key
+from ipldstore.tree.packed import Packed
 from ipldstore.tree.pages import Load, entries_of, flatten, load_page
 
 Put: TypeAlias = Callable[[bytes], Link]
@@ -39,6 +40,11 @@ class Encoder:
         content = directory.content
         if isinstance(content, PageList):
             content = self._recut(flatten(content, self._load))
+        if isinstance(content, Packed):
+            renewed, depth = self._renew(content)
+            if len(renewed.encoded) <= MAX_PAGE_BYTES:
+                directory.content = renewed
+                return renewed.encoded, depth + 1
         if not isinstance(content, PageList):
             items, depth = self._items(content)
             if not items and not root:
@@ -54,15 +60,19 @@ class Encoder:
         items = []
         deepest = 0
         for segment, entry in entries.items():
-            if isinstance(entry, Link):
-                encoded = dagcbor.encode_link(entry)
-            else:
-                encoded, depth = self._stub(entry)
-                deepest = max(deepest, depth)
+            encoded, depth = self._stub(entry)
+            deepest = max(deepest, depth)
             items.append(Item(segment, dagcbor.encode_text(segment) + encoded))
         return items, deepest
 
-    def _stub(self, entry: Document | Directory) -> tuple[bytes, int]:
+    def _renew(self, packed: Packed[Entry]) -> tuple[Packed[Entry], int]:
+        stubs = {segment: self._stub(entry) for segment, entry in packed.others.items()}
+        deepest = max((depth for _, depth in stubs.values()), default=0)
+        return packed.renewed({segment: stub for segment, (stub, _) in stubs.items()}), deepest
+
+    def _stub(self, entry: Entry) -> tuple[bytes, int]:
+        if isinstance(entry, Link):
+            return dagcbor.encode_link(entry), 0
         if isinstance(entry, Document):
             return self._inline_or_link(entry.encoded, entry.depth)
         if entry.stub is None:
@@ -84,7 +94,7 @@ class Encoder:
 
     def _recut(self, pages: PageList) -> PageList | dict[str, Entry]:
         """Put the pages that changed, or return one map if that is what is left."""
-        recut = _Recut(pages, self._load, self._items, self._put)
+        recut = _Recut(pages, self._load, self._items, self._renew, self._put)
         recut.run()
         left = PageList(recut.firsts, recut.children)
         if len(recut.children) < 2 or not (recut.has_grown or self._is_long(left)):
@@ -132,13 +142,16 @@ class _Recut:
         pages: PageList,
         load: Load,
         encode_items: Callable[[Entries], tuple[list[Item], int]],
+        renew: Callable[[Packed[Entry]], tuple[Packed[Entry], int]],
         put: Put,
     ) -> None:
         self._pages = pages
         self._load = load
         self._encode_items = encode_items
+        self._renew = renew
         self._put = put
         self._size = self._count = 0
+        self._moved = {at for at, page in enumerate(pages.children) if _may_end_elsewhere(page)}
         self.firsts: list[str] = []
         self.children: list[Link | Page | PageList] = []
 
@@ -149,22 +162,26 @@ class _Recut:
     def run(self) -> None:
         index, count = 0, len(self._pages.children)
         while index < count:
-            if self._is_changed(index) or (index + 1 < count and self._is_changed(index + 1)):
+            if not self._moved.isdisjoint((index, index + 1)):
                 index = self._recut_from(index)
             else:
                 self.firsts.append(self._pages.firsts[index])
-                self.children.append(self._pages.children[index])
+                self.children.append(self._renewed(self._pages.children[index]))
                 index += 1
 
-    def _is_changed(self, index: int) -> bool:
-        page = self._pages.children[index]
-        return isinstance(page, Page) and page.link is None
+    def _renewed(self, child: Link | Page | PageList) -> Link | Page | PageList:
+        """Return a page that ends where it did, put if other links are in it."""
+        if not isinstance(child, Page) or child.link is not None:
+            return child
+        assert isinstance(child.entries, Packed)
+        renewed, _ = self._renew(child.entries)
+        return Page(renewed, self._put(renewed.encoded), child.size)
 
     def _recut_from(self, start: int) -> int:
         """Cut anew from a page on, and return the first page from which all stays."""
         cutter = Cutter()
         for index in range(start, len(self._pages.children)):
-            may_stop = index > start and not self._is_changed(index)
+            may_stop = index > start and index not in self._moved
             if may_stop and not cutter.page:
                 return index
             page = load_page(self._pages, index, self._load)
@@ -190,6 +207,12 @@ class _Recut:
         self._count += len(items)
         self.firsts.append(items[0].segment)
         self.children.append(self._put(_encode_map(items)))
+
+
+def _may_end_elsewhere(page: Link | Page | PageList) -> bool:
+    if not isinstance(page, Page) or page.link is not None:
+        return False
+    return not (isinstance(page.entries, Packed) and page.entries.is_one_page())
 
 
 def _pair(segment: str, link: Link | PageList | None) -> Item:

@@ -12,13 +12,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from functools import cache
 from itertools import islice
-from operator import lt
+from operator import itemgetter, lt
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ipldstore.cid import Link
 from ipldstore.errors import CodecError
 from ipldstore.formats import dagcbor
 from ipldstore.limits import MAX_CBOR_BYTES, MAX_CBOR_ITEMS
+from ipldstore.tree.cut import MAX_PAGE_BYTES, is_cut_after
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.order import natural_key
 
@@ -34,7 +35,8 @@ _MAX_NAME = 23
 
 _LINK_HEAD = re.escape(dagcbor.LINK_HEAD)
 _LINK = _LINK_HEAD + rb"\x01[\x55\x70\x71][\x12\x1e]\x20.{32}"
-_LINK_BYTES = len(dagcbor.LINK_HEAD) + 36
+_CID_BYTES = 36
+_LINK_BYTES = len(dagcbor.LINK_HEAD) + _CID_BYTES
 _SIGN = rb"[^\0/\x80-\xff]"
 _NAMES = {1: rb"[^\0/.\x80-\xff]", 2: rb"(?!\.\.)" + _SIGN + b"{2}"}
 
@@ -94,13 +96,13 @@ class Run(NamedTuple):
 
 
 class Packed(Mapping[str, Link | T], Generic[T]):
-    """The entries of a directory or page, most of them links; it does not change.
+    """The entries of a directory or page, most of them links, always under the same names.
 
     `span` is where in the block the map begins and ends. `runs` are those of links in it, in their
     order; `others` all other entries.
     """
 
-    __slots__ = ("_data", "_firsts", "_runs", "_span", "others")
+    __slots__ = ("_data", "_firsts", "_patches", "_runs", "_span", "others")
 
     def __init__(
         self, data: bytes, span: tuple[int, int], runs: list[Run], others: dict[str, T]
@@ -110,10 +112,11 @@ class Packed(Mapping[str, Link | T], Generic[T]):
         self._runs = runs
         self._firsts = [data[run.start : run.start + 1 + run.size] for run in runs]
         self.others = others
+        self._patches: dict[str, Link] = {}
 
     @property
     def encoded(self) -> bytes:
-        """The map as it stands in its block."""
+        """The map as it stands in its block, without what was patched."""
         start, stop = self._span
         return self._data[start:stop]
 
@@ -123,16 +126,23 @@ class Packed(Mapping[str, Link | T], Generic[T]):
         return bool(self._runs) or any(isinstance(one, Packed) for one in self.others.values())
 
     def __getitem__(self, segment: str) -> Link | T:
-        entry = self._find(segment) or self.others.get(segment)
+        entry = self.get(segment)
         if entry is None:
             raise KeyError(segment)
-        return entry
+        return entry  # type: ignore[no-any-return]
 
     def get(self, segment: str, default: Any = None) -> Any:
         """Return an entry."""
-        return self._find(segment) or self.others.get(segment, default)
+        if self._patches and segment in self._patches:
+            return self._patches[segment]
+        stop = self._find(segment)
+        return self.others.get(segment, default) if stop is None else self._link_before(stop)
 
-    def _find(self, segment: str) -> Link | None:
+    def _link_before(self, stop: int) -> Link:
+        return Link(self._data[stop - _CID_BYTES : stop])
+
+    def _find(self, segment: str) -> int | None:
+        """Return where a link ends, None if none has this name."""
         size = len(segment)
         if size > _MAX_NAME or not segment.isascii():
             return None
@@ -149,10 +159,50 @@ class Packed(Mapping[str, Link | T], Generic[T]):
 
         number = bisect_left(range(run.links), key, key=key_at)
         position = start + number * stride
-        if position == run.stop or data[position : position + width] != key:
-            return None
-        stop = position + stride
-        return Link(data[stop - 36 : stop])
+        is_here = position < run.stop and data[position : position + width] == key
+        return position + stride if is_here else None
+
+    def patch(self, segment: str, entry: Link | T) -> bool:
+        """Put an entry in the place of another one in one step, and return whether it fits there.
+
+        A link fits in the place of one as long as itself, while few are patched.
+        """
+        old = self.others.get(segment)
+        if old is not None:
+            fits = not isinstance(entry, Link) or (isinstance(old, Link) and len(entry) == len(old))
+            if fits:
+                self.others[segment] = entry  # type: ignore[assignment]
+            return fits
+        is_alike = isinstance(entry, Link) and len(entry) == _CID_BYTES
+        if not is_alike or self._find(segment) is None or len(self._patches) * 8 > len(self):
+            return False
+        self._patches[segment] = entry  # type: ignore[assignment]
+        return True
+
+    def renewed(self, stubs: Mapping[str, bytes]) -> Packed[T]:
+        """Return the same entries over the map as it is to be encoded now.
+
+        `stubs` are the encoded `others`.
+        """
+        data = bytearray(self._data)
+        for segment, link in self._patches.items():
+            stop = self._find(segment)
+            assert stop is not None
+            data[stop - _CID_BYTES : stop] = link
+        parts: list[tuple[bytes, bytes | bytearray, int]] = [
+            (first, data[run.start : run.stop], run.size)
+            for first, run in zip(self._firsts, self._runs, strict=True)
+        ]
+        for segment, stub in stubs.items():
+            key = dagcbor.encode_text(segment)
+            parts.append((key, key + stub, 0))
+        encoded = bytearray(dagcbor.encode_map_head(len(self)))
+        runs = []
+        for _, part, size in sorted(parts, key=itemgetter(0)):
+            if size:
+                runs.append(Run(len(encoded), len(encoded) + len(part), size))
+            encoded += part
+        return Packed(bytes(encoded), (0, len(encoded)), runs, self.others)
 
     def __len__(self) -> int:
         return sum(run.links for run in self._runs) + len(self.others)
@@ -168,12 +218,30 @@ class Packed(Mapping[str, Link | T], Generic[T]):
         for run in self._runs:
             pairs = _pair_pattern(run.size).findall(self._data, run.start, run.stop)
             entries.update((name.decode(), Link(cid)) for name, cid in pairs)
+        entries.update(self._patches)
         entries.update(self.others)
         return entries.items()
 
     def values(self) -> ValuesView[Link | T]:
         """Return the entries, made anew."""
         return dict(self.items()).values()
+
+    def is_one_page(self) -> bool:
+        """Whether a page of these is cut behind its last entry, and nowhere else, by its names.
+
+        False also where it is not told, as others than links are in it.
+        """
+        start, stop = self._span
+        links = [(name, item) for name, item in self.others.items() if isinstance(item, Link)]
+        if stop - start > MAX_PAGE_BYTES or len(links) < len(self.others):
+            return False
+        sizes = [(name, run.stride) for run in self._runs for name in run.names(self._data)]
+        for segment, link in links:
+            size = len(dagcbor.encode_text(segment)) + len(dagcbor.encode_link(link))
+            sizes.append((segment.encode(), size))
+        cuts = {natural_key(name.decode()) for name, size in sizes if is_cut_after(name, size)}
+        least, greatest = self.natural_bounds()
+        return cuts - {least} == {greatest}
 
     def natural_bounds(self) -> tuple[str, str]:
         """Return the least and the greatest natural key.

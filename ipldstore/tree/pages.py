@@ -12,6 +12,7 @@ from ipldstore.limits import MAX_LIST_DEPTH
 from ipldstore.tree.decode import decode_pages, link_of
 from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, made_of, unpacked
 from ipldstore.tree.order import natural_key
+from ipldstore.tree.packed import Packed
 
 Load: TypeAlias = Callable[[Link], bytes]
 
@@ -131,7 +132,7 @@ def room_of(directory: Directory, segment: str, load: Load) -> Entries:
 
 
 def writable_room_of(directory: Directory, segment: str, load: Load) -> dict[str, Entry]:
-    """Return what `room_of` does, so that it can be changed."""
+    """Return what `room_of` does, so that any entry can be added or removed."""
     content = directory.content
     if isinstance(content, PageList):
         page = find_page(content, segment, load)
@@ -141,10 +142,17 @@ def writable_room_of(directory: Directory, segment: str, load: Load) -> dict[str
     return room
 
 
+def put_entry(directory: Directory, segment: str, entry: Entry, load: Load) -> None:
+    """Set an entry of a directory, in one step; errors as `find_page`."""
+    room = room_of(directory, segment, load)
+    if not (isinstance(room, Packed) and room.patch(segment, entry)):
+        writable_room_of(directory, segment, load)[segment] = entry
+
+
 def touch(
     directory: Directory, segment: str, load: Load, replaced: list[Link] | None = None
-) -> dict[str, Entry]:
-    """Mark what holds a segment to be encoded anew, and return its map of entries.
+) -> None:
+    """Mark what holds a segment to be encoded anew.
 
     The blocks that will be replaced by that are added to `replaced`.
     """
@@ -157,7 +165,6 @@ def touch(
         page.link = None
     if replaced is not None:
         replaced += [link for link in links if link is not None]
-    return writable_room_of(directory, segment, load)
 
 
 def iter_entries(directory: Directory, load: Load) -> Iterator[tuple[str, Entry]]:

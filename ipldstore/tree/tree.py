@@ -29,6 +29,7 @@ from ipldstore.tree.pages import (
     is_single,
     iter_entries,
     pages_ahead,
+    put_entry,
     room_of,
     touch,
     writable_room_of,
@@ -206,8 +207,8 @@ class Tree:
         added: Entry = entry
         for segment in reversed(segments[known + 1 :]):
             added = Directory({segment: added})
-        room = self._prepare_change(path, segments[: known + 1], segments)
-        room[segments[known]] = added
+        self._prepare_change(path, segments[: known + 1], segments)
+        put_entry(path[-1], segments[known], added, self.load)
 
     def remove(self, segments: Sequence[str]) -> bool:
         """Remove a value, and the directories that this leaves empty; False if there is none."""
@@ -404,26 +405,23 @@ class Tree:
             # it is not in the canonical form: whatever is written next rewrites it
             for directory, name in zip(path, segments, strict=True):
                 touch(directory, name, load)
-        writable_room_of(path[-1], segment, load)[segment] = child
+        put_entry(path[-1], segment, child, load)
         return child
 
     def _prepare_change(
         self, path: Sequence[Directory], segments: Sequence[str], changed: Sequence[str]
-    ) -> dict[str, Entry]:
-        """Mark a path as changed, and return the map of entries in which its last segment stands.
+    ) -> None:
+        """Mark a path as changed.
 
         Nothing has changed before the one step that follows; `changed` is what it is about.
         """
         replaced = [] if self.root is None else [self.root]
-        rooms = [
+        for directory, segment in zip(path, segments, strict=True):
             touch(directory, segment, self.load, replaced)
-            for directory, segment in zip(path, segments, strict=True)
-        ]
         self._kept.note_replaced(replaced)
         if self.note_change is not None:
             self.note_change(changed)
         self._standing = None, path[0]
-        return rooms[-1]
 
     def _remove(self, segments: Sequence[str]) -> None:
         """Remove an entry with the directories that only lead to it, in one step."""
@@ -432,7 +430,8 @@ class Tree:
         depth = len(path)
         while depth > 1 and is_single(path[depth - 1]):
             depth -= 1
-        room = self._prepare_change(path[:depth], segments[:depth], segments)
+        self._prepare_change(path[:depth], segments[:depth], segments)
+        room = writable_room_of(path[depth - 1], segments[depth - 1], self.load)
         self._kept.note_removed(room[segments[depth - 1]])
         del room[segments[depth - 1]]
 

@@ -14,6 +14,7 @@ from ipldstore.errors import InvalidNodeError
 from ipldstore.formats import dagcbor
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree import decode, nodes
+from ipldstore.tree.cut import Item, cut
 from ipldstore.tree.decode import decode_directory, decode_pages
 from ipldstore.tree.order import natural_key
 from ipldstore.tree.packed import Packed, pack
@@ -210,7 +211,77 @@ def test_small_and_mixed_maps_are_not_packed() -> None:
     assert pack(dagcbor.encode([["0", LINKS[2]]] * 100)) is None
 
 
-def test_a_node_is_unpacked_when_it_changes() -> None:
+NEW = make_link(b"new")
+
+
+@given(maps, st.data())
+def test_links_are_patched_in_place(value: dict[str, Any], data: st.DataObject) -> None:
+    packed = pack(dagcbor.encode(value))
+    assert isinstance(packed, Packed)
+    links = [name for name in value if name not in OTHERS]
+    for name in data.draw(st.lists(st.sampled_from(links), max_size=len(links) // 8)):
+        assert packed.patch(name, NEW)
+        value[name] = NEW
+        assert packed[name] == NEW
+    if packed.others:
+        name = data.draw(st.sampled_from(sorted(packed.others)))
+        value[name] = {"0": NEW}
+        assert packed.patch(name, value[name])
+    assert dict(packed.items()) == value
+    stubs = {name: dagcbor.encode(value[name]) for name in packed.others}
+    renewed = packed.renewed(stubs)
+    assert renewed.encoded == dagcbor.encode(value)
+    assert dict(renewed.items()) == value
+    assert [renewed[name] for name in value] == list(value.values())
+
+
+def test_what_does_not_fit_is_not_patched() -> None:
+    value = dict.fromkeys(GRIDS[0][:80], CHUNK)
+    packed = pack(dagcbor.encode(value))
+    assert isinstance(packed, Packed)
+    assert not packed.patch("none", NEW)
+    assert not packed.patch("95", {})
+    assert not packed.patch("95", make_link(b"new", "raw", "sha2-512"))
+    assert dict(packed.items()) == value
+    assert sum(packed.patch(name, NEW) for name in value) == 11
+
+
+def test_a_page_is_cut_behind_its_last_entry_only() -> None:
+    names = [str(number) for number in range(20_000)]
+    pages = list(cut(Item(name, dagcbor.encode_text(name) + bytes(41)) for name in names))
+    packed = [
+        pack(dagcbor.encode({item.segment: CHUNK for item in page}))
+        for page in (*pages, pages[0] + pages[1], pages[0][:-1])
+    ]
+    told = [page.is_one_page() for page in packed if isinstance(page, Packed)]
+    assert len(told) > 10
+    assert all(told[:-3])
+    assert told[-2:] == [False, False]
+
+
+@settings(max_examples=15)
+@given(st.sampled_from([9_000, 400]), st.data())
+def test_updates_end_in_the_root_of_the_content(count: int, data: st.DataObject) -> None:
+    chunks = {f"a/{number}": CHUNK for number in range(count)}
+    store = Hierarchy()
+    store.update(dict.fromkeys(chunks, b"chunk"))
+    content = dict.fromkeys(chunks, b"chunk")
+    store.freeze()
+    for _ in range(data.draw(st.integers(1, 3))):
+        for number in data.draw(st.lists(st.integers(0, count + 3), max_size=8)):
+            key, value = f"a/{number}", data.draw(st.sampled_from([b"new", b"newer", None]))
+            if value is not None:
+                store[key] = content[key] = value
+            elif key in content:
+                del store[key], content[key]
+        store.freeze()
+        assert store[f"a/{count // 2}"] == content[f"a/{count // 2}"]
+    fresh = Hierarchy()
+    fresh.update(content)
+    assert store.freeze() == fresh.freeze()
+
+
+def test_a_node_is_unpacked_when_it_gets_another_name() -> None:
     blocks = CountingCAStore()
     store = Hierarchy(blocks)
     names = [f"{row}.{column}" for row in range(30) for column in range(30)]
@@ -225,8 +296,9 @@ def test_a_node_is_unpacked_when_it_changes() -> None:
     assert isinstance(directory.content, Packed)
     assert again["a/.zarray"] == b'{"shape":[30,30]}'
     again["a/7.7"] = b"new"
-    assert not isinstance(directory.content, Packed)
+    assert isinstance(directory.content, Packed)
     del again["a/7.7"]
+    assert not isinstance(directory.content, Packed)
     again["a/7.7"] = b"7.7"
     assert again.freeze() == root
     assert again.freeze() == store.freeze()
