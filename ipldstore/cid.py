@@ -179,7 +179,7 @@ def _decode_base32(text: str) -> bytes:
         data = base64.b32decode(body.upper() + "=" * (-len(body) % 8))
     except ValueError:
         raise InvalidCIDError("not base32") from None
-    if _encode_base32(data) != text:
+    if encode_base32(data) != body:
         raise InvalidCIDError("not canonical lower-case base32")
     return data
 
@@ -191,19 +191,19 @@ def _base32_triples() -> list[str]:
 
 
 @lru_cache(maxsize=1024)
-def _encode_base32(data: bytes) -> str:
-    """Write base32 three letters at a time, in half the time of the standard library."""
+def encode_base32(data: bytes) -> str:
+    """Write base32 in lower case, without padding, in half the time of the standard library."""
     bits = 8 * len(data)
     padding = -bits % 15
     number = int.from_bytes(data, "big") << padding
     triples = _base32_triples()
     text = "".join([triples[number >> at & 0x7FFF] for at in range(bits + padding - 15, -1, -15)])
-    return "b" + text[: -(-bits // 5)]
+    return text[: -(-bits // 5)]
 
 
 def to_text(cid: bytes) -> str:
     """Write a binary CID as CIDv1 text in base32."""
-    return _encode_base32(canonical(Link(cid)) if cid[:1] == b"\x12" else cid)
+    return "b" + encode_base32(canonical(Link(cid)) if cid[:1] == b"\x12" else cid)
 
 
 def as_link(cid: CIDLike) -> Link:

@@ -59,8 +59,10 @@ async def find_on_loop(reader: Reader, segments: Sequence[str]) -> Link | Docume
     """`Reader.find` for event loops."""
     if not reader.waits:
         return reader.find(segments)
-    await reader.fetch_async(segments)
     is_loaded, entry = reader.peek(segments)
+    if not is_loaded:
+        await reader.fetch_async(segments)
+        is_loaded, entry = reader.peek(segments)
     return entry if is_loaded else await asyncio.to_thread(reader.find, segments)
 
 

@@ -12,8 +12,10 @@ from ipldstore.basics.locks import Guard
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import CIDLike, Link, as_link
 from ipldstore.errors import BlockNotFoundError, CorruptBlockError, IPLDStoreError
+from ipldstore.tree.cut import MAX_PAGE_BYTES
 
 _KEPT_BYTES = 32 << 20
+_FIRST_AHEAD, _MOST_AHEAD = 4, 32
 _LEFT_BYTES = 28 << 20
 """What is left when there is too much, so that not every block drops one."""
 
@@ -34,7 +36,8 @@ class RecentBlocks(ContentAddressableStore):
         self._guard = Guard()
         self._kept: OrderedDict[Link, bytes] = OrderedDict()
         self._bytes = 0
-        self._begun: set[asyncio.Future[None]] = set()
+        self._ahead = _FIRST_AHEAD
+        self._begun: dict[Link, asyncio.Future[None]] = {}
 
     def get_raw(self, cid: Link) -> bytes:
         return self.get_block(cid)
@@ -54,16 +57,26 @@ class RecentBlocks(ContentAddressableStore):
         return self._look(link) or await self._flights.run_async(link, self._fetch_async)
 
     def begin(self, links: Iterable[Link]) -> None:
-        """Begin to load blocks that are likely to be asked for, on the event loop that runs."""
+        """Begin to load blocks that are likely to be asked for, on the event loop that runs.
+
+        Few at first, and none any more after one that is larger than a page: it is a stranger's.
+        """
         for link in links:
-            if link not in self._kept:
-                task = asyncio.ensure_future(self._load_quietly(link))
-                self._begun.add(task)
-                task.add_done_callback(self._begun.discard)
+            if len(self._begun) >= self._ahead:
+                self._begun = {
+                    link: task
+                    for link, task in self._begun.items()
+                    if not (task.done() or task.get_loop().is_closed())
+                }
+                if len(self._begun) >= self._ahead:
+                    return
+            if link not in self._kept and link not in self._begun:
+                self._begun[link] = asyncio.ensure_future(self._load_quietly(link))
 
     async def _load_quietly(self, link: Link) -> None:
         with suppress(IPLDStoreError):  # whoever asks for it will be told
-            await self.get_block_async(link)
+            size = len(await self.get_block_async(link))
+            self._ahead = min(2 * self._ahead, _MOST_AHEAD) if size <= MAX_PAGE_BYTES else 0
 
     def _fetch(self, link: Link) -> bytes:
         try:

@@ -38,12 +38,10 @@ def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Director
     is not in the canonical form. Raises `InvalidNodeError` if the block holds no directory.
     """
     try:
-        value = _decode_node(link, data)
-        depth = _nesting(value)
-        directory = _directory(value, root=root)
+        directory = _directory(_decode_node(link, data), root=root)
     except (CodecError, InvalidNodeError) as error:
         raise InvalidNodeError(f"block {to_text(link)} holds no directory: {error}") from error
-    is_placed = root or len(data) > MAX_INLINE_BYTES or depth > MAX_INLINE_DEPTH
+    is_placed = root or len(data) > MAX_INLINE_BYTES or _depth_of(directory) > MAX_INLINE_DEPTH
     if is_placed and len(data) <= MAX_PAGE_BYTES and _has_stubs(directory.entries):
         directory.stub = dagcbor.encode_link(link)
     return directory
@@ -56,10 +54,12 @@ def _decode_node(link: Link, data: bytes) -> Any:
     return dagcbor.decode(data) if packed is None else packed
 
 
-def _nesting(value: Any) -> int:
-    if isinstance(value, Packed):
-        return 1 + max(map(_nesting, value.others.values()), default=0)
-    return dagcbor.nesting(value)
+def _depth_of(directory: Directory) -> int:
+    """Count the levels of maps and lists in a directory, given those of what stands in it."""
+    if directory.pages is not None:
+        return 2
+    inlined = (made for made in made_of(directory.entries).values() if not isinstance(made, Link))
+    return 1 + max((made.depth for made in inlined), default=0)
 
 
 def codec_fault(link: Link) -> str:
@@ -113,14 +113,13 @@ def _document(segment: str, value: Any) -> Document:
 
 
 def _inlined(value: Any) -> Directory:
-    depth = _nesting(value) if isinstance(value, Packed) else None
     directory = _directory(dict(value) if isinstance(value, dict) else value)
+    directory.depth = _depth_of(directory)
     # what holds something too large to be inlined is not encoded, or each level would be once more
     if _has_stubs(directory.entries):
         encoded = value.encoded if isinstance(value, Packed) else dagcbor.encode(value)
-        depth = depth or dagcbor.nesting(value)
-        if is_inlined(encoded, depth):
-            directory.depth, directory.stub = depth, encoded
+        if is_inlined(encoded, directory.depth):
+            directory.stub = encoded
     return directory
 
 

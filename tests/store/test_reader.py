@@ -217,6 +217,7 @@ def test_parts_of_a_file_are_read_once():
 
 def test_recent_blocks_are_bounded(monkeypatch):
     monkeypatch.setattr(recent, "_KEPT_BYTES", 1000)
+    monkeypatch.setattr(recent, "_LEFT_BYTES", 700)
     blocks = Distant({})
     cids = [blocks.make_cid(bytes([i]) * 300, "raw") for i in range(10)]
     for i, cid in enumerate(cids):
@@ -229,3 +230,40 @@ def test_recent_blocks_are_bounded(monkeypatch):
     kept.get_block(cids[0])
     assert blocks.asked[cids[0]] == 2
     assert sum(map(len, kept._kept.values())) <= 1000
+
+
+def test_a_stranger_is_read_ahead_of_a_little(monkeypatch):
+    """Of links that lead to large blocks, few are followed that nobody asked for."""
+    blocks = Distant({})
+    blocks.together = 0
+    cids = [blocks.make_cid(bytes([i]) * 300_000, "raw") for i in range(40)]
+    for i, cid in enumerate(cids):
+        MappingCAStore(blocks.mapping).put_block(cid, bytes([i]) * 300_000)
+    kept = RecentBlocks(blocks)
+
+    async def begin():
+        for _ in range(5):
+            kept.begin(cids)
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+    asyncio.run(begin())
+    assert blocks.asked.total() == 4
+
+
+def test_reading_ahead_goes_on_after_a_loop_was_closed(paged):
+    _, mapping = paged
+    kept = RecentBlocks(Distant(mapping))
+    pages = sorted(pages_of(mapping))
+
+    async def begin():
+        kept.begin(pages)
+
+    asyncio.run(begin())  # which cancels what was begun
+
+    async def wait():
+        kept.begin(pages[:4])
+        await asyncio.gather(*kept._begun.values())
+
+    asyncio.run(wait())
+    assert set(pages[:4]) <= kept._kept.keys()

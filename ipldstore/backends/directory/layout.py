@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 
-from ipldstore.cid import Link, multihash_of, parse_link
+from ipldstore.cid import Link, encode_base32, multihash_of, parse_link
 from ipldstore.errors import InvalidCIDError
 
 SHARDING = b"/repo/flatfs/shard/v1/next-to-last/2\n"
@@ -14,7 +14,7 @@ SHARDING = b"/repo/flatfs/shard/v1/next-to-last/2\n"
 
 def path_of(cid: Link, separator: str = "/") -> str:
     """Return the path of a block's file: that of its shard, a separator and the file's name."""
-    key = base64.b32encode(multihash_of(cid)).decode().rstrip("=")
+    key = encode_base32(multihash_of(cid)).upper()
     return f"{key[-3:-1]}{separator}{key}.data"
 
 

@@ -88,7 +88,7 @@ class Known:
         """Return what is listed at the path of a block that is about to be put."""
         if size < _LARGE_BYTES and not self._has_met_one:
             return None
-        listing = self._list(1 + self._puts // _PUTS_A_PAGE) if self._pays else self._listing
+        listing = self._list(1 + self._puts // _PUTS_A_PAGE) if self._pays else self._renewed()
         found = listing.objects.get(path)
         # counted when it is known, so that all of the first ones wait for the first page
         self._hits += found is not None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -31,6 +30,11 @@ class Pace(NamedTuple):
     good: int = 0
     busy: int = 0
     halvings: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether good answers change nothing."""
+        return self.at_once == self.most and not self.busy
 
     def after_busy(self) -> Pace:
         """Return the pace after an answer of a busy server: half as many if these are too many."""
@@ -65,21 +69,31 @@ class Load:
     def run(self, call: Callable[[], T]) -> T:
         """Send a request when not too many others of threads are under way."""
         turn = self._turns.begin()
+        sent_at = self.pace
         try:
-            with self._watched():
-                return call()
+            result = call()
+        except Exception as error:
+            self._note_answer(sent_at, error)
+            raise
         finally:
             turn.end()
+        self._note_answer(sent_at)
+        return result
 
     async def run_async(self, call: Callable[[], Awaitable[T]]) -> T:
         """`run` for event loops."""
         slots = self._slots_here()
         await slots.take(self)
+        sent_at = self.pace
         try:
-            with self._watched():
-                return await call()
+            result = await call()
+        except Exception as error:
+            self._note_answer(sent_at, error)
+            raise
         finally:
             slots.give_back(self)
+        self._note_answer(sent_at)
+        return result
 
     def _slots_here(self) -> _Slots:
         loop = asyncio.get_running_loop()
@@ -87,19 +101,15 @@ class Load:
             self._slots[loop] = _Slots(self.share * self.pace.at_once)
         return self._slots[loop]
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Learn from how a request ends; one that is not answered says nothing about load."""
-        sent_at = self.pace
-        try:
-            yield
-        except Exception as error:
-            if is_busy(error) or not may_pass(error):
-                self._learn(sent_at, is_busy(error))
-            raise
-        self._learn(sent_at, False)
+    def _note_answer(self, sent_at: Pace, error: Exception | None = None) -> None:
+        """Learn from how a request ended; one that is not answered says nothing about load."""
+        was_busy = error is not None and is_busy(error)
+        if error is None or was_busy or not may_pass(error):
+            self._learn(sent_at, was_busy)
 
     def _learn(self, sent_at: Pace, was_busy: bool) -> None:
+        if not was_busy and self.pace.is_full:
+            return
         with self._guard():
             if sent_at.halvings == self.pace.halvings:
                 self.pace = self.pace.after_busy() if was_busy else self.pace.after_good()

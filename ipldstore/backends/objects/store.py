@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ipldstore.backends.directory.layout import parse_file_name, path_of
@@ -38,6 +40,9 @@ B = TypeVar("B")
 DEFAULT_BUFFER_BYTES = 32 << 20
 DEFAULT_CONNECTIONS = 32
 DEFAULT_TIMEOUT = 60.0
+
+_BUCKET_SECONDS = 5.0
+"""How long a bucket is taken to be there that was, by whoever answers 404 without a reason."""
 
 _ATTRIBUTES: Any = {"Content-Type": "application/octet-stream"}
 
@@ -161,7 +166,7 @@ class ObjectCAStore(ContentAddressableStore):
         self._secrets = secrets_of(store)
         # stores without a server have no configuration, and LocalStore refuses attributes
         self._attributes = _ATTRIBUTES if hasattr(store, "config") else None
-        self._bucket_is_there = False
+        self._bucket_seen = -_BUCKET_SECONDS
         self._layout_is_known = False
         self._layout_guard = Guard()
         self._known = Known(
@@ -434,14 +439,34 @@ class ObjectCAStore(ContentAddressableStore):
         return True
 
     def _get(self, cid: Link, path: str) -> bytes:
-        answer = self._untried.reader.get(path)
+        try:
+            answer = self._untried.reader.get(path)
+        except FileNotFoundError as error:
+            if self._is_unexplained(error):
+                self._check_absent(path)
+            raise
         _check_size(cid, answer.meta["size"])
         return bytes(answer.bytes())
 
     async def _get_async(self, cid: Link, path: str) -> bytes:
-        answer = await self._untried.reader.get_async(path)
+        try:
+            answer = await self._untried.reader.get_async(path)
+        except FileNotFoundError as error:
+            if self._is_unexplained(error):
+                await asyncio.to_thread(self._check_absent, path)
+            raise
         _check_size(cid, answer.meta["size"])
         return bytes(await answer.bytes_async())
+
+    def _is_unexplained(self, error: FileNotFoundError) -> bool:
+        """Whether a 404 may come from something between, as no store of objects has signed it."""
+        return self._attributes is not None and code_in(error) is None
+
+    def _check_absent(self, path: str) -> None:
+        """Raise `ConnectionError`, which is tried again, if there is an object after all."""
+        with suppress(FileNotFoundError):
+            self._untried.reader.head(path)
+            raise ConnectionError("HTTP status 404 without a reason, for an object that is there")
 
     def _error(
         self, verb: str, cid: Link, error: Exception, *, may_be_missing: bool = True
@@ -473,7 +498,7 @@ class ObjectCAStore(ContentAddressableStore):
         """Return why a 404 does not say that an object is not there, None if it does."""
         if code_in(error) is not None:
             return error
-        if self._bucket_is_there:
+        if time.monotonic() - self._bucket_seen < _BUCKET_SECONDS:
             return None
         try:
             next(iter(self.store.list(self._path(cid), chunk_size=1)), None)
@@ -481,7 +506,7 @@ class ObjectCAStore(ContentAddressableStore):
             # who may not list a bucket learns that there is one
             if status_in(caught) != 403:
                 return caught
-        self._bucket_is_there = True
+        self._bucket_seen = time.monotonic()
         return None
 
 

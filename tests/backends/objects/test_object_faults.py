@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pickle
+import shutil
 import socket
 import subprocess
 import sys
@@ -384,3 +385,37 @@ def test_a_host_that_is_not_known():
     fault = backend_error("cannot read", OSError(text))
     assert str(fault).endswith("no host of this name is known: check the endpoint, and the network")
     assert fault.retryable
+
+
+@pytest.fixture
+def front(s3):
+    with FaultyStore(s3.port) as front:
+        yield front
+
+
+@pytest.fixture
+def behind(s3, front):
+    """A bucket that is known to be there, with one block, behind what injures answers."""
+    with ObjectCAStore(s3.make_bucket(), **s3.make_options(endpoint=front.endpoint)) as blocks:
+        blocks.put_block(LINK, BLOCK)
+        blocks.flush()
+        assert not blocks.has(make_link(b"none"))
+        yield blocks
+
+
+@pytest.mark.parametrize("read", ["get", "get_async"])
+@pytest.mark.parametrize("page", ["", "<html>not found</html>"])
+def test_a_404_of_something_between_is_no_absence(front, behind, read, page):
+    front.faults[:] = [(404, page)]
+    assert FACES[read](behind) == BLOCK
+    with pytest.raises(BlockNotFoundError):
+        behind.get_block(make_link(b"none"))
+
+
+def test_a_bucket_that_was_removed_is_no_absence(s3, behind, monkeypatch):
+    monkeypatch.setattr("ipldstore.backends.objects.store._BUCKET_SECONDS", 0)
+    url = behind.store.config["bucket"]
+    shutil.rmtree(s3.folder / "buckets" / url)
+    for name in ("get", "has", "find_missing"):
+        with pytest.raises(BackendError, match="NoSuchBucket"):
+            FACES[name](behind)

@@ -70,6 +70,18 @@ def test_a_dataset_that_is_there_is_not_sent_again(front, open_again, size, most
     assert requests.total() <= 110
 
 
+def test_what_was_listed_counts_for_minutes_only(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(known.time, "monotonic", lambda: now[0])
+    some = known.Known(lambda: iter([[{"path": "old", "size": LARGE}]]))
+    assert some.find("old", LARGE)
+    for number in range(40):
+        assert not some.find(f"new {number}", LARGE)
+    assert some.find("old", LARGE)
+    now[0] = 301
+    assert not some.find("old", LARGE)
+
+
 def test_all_that_is_put_at_once_waits_for_the_first_page():
     begun, goes_on = threading.Barrier(known._TRIES * 2), threading.Event()
 
