@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 
 from ipldstore.backends.layers.flights import Flights
 from ipldstore.basics.locks import Guard
@@ -63,15 +64,13 @@ class RecentBlocks(ContentAddressableStore):
         """
         for link in links:
             if len(self._begun) >= self._ahead:
-                self._begun = {
-                    link: task
-                    for link, task in self._begun.items()
-                    if not (task.done() or task.get_loop().is_closed())
-                }
-                if len(self._begun) >= self._ahead:
-                    return
+                return
             if link not in self._kept and link not in self._begun:
-                self._begun[link] = asyncio.ensure_future(self._load_quietly(link))
+                self._begun[link] = task = asyncio.ensure_future(self._load_quietly(link))
+                task.add_done_callback(partial(self._end, link))
+
+    def _end(self, link: Link, task: object) -> None:
+        self._begun.pop(link, None)
 
     async def _load_quietly(self, link: Link) -> None:
         with suppress(IPLDStoreError):  # whoever asks for it will be told

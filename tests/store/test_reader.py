@@ -262,6 +262,7 @@ def test_reading_ahead_goes_on_after_a_loop_was_closed(paged):
     asyncio.run(begin())  # which cancels what was begun
 
     async def wait():
+        assert not kept._begun
         kept.begin(pages[:4])
         await asyncio.gather(*kept._begun.values())
 
