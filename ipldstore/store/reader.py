@@ -52,6 +52,7 @@ class Reader:
         self.waits = not blocks.is_local
         self.source = read_from(blocks) if source is None else source
         self.tree = self._make_tree(root)
+        self._under_way: set[Link] = set()
 
     @property
     def recent(self) -> RecentBlocks | None:
@@ -114,8 +115,12 @@ class Reader:
             if link is None or self.lock.is_taken:
                 return
             if (recent := self.recent) is not None:
-                recent.begin(self.tree.foresee(segments))
-            data = await self.source.get_block_async(link)
+                recent.begin(self.tree.foresee(segments, self._under_way))
+            self._under_way.add(link)
+            try:
+                data = await self.source.get_block_async(link)
+            finally:
+                self._under_way.discard(link)
             if self.lock.is_taken:
                 return
             with self.lock():

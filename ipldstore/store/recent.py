@@ -16,7 +16,7 @@ from ipldstore.errors import BlockNotFoundError, CorruptBlockError, IPLDStoreErr
 from ipldstore.tree.cut import MAX_PAGE_BYTES
 
 _KEPT_BYTES = 32 << 20
-_FIRST_AHEAD, _MOST_AHEAD = 4, 32
+_FIRST_AHEAD, _MOST_AHEAD = 8, 32
 _LEFT_BYTES = 28 << 20
 """What is left when there is too much, so that not every block drops one."""
 

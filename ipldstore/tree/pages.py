@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeAlias
 
 from ipldstore.cid import Link
@@ -38,11 +38,11 @@ def find_page(pages: PageList, segment: str, load: Load) -> Page:
     raise _too_deep()
 
 
-def pages_ahead(pages: PageList, segment: str) -> list[Link]:
+def pages_ahead(pages: PageList, segment: str, under_way: Collection[Link]) -> list[Link]:
     """Return the pages after that of a segment which are likely to be wanted, too.
 
     Zarr reads chunks in their order. Where a quarter of the pages just before were wanted, which
-    the loaded ones were, some of the next ones will be. Nothing is loaded for that.
+    are loaded or under way, some of the next ones will be. Nothing is loaded for that.
     """
     key = natural_key(segment)
     for _ in range(MAX_LIST_DEPTH):
@@ -52,7 +52,7 @@ def pages_ahead(pages: PageList, segment: str) -> list[Link]:
             break
         pages = child
     before = pages.children[max(0, index - _BEFORE) : index]
-    wanted = sum(not isinstance(child, Link) for child in before)
+    wanted = sum(not isinstance(child, Link) or child in under_way for child in before)
     if wanted < _FEW or wanted * 4 < len(before):
         return []
     after = pages.children[index + 1 : index + 1 + _AHEAD]

@@ -120,17 +120,17 @@ class Tree:
             return error.link
         return None
 
-    def foresee(self, segments: Sequence[str]) -> list[Link]:
+    def foresee(self, segments: Sequence[str], under_way: Collection[Link]) -> list[Link]:
         """Return blocks that are likely to be needed after those that `find` needs.
 
-        Takes no lock, as `peek`.
+        Others that were needed are `under_way`. Takes no lock, as `peek`.
         """
         try:
             directory = self._peek_directory(segments[:-1])
         except _NotLoaded:
             return []
         pages = None if directory is None else directory.pages
-        return [] if pages is None else pages_ahead(pages, segments[-1])
+        return [] if pages is None else pages_ahead(pages, segments[-1], under_way)
 
     def _peek_directory(self, segments: Sequence[str]) -> Directory | None:
         root, directory = self._standing

@@ -248,7 +248,7 @@ def test_a_stranger_is_read_ahead_of_a_little(monkeypatch):
                 await asyncio.sleep(0)
 
     asyncio.run(begin())
-    assert blocks.asked.total() == 4
+    assert blocks.asked.total() == 8
 
 
 def test_reading_ahead_goes_on_after_a_loop_was_closed(paged):

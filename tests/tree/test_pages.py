@@ -271,13 +271,18 @@ def pages_with(loaded: set[int]) -> PageList:
 def test_pages_ahead_are_those_after_many_that_were_wanted(
     loaded: set[int], at: int, ahead: int
 ) -> None:
-    found = pages_ahead(pages_with(loaded), str(10 * at + 5))
+    found = pages_ahead(pages_with(loaded), str(10 * at + 5), ())
     after = [number for number in range(at + 1, 100) if number not in loaded]
     assert found == [PAGES[number] for number in after[:ahead]]
+
+
+def test_pages_under_way_were_wanted_too() -> None:
+    assert pages_ahead(pages_with({0}), "35", PAGES[1:3]) == PAGES[4:36]
+    assert pages_ahead(pages_with({0}), "35", PAGES[1:2]) == []
 
 
 def test_pages_ahead_are_of_one_list() -> None:
     inner = pages_with({0, 1, 2, 3})
     outer = PageList(["0", "1000"], [inner, PAGES[0]])
-    assert pages_ahead(outer, "45") == PAGES[5:37]
-    assert pages_ahead(outer, "1001") == []
+    assert pages_ahead(outer, "45", ()) == PAGES[5:37]
+    assert pages_ahead(outer, "1001", ()) == []
