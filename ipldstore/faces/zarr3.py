@@ -140,10 +140,11 @@ class IPLDStore(Hierarchy, Store):
         entry = await self._find_async(key)
         if entry is None:
             return None
+        cut = as_cut(byte_range)
         try:
-            data = await read_on_loop(self._writer.source, entry, as_cut(byte_range))
+            data = await read_on_loop(self._writer.source_of(entry, cut), entry, cut)
         except IPLDStoreError as error:
-            error.add_note(f"while reading key {key!r}")
+            self._writer.note_fault(key, error)
             raise
         return as_buffer(prototype, data)
 

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ipldstore.basics.locks import Guard
 from ipldstore.blockstore.contract import ContentAddressableStore
-from ipldstore.cid import Link
-from ipldstore.errors import InvalidKeyError, IPLDStoreError
+from ipldstore.cid import RAW, Link, codec_of
+from ipldstore.errors import (
+    BlockNotFoundError,
+    CorruptBlockError,
+    InvalidKeyError,
+    IPLDStoreError,
+)
 from ipldstore.limits import MAX_HELD_KEYS, MAX_SEGMENTS
 from ipldstore.store.expansion import check_held
 from ipldstore.store.values import Cut, read_value
@@ -33,9 +38,10 @@ class Reader:
     """A hierarchy on a block store, of which only what was needed is in memory.
 
     The root is not loaded before it is needed; None is an empty hierarchy. `lock` is around the
-    tree; `waits` says whether the block store is on a network. `source` is what values are read
-    from: the block store or, where it is on a network, what was just read from there, or is under
-    way; several readers may share it.
+    tree; `waits` says whether the block store is on a network. `source` is what nodes and parts of
+    values are read from: the block store or, where it is on a network, what was just read from
+    there, or is under way; several readers may share it. `has_missed` says whether a block of a
+    value that was read as a whole was not there, or damaged.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class Reader:
         self.source = read_from(blocks) if source is None else source
         self.tree = self._make_tree(root)
         self._under_way: set[Link] = set()
+        self.has_missed = False
 
     @property
     def recent(self) -> RecentBlocks | None:
@@ -142,10 +149,21 @@ class Reader:
         Raises the errors of `read_value`.
         """
         try:
-            return read_value(self.source, entry, cut)
+            return read_value(self.source_of(entry, cut), entry, cut)
         except IPLDStoreError as error:
-            error.add_note(f"while reading key {key!r}")
+            self.note_fault(key, error)
             raise
+
+    def source_of(self, entry: Link | Document, cut: Cut | None) -> ContentAddressableStore:
+        """Return what a value is read from: that of one block, if all of it is, is not kept."""
+        is_whole = cut is None and isinstance(entry, Link) and codec_of(entry) == RAW
+        return self.blocks if is_whole else self.source
+
+    def note_fault(self, key: str, error: IPLDStoreError) -> None:
+        """Add to an error which key was read, and remember if a block was not there."""
+        if isinstance(error, BlockNotFoundError | CorruptBlockError):
+            self.has_missed = True
+        error.add_note(f"while reading key {key!r}")
 
     def is_empty(self, segments: Sequence[str]) -> bool:
         """Whether there is nothing below a path."""

@@ -30,6 +30,9 @@ _MIN_BYTES = 1 << 10
 _FEWEST = 4
 """Links of which it pays to make a run."""
 
+_FEW_BYTES = 4 << 10
+"""So many bytes are searched sooner than by halving."""
+
 _MAX_NAME = 23
 """Bytes of a name whose head is one byte."""
 
@@ -150,7 +153,10 @@ class Packed(Mapping[str, Link | T], Generic[T]):
         index = bisect_right(self._firsts, key) - 1
         if index < 0 or self._runs[index].size != size:
             return None
-        run, data, width = self._runs[index], self._data, size + 1
+        run, data = self._runs[index], self._data
+        if run.stop - run.start <= _FEW_BYTES:
+            return _scan(data, run, key)
+        width = size + 1
         start, stride = run.start, run.stride
 
         def key_at(number: int) -> bytes:
@@ -257,6 +263,14 @@ class Packed(Mapping[str, Link | T], Generic[T]):
             ends += map(bytes.decode, (*least.values(), *greatest.values()))
         keys = [natural_key(end) for end in ends]
         return min(keys), max(keys)
+
+
+def _scan(data: bytes, run: Run, key: bytes) -> int | None:
+    """Return where the link under a key ends; what looks like one may stand within a CID."""
+    position = data.find(key, run.start, run.stop)
+    while position >= 0 and (position - run.start) % run.stride:
+        position = data.find(key, position + 1, run.stop)
+    return None if position < 0 else position + run.stride
 
 
 class _Unsure(Exception):  # noqa: N818

@@ -28,13 +28,22 @@ class _Flight:
 class _LoopFlight:
     """A block that a task of an event loop fetches."""
 
+    __slots__ = ("_answer", "task")
+
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
-        self.answer: asyncio.Future[_Answer] = task.get_loop().create_future()
+        self._answer: asyncio.Future[_Answer] | None = None
+
+    @property
+    def answer(self) -> asyncio.Future[_Answer]:
+        """What comes of it, for those who wait."""
+        if self._answer is None:
+            self._answer = self.task.get_loop().create_future()
+        return self._answer
 
     def land(self, answer: _Answer) -> None:
-        if not self.answer.done():
-            self.answer.set_result(answer)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(answer)
 
 
 class Flights:

@@ -97,9 +97,10 @@ class Load:
 
     def _slots_here(self) -> _Slots:
         loop = asyncio.get_running_loop()
-        if loop not in self._slots:
-            self._slots[loop] = _Slots(self.share * self.pace.at_once)
-        return self._slots[loop]
+        slots = self._slots.get(loop)
+        if slots is None:
+            slots = self._slots[loop] = _Slots(self.share * self.pace.at_once)
+        return slots
 
     def _note_answer(self, sent_at: Pace, error: Exception | None = None) -> None:
         """Learn from how a request ended; one that is not answered says nothing about load."""

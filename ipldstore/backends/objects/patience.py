@@ -44,7 +44,8 @@ class Patience:
         """Call until it does not fail for now; the last error of `call` comes as it is."""
         request = _Request()
         while True:
-            time.sleep(request.wait(self._resumes))
+            if wait := request.wait(self._resumes):
+                time.sleep(wait)
             try:
                 return self._noted(self.load.run(call))
             except Exception as error:
@@ -54,7 +55,8 @@ class Patience:
         """`run` for event loops."""
         request = _Request()
         while True:
-            await asyncio.sleep(request.wait(self._resumes))
+            if wait := request.wait(self._resumes):
+                await asyncio.sleep(wait)
             try:
                 return self._noted(await self.load.run_async(call))
             except Exception as error:
@@ -95,7 +97,8 @@ class _Request:
         self._failures += 1
 
     def wait(self, resumes: float) -> float:
-        return max(0.0, max(self.resumes, resumes) - time.monotonic())
+        resumes = max(self.resumes, resumes)
+        return max(0.0, resumes - time.monotonic()) if resumes else 0.0
 
 
 def _wait_after(failures: int) -> float:
