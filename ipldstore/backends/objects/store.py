@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +17,7 @@ from ipldstore.backends.objects.known import PAGE, Known, Seen, tag_of
 from ipldstore.backends.objects.layout import MARKER, NAME, check_marker
 from ipldstore.backends.objects.patience import Patience
 from ipldstore.backends.shipping import Shipping
-from ipldstore.basics.locks import Guard
+from ipldstore.basics.locks import Guard, Process
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
 from ipldstore.cid import CIDLike, Link, as_link, identity_data, to_text, verify_block
 from ipldstore.errors import (
@@ -162,7 +161,7 @@ class ObjectCAStore(ContentAddressableStore):
         self.buffer_bytes = buffer_bytes
         self.in_memory = type(store).__name__ == "MemoryStore"
         self.is_shared = not self.in_memory
-        self._pid = os.getpid()
+        self._process = Process.current
         self._secrets = secrets_of(store)
         # stores without a server have no configuration, and LocalStore refuses attributes
         self._attributes = _ATTRIBUTES if hasattr(store, "config") else None
@@ -327,7 +326,7 @@ class ObjectCAStore(ContentAddressableStore):
 
     def _check_process(self) -> None:
         """Raise in a forked process, where every request of obstore would hang."""
-        if self._pid != os.getpid():
+        if self._process is not Process.current:
             raise BackendError(
                 f"{self!r} was made in another process and came here by fork(), which its "
                 "connections do not survive: start processes by spawn or forkserver"
