@@ -149,10 +149,16 @@ def test_a_broken_file_is_called_by_its_url(call: Any, web: Web) -> None:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Let child processes be interrupted, which those of a background job are not."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let child processes be interrupted, which those of a background job or nohup are not."""
+    handlers = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    before = {
+        number: signal.signal(number, handler)
+        for name, handler in handlers.items()
+        if (number := getattr(signal, name, None)) is not None
+    }
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals to one process there")
