@@ -40,8 +40,7 @@ class Reader:
     The root is not loaded before it is needed; None is an empty hierarchy. `lock` is around the
     tree; `waits` says whether the block store is on a network. `source` is what nodes and parts of
     values are read from: the block store or, where it is on a network, what was just read from
-    there, or is under way; several readers may share it. `has_missed` says whether a block of a
-    value that was read as a whole was not there, or damaged.
+    there, or is under way; several readers may share it.
     """
 
     def __init__(
@@ -59,7 +58,6 @@ class Reader:
         self.source = read_from(blocks) if source is None else source
         self.tree = self._make_tree(root)
         self._under_way: set[Link] = set()
-        self.has_missed = False
 
     @property
     def recent(self) -> RecentBlocks | None:
@@ -161,8 +159,8 @@ class Reader:
 
     def note_fault(self, key: str, error: IPLDStoreError) -> None:
         """Add to an error which key was read, and remember if a block was not there."""
-        if isinstance(error, BlockNotFoundError | CorruptBlockError):
-            self.has_missed = True
+        if self.recent is not None and isinstance(error, BlockNotFoundError | CorruptBlockError):
+            self.recent.has_missed = True
         error.add_note(f"while reading key {key!r}")
 
     def is_empty(self, segments: Sequence[str]) -> bool:

@@ -119,7 +119,7 @@ class Writer(Reader):
 
     @property
     def _has_missed(self) -> bool:
-        return self.has_missed or (self.recent is not None and self.recent.has_missed)
+        return self.recent is not None and self.recent.has_missed
 
     def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
         """Set the entry of a value, whose blocks were put."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -77,19 +77,12 @@ def codec_fault(link: Link) -> str:
 def _directory(value: Any, *, root: bool = False) -> Directory:
     if isinstance(value, list):
         return Directory(_page_list(value))
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict | Packed):
         raise InvalidNodeError(f"expected a map or a list, not {type(value).__name__}")
     if not value and not root:
         raise InvalidNodeError("empty directory")
-    return Directory(_entries(value))
-
-
-def _entries(value: Any) -> Entries:
-    if isinstance(value, Packed):
-        _make_entries(value.others)
-    else:
-        _make_entries(value)
-    return value  # type: ignore[no-any-return]
+    _make_entries(made_of(value))
+    return Directory(value)
 
 
 def _make_entries(value: dict[str, Any]) -> None:
@@ -180,10 +173,10 @@ def decode_pages(link: Link, data: bytes, first: str, end: str | None) -> Page |
         if isinstance(value, list):
             pages.link = link
             return pages
-        entries = _entries(value)
+        _make_entries(made_of(value))
     except (CodecError, InvalidNodeError) as error:
         raise InvalidNodeError(f"block {to_text(link)} is no such page: {error}") from error
-    return Page(entries, link if _has_stubs(entries) else None, len(data) - head_size(len(entries)))
+    return Page(value, link if _has_stubs(value) else None, len(data) - head_size(len(value)))
 
 
 def link_of(entry: Entry) -> Link | None:

@@ -90,7 +90,7 @@ Entries: TypeAlias = "dict[str, Entry] | Packed[Entry]"
 
 def unpacked(entries: Entries) -> dict[str, Entry]:
     """Return entries that can be changed."""
-    return entries if isinstance(entries, dict) else dict(entries.items())
+    return entries if isinstance(entries, dict) else entries.unpacked()
 
 
 def made_of(entries: Entries) -> dict[str, Entry]:

@@ -190,13 +190,14 @@ class Packed(Mapping[str, Link | T], Generic[T]):
 
         `stubs` are the encoded `others`.
         """
-        data = bytearray(self._data)
+        start, _ = self._span
+        data = bytearray(self.encoded)
         for segment, link in self._patches.items():
             stop = self._find(segment)
             assert stop is not None
-            data[stop - _CID_BYTES : stop] = link
+            data[stop - start - _CID_BYTES : stop - start] = link
         parts: list[tuple[bytes, bytes | bytearray, int]] = [
-            (first, data[run.start : run.stop], run.size)
+            (first, data[run.start - start : run.stop - start], run.size)
             for first, run in zip(self._firsts, self._runs, strict=True)
         ]
         for segment, stub in stubs.items():
@@ -218,19 +219,23 @@ class Packed(Mapping[str, Link | T], Generic[T]):
         for run in self._runs:
             yield from map(bytes.decode, run.names(self._data))
 
-    def items(self) -> ItemsView[str, Link | T]:
-        """Return segments and entries, made anew; of links first those under shorter names."""
+    def unpacked(self) -> dict[str, Link | T]:
+        """Return the entries in a map of its own; of links first those under shorter names."""
         entries: dict[str, Link | T] = {}
         for run in self._runs:
             pairs = _pair_pattern(run.size).findall(self._data, run.start, run.stop)
             entries.update((name.decode(), Link(cid)) for name, cid in pairs)
         entries.update(self._patches)
         entries.update(self.others)
-        return entries.items()
+        return entries
+
+    def items(self) -> ItemsView[str, Link | T]:
+        """Return segments and entries, made anew."""
+        return self.unpacked().items()
 
     def values(self) -> ValuesView[Link | T]:
         """Return the entries, made anew."""
-        return dict(self.items()).values()
+        return self.unpacked().values()
 
     def is_one_page(self) -> bool:
         """Whether a page of these is cut behind its last entry, and nowhere else, by its names.
@@ -331,7 +336,8 @@ def _read_map(
 def _read_entry(
     name: str, data: bytes, position: int, items: int, depth: int
 ) -> tuple[Any, int, int]:
-    if data[position : position + 1] and data[position] >> 5 == _MAP and name not in METADATA_NAMES:
+    is_map = position < len(data) and data[position] >> 5 == _MAP
+    if is_map and name not in METADATA_NAMES:
         return _read_map(data, position, items, depth + 1)
     return dagcbor.decode_item(data, position, items, depth)
 

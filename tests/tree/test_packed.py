@@ -21,6 +21,7 @@ from ipldstore.tree.packed import Packed, pack
 from tests.tree.counting import CountingCAStore
 
 CHUNK = make_link(b"chunk")
+NEW = make_link(b"new")
 FAST = make_link(b"chunk", "raw", "blake3")
 LINKS = [CHUNK, FAST, make_link(b"", "dag-cbor"), make_link(b"", "dag-pb")]
 GRIDS = [
@@ -204,14 +205,25 @@ def test_a_map_that_announces_more_than_there_is_is_refused() -> None:
                 decode_directory(make_link(data, "dag-cbor"), data, root=True)
 
 
+def test_a_link_of_a_row_is_patched_within_the_row() -> None:
+    grid = {str(row): {str(column): CHUNK for column in range(100)} for row in range(20)}
+    data = dagcbor.encode(grid)
+    row = decode_directory(make_link(data, "dag-cbor"), data).entries["7"]
+    assert isinstance(row, nodes.Directory)
+    assert isinstance(row.content, Packed)
+    assert row.content.patch("42", NEW)
+    grid["7"]["42"] = NEW
+    renewed = row.content.renewed({})
+    assert renewed.encoded == dagcbor.encode(grid["7"])
+    assert renewed["42"] == NEW
+    assert renewed["99"] == CHUNK
+
+
 def test_small_and_mixed_maps_are_not_packed() -> None:
     assert pack(dagcbor.encode(dict.fromkeys(GRIDS[0][:10], CHUNK))) is None
     mixed = {str(number): CHUNK if number % 2 else {"0": CHUNK} for number in range(1000)}
     assert type(pack(dagcbor.encode(mixed))) is dict
     assert pack(dagcbor.encode([["0", LINKS[2]]] * 100)) is None
-
-
-NEW = make_link(b"new")
 
 
 @given(maps, st.data())
