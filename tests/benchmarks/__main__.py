@@ -16,6 +16,7 @@ PROGRAMS = {
     "car_transfer.py": "zarr",
     "ipfs_node.py": "zarr",
     "onefile.py": "zarr",
+    "ocdbt.py": "tensorstore",
     "wire.py": "obstore",
     "verifying.py": "numpy",
 }

@@ -1,6 +1,8 @@
-"""Keeping versions: our stores against Icechunk and py-hamt, step by step, in one run.
+"""Keeping versions: our stores against Icechunk, OCDBT and py-hamt, step by step, in one run.
 
-py-hamt is left out where it is not installed; it needs Python 3.12 and a C compiler.
+OCDBT is TensorStore's, read and written by TensorStore's own driver for Zarr; all others go through
+zarr-python. TensorStore and py-hamt are left out where they are not installed; py-hamt needs Python
+3.12 and a C compiler.
 """
 
 from __future__ import annotations
@@ -24,16 +26,35 @@ import ipldstore
 SIZES = {"16 KiB": (16 << 10, 4096), "4 MiB": (4 << 20, 64)}
 
 
-class Ours:
+class ByZarr:
+    """A peer whose arrays are zarr-python's, in its `store`."""
+
+    store: Any
+
+    def create(self, size: int, chunk: int) -> Any:
+        options = {"compressors": None, "filters": None}
+        return zarr.create_array(
+            self.store, name="a", shape=(size,), chunks=(chunk,), dtype="u1", **options
+        )
+
+    def open(self) -> Any:
+        return zarr.open_array(self.reopen(), path="a")
+
+    def reopen(self) -> Any:
+        raise NotImplementedError
+
+
+class Ours(ByZarr):
     """An `IPLDStore`; a commit is a freeze."""
 
-    def __init__(self, folder: str | None) -> None:
+    def __init__(self, folder: str | None, default_hash: str = "sha2-256") -> None:
+        self._options = {"default_hash": default_hash}
         self._folder = folder
-        self._blocks = None if folder else ipldstore.MappingCAStore()
+        self._blocks = None if folder else ipldstore.MappingCAStore(**self._options)
         self.store = ipldstore.IPLDStore(self._backend())
 
     def _backend(self) -> ipldstore.ContentAddressableStore:
-        return self._blocks or ipldstore.DirectoryCAStore(self._folder)
+        return self._blocks or ipldstore.DirectoryCAStore(self._folder, **self._options)
 
     def commit(self) -> None:
         self._root = self.store.freeze()
@@ -43,7 +64,7 @@ class Ours:
         return self.store
 
 
-class Icechunk:
+class Icechunk(ByZarr):
     """An Icechunk repository."""
 
     def __init__(self, folder: str | None) -> None:
@@ -62,7 +83,7 @@ class Icechunk:
         return self.store
 
 
-class PyHamt:
+class PyHamt(ByZarr):
     """A py-hamt store on blocks in memory; a commit makes it read-only, which gives its root."""
 
     def __init__(self) -> None:
@@ -84,12 +105,65 @@ class PyHamt:
         return self.store
 
 
+class Ocdbt:
+    """An array in a database of TensorStore; a commit is that of a transaction."""
+
+    def __init__(self, folder: str) -> None:
+        base = {"driver": "file", "path": f"{folder}/"}
+        self._spec: Any = {"driver": "zarr3", "kvstore": {"driver": "ocdbt", "base": base}}
+
+    def create(self, size: int, chunk: int) -> Any:
+        self._spec["metadata"] = {
+            "shape": [size],
+            "data_type": "uint8",
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [chunk]}},
+            "codecs": [{"name": "bytes"}],
+        }
+        return self._begin(tensorstore.open(self._spec, create=True).result())
+
+    def _begin(self, array: Any) -> Any:
+        self._transaction = tensorstore.Transaction()
+        return Read(array.with_transaction(self._transaction))
+
+    def commit(self) -> None:
+        self._transaction.commit_sync()
+
+    def open(self) -> Any:
+        context = tensorstore.Context()  # which has the cache
+        return self._begin(tensorstore.open(self._spec, context=context).result())
+
+
+class Read:
+    """An array of TensorStore, whose slices are read at once."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __getitem__(self, key: slice) -> Any:
+        return self._array[key].read().result()
+
+    def __setitem__(self, key: slice, value: Any) -> None:
+        self._array[key].write(value).result()
+
+
 PEERS: dict[str, Callable[[str], Any]] = {
     "ipldstore memory": lambda folder: Ours(None),
     "icechunk memory": lambda folder: Icechunk(None),
     "ipldstore disk": Ours,
+    "blake3 disk": lambda folder: Ours(folder, "blake3"),
     "icechunk disk": Icechunk,
 }
+COMPARISONS = [
+    ("ipldstore memory", "icechunk memory"),
+    ("ipldstore disk", "icechunk disk"),
+    ("blake3 disk", "icechunk disk"),
+    ("ipldstore disk", "ocdbt disk"),
+    ("ipldstore memory", "py-hamt memory"),
+]
+if find_spec("tensorstore"):
+    import tensorstore
+
+    PEERS["ocdbt disk"] = Ocdbt
 if find_spec("py_hamt"):
     import py_hamt
 
@@ -99,19 +173,12 @@ if find_spec("py_hamt"):
 def measure(table: Table, name: str, chunk: int, count: int, data: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         peer = PEERS[name](str(Path(folder) / "store"))
-        array = zarr.create_array(
-            peer.store,
-            name="a",
-            shape=data.shape,
-            chunks=(chunk,),
-            dtype="u1",
-            compressors=None,
-            filters=None,
-        )
+        array = peer.create(data.size, chunk)
         table.add("write", name, seconds(lambda: array.__setitem__(slice(None), data)))
         table.add("commit", name, seconds(peer.commit))
-        table.add("open", name, seconds(lambda: zarr.open_array(peer.reopen(), path="a")))
-        array = zarr.open_array(peer.store, path="a")
+        opened: list[Any] = []
+        table.add("open", name, seconds(lambda: opened.append(peer.open())))
+        array = opened[0]
         table.add("first", name, seconds(lambda: array[:1]))
         table.add("read", name, seconds(lambda: array[:]))
         middle = slice(chunk * (count // 2), chunk * (count // 2 + 1))
@@ -146,14 +213,7 @@ def main() -> None:
         for _ in range(arguments.runs):
             for name in PEERS:
                 measure(table, name, chunk, count, data)
-        table.show(
-            f"{count:,} chunks of {title}",
-            [
-                ("ipldstore memory", "icechunk memory"),
-                ("ipldstore disk", "icechunk disk"),
-                ("ipldstore memory", "py-hamt memory"),
-            ],
-        )
+        table.show(f"{count:,} chunks of {title}", COMPARISONS)
         print(f"  sha256 of the same bytes, one thread: {hashing(data, chunk):.4f} s")
 
 

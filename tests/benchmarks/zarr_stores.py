@@ -1,4 +1,8 @@
-"""Chunks through zarr-python 3: our stores against zarr's own, uncompressed, in one run."""
+"""Chunks through zarr-python 3: our stores against zarr's own, uncompressed, in one run.
+
+A `LocalStore` whose chunks are read and written by zarrs, in Rust, takes part where that is
+installed.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +49,7 @@ class HashedLocalStore(LocalStore):
         return value
 
 
+ZARRS = "LocalStore by zarrs"
 STORES: dict[str, Callable[[Path], Any]] = {
     "MemoryStore": lambda folder: MemoryStore(),
     "MappingCAStore": lambda folder: ipldstore.IPLDStore(),
@@ -55,10 +61,19 @@ COMPARISONS = [
     ("MappingCAStore", "MemoryStore"),
     ("DirectoryCAStore", "LocalStore"),
     ("DirectoryCAStore", "LocalStore+sha256"),
+    ("DirectoryCAStore", ZARRS),
 ]
+if find_spec("zarrs"):
+    STORES[ZARRS] = LocalStore
 
 
 def measure(table: Table, name: str, chunk: int, count: int) -> None:
+    pipeline = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"} if name == ZARRS else {}
+    with zarr.config.set(pipeline):
+        measure_steps(table, name, chunk, count)
+
+
+def measure_steps(table: Table, name: str, chunk: int, count: int) -> None:
     data = np.random.default_rng(0).integers(0, 256, chunk * count, dtype="u1")
     with tempfile.TemporaryDirectory() as folder:
         store = STORES[name](Path(folder))
@@ -69,6 +84,7 @@ def measure(table: Table, name: str, chunk: int, count: int) -> None:
         if isinstance(store, ipldstore.IPLDStore):
             table.add("freeze", name, seconds(store.freeze))
         table.add("read", name, seconds(lambda: array[:]))
+        table.add("again", name, seconds(lambda: array[:]))
         assert (array[:] == data).all()
 
 
