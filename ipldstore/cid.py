@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ipldstore.basics.urls import show_url
@@ -184,21 +184,34 @@ def _decode_base32(text: str) -> bytes:
     return data
 
 
-@lru_cache(maxsize=1)
-def _base32_triples() -> list[str]:
-    letters = "abcdefghijklmnopqrstuvwxyz234567"
-    return [a + b + c for a in letters for b in letters for c in letters]
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" + bytes(224)
+_BLOCK_BYTES, _BLOCK_LETTERS = 40, 64
 
 
-@lru_cache(maxsize=1024)
+@cache
+def _spreading() -> list[tuple[int, int]]:
+    """Return steps that spread a number of 64 letters of 5 bits to one of 64 bytes.
+
+    Each moves the left halves, which a mask selects, of equal parts of the number away from the
+    right ones: adding them times 2^n - 1 shifts them by n bits.
+    """
+    steps = []
+    for letters in (32, 16, 8, 4, 2, 1):
+        half = ((1 << 5 * letters) - 1) << 5 * letters
+        parts = range(_BLOCK_LETTERS // 2 // letters)
+        steps.append((sum(half << 16 * letters * part for part in parts), (1 << 3 * letters) - 1))
+    return steps
+
+
 def encode_base32(data: bytes) -> str:
-    """Write base32 in lower case, without padding, in half the time of the standard library."""
-    bits = 8 * len(data)
-    padding = -bits % 15
-    number = int.from_bytes(data, "big") << padding
-    triples = _base32_triples()
-    text = "".join([triples[number >> at & 0x7FFF] for at in range(bits + padding - 15, -1, -15)])
-    return text[: -(-bits // 5)]
+    """Write base32 in lower case, without padding, in a fifth of the standard library's time."""
+    if len(data) > _BLOCK_BYTES:
+        return encode_base32(data[:_BLOCK_BYTES]) + encode_base32(data[_BLOCK_BYTES:])
+    number = int.from_bytes(data.ljust(_BLOCK_BYTES, b"\0"), "big")
+    for mask, factor in _spreading():
+        number += (number & mask) * factor
+    letters = number.to_bytes(_BLOCK_LETTERS, "big").translate(_LETTERS)
+    return letters[: -(-8 * len(data) // 5)].decode()
 
 
 def to_text(cid: bytes) -> str:
@@ -301,7 +314,7 @@ def identity_data(link: bytes) -> bytes | None:
     return parts.digest if parts.hash_code == IDENTITY else None
 
 
-def verify_block(link: bytes, data: bytes) -> None:
+def verify_block(link: bytes, data: bytes | memoryview) -> None:
     """Check that a block hashes to its CID.
 
     Raises
@@ -319,7 +332,7 @@ def verify_block(link: bytes, data: bytes) -> None:
         if hash_code == IDENTITY:
             actual = bytes(data)
         elif (function := HASH_BY_CODE.get(hash_code)) is not None:
-            actual = function.digest(data)
+            actual = function.digest(data)  # type: ignore[arg-type]
         else:
             raise InvalidCIDError(
                 f"cannot verify {to_text(link)}: unknown hash function {hash_code:#x}"

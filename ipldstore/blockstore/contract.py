@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from ipldstore.formats.cidobject import CID
 
 
+_READ = {"get_raw", "get_block", "size_of"}
+_READ_OTHERWISE = {"get_small", "fill_block"}
+"""Methods that may go past those above, and must not where a subclass overrides one of them."""
+
+
 class StoredBlock(NamedTuple):
     """A block that a store lists.
 
@@ -88,6 +93,10 @@ class ContentAddressableStore(ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         adapt(cls, ContentAddressableStore)
+        first = min(_owner(cls, name) for name in _READ)
+        for name in _READ_OTHERWISE:
+            if first < _owner(cls, name):
+                setattr(cls, name, getattr(ContentAddressableStore, name))
 
     def __init__(self, *, default_hash: str = "sha2-256") -> None:
         hash_function(default_hash)
@@ -274,6 +283,43 @@ class ContentAddressableStore(ABC):
             raise BlockNotFoundError(f"no block {to_text(link)}") from error
         return self._verified(link, data)
 
+    def get_small(self, cid: Link) -> bytes | None:
+        """Return the verified bytes of a block that an event loop may read itself.
+
+        None for a block of more than `inline_limit` bytes, and where it takes a thread to find
+        out. The default asks `size_of` first. A class that overrides `get_raw` or `get_block`,
+        and not this, has the default; so it is with `fill_block`.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If there is no such block.
+        CorruptBlockError
+            If the bytes that are kept do not hash to the CID.
+        BackendError
+            If it cannot be told or read.
+        """
+        size = self.size_of(cid)
+        return None if size is None or size > self.inline_limit else self.get_block(cid)
+
+    def fill_block(self, cid: Link, buffer: memoryview) -> bool:
+        """Read a block into a buffer, and verify it there; False if it has another size.
+
+        Raises
+        ------
+        BlockNotFoundError
+            If there is no such block.
+        CorruptBlockError
+            If the bytes that are kept do not hash to the CID.
+        BackendError
+            If it cannot be told or read.
+        """
+        data = self.get_block(cid)
+        if len(data) != len(buffer):
+            return False
+        buffer[:] = data
+        return True
+
     async def get_block_async(self, cid: CIDLike) -> bytes:
         """`get_block` for event loops."""
         link = as_link(cid)
@@ -454,6 +500,11 @@ class ContentAddressableStore(ABC):
         cid = as_link(self.put_raw(*encode_value(value)))
         self.flush()
         return to_cid(cid)
+
+
+def _owner(cls: type, name: str) -> int:
+    """Return which of the classes that a class is made of has its method."""
+    return next(place for place, base in enumerate(cls.__mro__) if name in vars(base))
 
 
 def flat(data: bytes) -> bytes:

@@ -16,9 +16,9 @@ from ipldstore.cid import Link
 Result = TypeVar("Result")
 
 
-def is_at_once(blocks: ContentAddressableStore, size: int | None) -> bool:
-    """Whether the loop itself reads or puts so many bytes; not if nobody knows how many."""
-    return size is not None and 0 < blocks.inline_limit >= size
+def is_at_once(blocks: ContentAddressableStore, size: int) -> bool:
+    """Whether the loop itself puts so many bytes."""
+    return 0 < blocks.inline_limit >= size
 
 
 async def run_on_loop(
@@ -34,6 +34,5 @@ async def get_block_on_loop(blocks: ContentAddressableStore, cid: Link) -> bytes
     """Return the verified bytes of a block."""
     if not blocks.is_local:
         return await blocks.get_block_async(cid)
-    if is_at_once(blocks, blocks.size_of(cid)):
-        return blocks.get_block(cid)
-    return await asyncio.to_thread(blocks.get_block, cid)
+    data = blocks.get_small(cid)
+    return await asyncio.to_thread(blocks.get_block, cid) if data is None else data

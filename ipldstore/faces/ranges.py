@@ -103,7 +103,7 @@ def read_parts(
         found: Parts = []
         for run in _join(_resolve(byte_ranges, file.size), most):
             start, stop = _bounds(run)
-            data = read_content(file, blocks.get_block, start, stop)
+            data = read_content(file, blocks.get_block, start, stop, blocks.fill_block)
             found += _cut_out(data, start, run, prototype)
     return found
 

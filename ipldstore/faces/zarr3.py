@@ -30,7 +30,8 @@ from ipldstore.store.async_access import (
     insert_on_loop,
     keep_on_loop,
     make_entry_on_loop,
-    read_on_loop,
+    read_at_once,
+    read_waiting,
     size_on_loop,
 )
 from ipldstore.store.hierarchy import Hierarchy
@@ -136,15 +137,23 @@ class IPLDStore(Hierarchy, Store):
     async def _get(
         self, key: str, prototype: BufferPrototype | None, byte_range: ByteRequest | None
     ) -> Buffer | None:
-        await self._ensure_open()
-        entry = await self._find_async(key)
+        if not self._is_open:
+            await self._ensure_open()
+        writer, segments = self._writer, split_if_key(key)
+        if segments is None:
+            return None
+        # not by `find_on_loop`: zarr asks for every chunk, and each call of a coroutine counts
+        entry = await find_on_loop(writer, segments) if writer.waits else writer.find(segments)
         if entry is None:
             return None
         cut = as_cut(byte_range)
+        source = writer.source_of(entry, cut)
         try:
-            data = await read_on_loop(self._writer.source_of(entry, cut), entry, cut)
+            data = read_at_once(source, entry, cut)
+            if data is None:
+                data = await read_waiting(source, entry, cut)
         except IPLDStoreError as error:
-            self._writer.note_fault(key, error)
+            writer.note_fault(key, error)
             raise
         return as_buffer(prototype, data)
 

@@ -120,7 +120,7 @@ def _decode(entry: Link | Document, load: Load) -> Any:
         file = decode_file(entry, data)
         if file.size > MAX_JSON_BYTES:
             return None
-        data = read_content(file, load, 0, file.size)
+        data = bytes(read_content(file, load, 0, file.size))
     return load_json(data)
 
 

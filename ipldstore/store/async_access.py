@@ -46,15 +46,6 @@ async def keep_on_loop(writer: Writer, segments: list[str], data: bytes) -> Link
     return await make_entry_on_loop(writer.blocks, segments[-1], data)
 
 
-def _is_quick(blocks: ContentAddressableStore, entry: Link | Document) -> bool:
-    """Whether reading a value is so quick that an event loop may do it itself."""
-    if isinstance(entry, Document):
-        return True
-    if not blocks.is_local or codec_of(entry) == DAG_PB:
-        return False
-    return is_at_once(blocks, blocks.size_of(entry))
-
-
 async def find_on_loop(reader: Reader, segments: Sequence[str]) -> Link | Document | None:
     """`Reader.find` for event loops."""
     if not reader.waits:
@@ -87,17 +78,39 @@ async def insert_on_loop(
 
 async def size_on_loop(blocks: ContentAddressableStore, entry: Link | Document) -> int:
     """`value_size` for event loops."""
-    if _is_quick(blocks, entry):
+    if isinstance(entry, Document):
         return value_size(blocks, entry)
+    if blocks.is_local and codec_of(entry) == RAW:
+        size = blocks.size_of(entry)
+        if size is not None:
+            return size
     return await asyncio.to_thread(value_size, blocks, entry)
+
+
+def read_at_once(
+    blocks: ContentAddressableStore, entry: Link | Document, cut: Cut | None = None
+) -> bytes | memoryview | None:
+    """`read_value` if it is so quick that an event loop may do it itself, else None."""
+    if isinstance(entry, Document):
+        return read_value(blocks, entry, cut)
+    if not blocks.is_local or codec_of(entry) == DAG_PB:
+        return None
+    block = blocks.get_small(entry)
+    return None if block is None else content_of(entry, block, cut)
 
 
 async def read_on_loop(
     blocks: ContentAddressableStore, entry: Link | Document, cut: Cut | None = None
 ) -> bytes | memoryview:
     """`read_value` for event loops: at once if that is quick, in a thread, or by waiting."""
-    if _is_quick(blocks, entry):
-        return read_value(blocks, entry, cut)
+    data = read_at_once(blocks, entry, cut)
+    return await read_waiting(blocks, entry, cut) if data is None else data
+
+
+async def read_waiting(
+    blocks: ContentAddressableStore, entry: Link | Document, cut: Cut | None = None
+) -> bytes | memoryview:
+    """`read_value` in a thread, or by waiting for a network."""
     if blocks.is_local:
         return await asyncio.to_thread(read_value, blocks, entry, cut)
     return await read_value_async(blocks, entry, cut)
@@ -119,16 +132,17 @@ async def read_value_async(
 
 async def read_file_on_loop(
     blocks: ContentAddressableStore, file: FileNode, start: int, stop: int
-) -> bytes:
+) -> memoryview:
     """`read_content` for event loops: in a thread, or by waiting."""
     if blocks.is_local:
-        return await asyncio.to_thread(read_content, file, blocks.get_block, start, stop)
+        load, fill = blocks.get_block, blocks.fill_block
+        return await asyncio.to_thread(read_content, file, load, start, stop, fill)
     return await _read_content_async(blocks, file, start, stop)
 
 
 async def _read_content_async(
     blocks: ContentAddressableStore, file: FileNode, start: int, stop: int
-) -> bytes:
+) -> memoryview:
     loaded = await _load_content(blocks, file, start, stop)
     return read_content(file, loaded.__getitem__, start, stop)
 

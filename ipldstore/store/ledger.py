@@ -58,7 +58,7 @@ class Ledger:
             warnings.warn_explicit(
                 f"{self} in a store on {self._blocks!r} are lost: {self._how}",
                 UnfrozenChangesWarning,
-                filename=__name__,
+                filename="ipldstore",
                 lineno=0,
                 registry={},
             )

@@ -80,7 +80,7 @@ def read_value(
     if is_file(entry):
         file = decode_file(entry, block)
         start, stop = (0, file.size) if cut is None else cut(file.size)
-        return read_content(file, blocks.get_block, start, stop)
+        return read_content(file, blocks.get_block, start, stop, blocks.fill_block)
     return content_of(entry, block, cut)
 
 

@@ -43,7 +43,9 @@ class Writer(Reader):
     that anybody was told.
     """
 
-    how_to_keep = "call store.freeze() once all is written, or write within `with store:`"
+    how_to_keep = (
+        "call store.freeze() once all is written, again if it failed, or write within `with store:`"
+    )
 
     def __init__(
         self,

@@ -186,8 +186,46 @@ class BackendTests:
         with pytest.raises(CorruptBlockError):
             list(backend.get_many([cid]))
 
+    @pytest.mark.parametrize("size", [0, 1, 4096, 1 << 20])
+    def test_small_block_is_read_at_once(self, backend: ContentAddressableStore, size: int) -> None:
+        data = bytes(size)
+        cid = as_link(backend.put_raw(data, "raw"))
+        backend.flush()
+        found = backend.get_small(cid)
+        assert found is None or (found == data and size <= backend.inline_limit)
+
+    def test_missing_block_is_not_small(self, backend: ContentAddressableStore) -> None:
+        try:
+            assert backend.get_small(as_link(MISSING)) is None
+        except BlockNotFoundError as error:
+            assert MISSING in str(error)
+
+    @pytest.mark.parametrize("size", [0, 5, 1 << 20])
+    def test_block_fills_a_buffer(self, backend: ContentAddressableStore, size: int) -> None:
+        data = (b"hello" * size)[:size]
+        cid = as_link(backend.put_raw(data, "raw"))
+        buffer = bytearray(b"*" * (size + 2))
+        assert backend.fill_block(cid, memoryview(buffer)[1:-1])
+        assert buffer == b"*" + data + b"*"
+        assert not backend.fill_block(cid, memoryview(buffer))
+        with pytest.raises(BlockNotFoundError, match=MISSING):
+            backend.fill_block(as_link(MISSING), memoryview(buffer))
+
+    def test_corrupt_block_is_refused_at_once(self, backend: ContentAddressableStore) -> None:
+        cid = as_link(backend.put_raw(b"correct", "raw"))
+        self.corrupt(backend, cid)
+        with pytest.raises(CorruptBlockError, match=str(cid)):
+            assert backend.get_small(cid) is None
+            backend.get_block(cid)
+        with pytest.raises(CorruptBlockError, match=str(cid)):
+            backend.fill_block(cid, memoryview(bytearray(len(backend.get_raw(cid)))))
+
     def test_identity_cid_needs_no_block(self, backend: ContentAddressableStore) -> None:
         assert backend.get_block(IDENTITY_HELLO) == b"hello"
+        assert backend.get_small(as_link(IDENTITY_HELLO)) == (
+            b"hello" if backend.is_local else None
+        )
+        assert backend.fill_block(as_link(IDENTITY_HELLO), memoryview(bytearray(5)))
         assert backend.get(IDENTITY_HELLO) == b"hello"
         assert IDENTITY_HELLO in backend
         assert backend.find_missing([as_link(IDENTITY_HELLO)]) == set()

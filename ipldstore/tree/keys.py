@@ -22,7 +22,9 @@ def split_key(key: str) -> list[str]:
     segments = key.split("/")
     if len(segments) > MAX_SEGMENTS:
         raise InvalidKeyError(f"key of {len(segments)} segments, at most {MAX_SEGMENTS}")
-    if (fault := segments_fault(segments)) is not None:
+    is_plain = len(key) <= MAX_SEGMENT_BYTES and key.isascii() and "\0" not in key
+    fault = None if is_plain and _RESERVED.isdisjoint(segments) else segments_fault(segments)
+    if fault is not None:
         raise InvalidKeyError(f"key {key!r}: {fault}")
     if not METADATA_NAMES.isdisjoint(segments[:-1]):
         raise InvalidKeyError(f"key {key!r}: a metadata name may only be its last segment")

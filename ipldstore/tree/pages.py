@@ -145,8 +145,11 @@ def writable_room_of(directory: Directory, segment: str, load: Load) -> dict[str
 def put_entry(directory: Directory, segment: str, entry: Entry, load: Load) -> None:
     """Set an entry of a directory, in one step; errors as `find_page`."""
     room = room_of(directory, segment, load)
-    if not (isinstance(room, Packed) and room.patch(segment, entry)):
-        writable_room_of(directory, segment, load)[segment] = entry
+    if isinstance(room, Packed):
+        if room.patch(segment, entry):
+            return
+        room = writable_room_of(directory, segment, load)
+    room[segment] = entry
 
 
 def touch(

@@ -377,7 +377,6 @@ class Tree:
     def _existing(self, segments: Sequence[str]) -> list[Directory]:
         """Return the root directory and those below it on a path, as far as they exist."""
         self._trim()
-        _ = self.top
         return self._walk(segments, self.load)
 
     def _walk(self, segments: Sequence[str], load: Load) -> list[Directory]:
@@ -417,7 +416,8 @@ class Tree:
         """
         replaced = [] if self.root is None else [self.root]
         for directory, segment in zip(path, segments, strict=True):
-            touch(directory, segment, self.load, replaced)
+            if directory.stub is not None or directory.pages is not None:
+                touch(directory, segment, self.load, replaced)
         self._kept.note_replaced(replaced)
         if self.note_change is not None:
             self.note_change(changed)

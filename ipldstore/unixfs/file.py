@@ -6,6 +6,7 @@ Files are written in the ``unixfs-v1-2025`` profile (CIDv1, raw leaves of 1 MiB,
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -138,15 +139,39 @@ def _iter_leaves(
             yield from _iter_leaves(decode_file(link, load(link)), load, depth + 1)
 
 
-def read_content(node: FileNode, load: Callable[[Link], bytes], start: int, stop: int) -> bytes:
+def read_content(
+    node: FileNode,
+    load: Callable[[Link], bytes],
+    start: int,
+    stop: int,
+    fill: Callable[[Link, memoryview], bool] = lambda link, buffer: False,
+) -> memoryview:
     """Return a range of a file's content, loading only the blocks that hold it.
 
-    The range is in bytes from the file's start. Raises `InvalidNodeError` if a block is not of a
-    UnixFS file, or holds another amount of content than announced, and `LimitExceededError` if the
-    range has more than 4 GiB, or is in more than 2^18 parts.
+    The range is in bytes from the file's start. `fill` reads a block of just the size of a buffer
+    into it, if it can. Raises `InvalidNodeError` if a block is not of a UnixFS file, or holds
+    another amount of content than announced, and `LimitExceededError` if the range has more than
+    4 GiB, or is in more than 2^18 parts.
     """
-    check_range(start, min(stop, node.size))
-    return b"".join(_iter_content(node, load, start, stop))
+    stop = min(stop, node.size)
+    check_range(start, stop)
+    whole = _make_buffer(max(stop - start, 0))
+    for offset, size, content in _iter_content(node, load, start, stop):
+        buffer = whole[max(offset - start, 0) : offset + size - start]
+        if isinstance(content, Link):
+            if len(buffer) == size and fill(content, buffer):
+                continue
+            data = load(content)
+            _check_size(content, len(data), size)
+        else:
+            data = content
+        buffer[:] = data[max(start - offset, 0) : stop - offset]
+    return whole.toreadonly()
+
+
+def _make_buffer(size: int) -> memoryview:
+    numpy = sys.modules.get("numpy")  # where arrays are read, and its buffers come without zeros
+    return memoryview(bytearray(size) if numpy is None else numpy.empty(size, "u1"))
 
 
 def check_range(start: int, stop: int) -> None:
@@ -194,7 +219,8 @@ def links_within(node: FileNode, offset: int, start: int, stop: int) -> list[tup
 
 def _iter_content(
     top: FileNode, load: Callable[[Link], bytes], start: int, stop: int
-) -> Iterator[bytes]:
+) -> Iterator[tuple[int, int, bytes | Link]]:
+    """Iterate where content of a range begins, its size, and itself or the link of its leaf."""
     stack = [_iter_parts(top, 0)]
     allowance = Allowance()
     while stack:
@@ -208,21 +234,23 @@ def _iter_content(
             continue
         if isinstance(content, Link):
             allowance.take(1)
-            data = load(content)
-            if codec_of(content) == RAW:
-                node = FileNode(data, [], [])
-            else:
-                allowance.take(0, len(data))
-                node = decode_file(content, data)
-            if node.size != size:
-                raise InvalidNodeError(
-                    f"block {to_text(content)}: {node.size} bytes of content, {size} announced"
-                )
             if len(stack) > MAX_FILE_DEPTH:
                 raise InvalidNodeError(f"file nested more than {MAX_FILE_DEPTH} levels deep")
-            stack.append(_iter_parts(node, offset))
-        else:
-            yield content[max(0, start - offset) : stop - offset]
+            if codec_of(content) != RAW:
+                data = load(content)
+                allowance.take(0, len(data))
+                node = decode_file(content, data)
+                _check_size(content, node.size, size)
+                stack.append(_iter_parts(node, offset))
+                continue
+        yield offset, size, content
+
+
+def _check_size(link: Link, found: int, announced: int) -> None:
+    if found != announced:
+        raise InvalidNodeError(
+            f"block {to_text(link)}: {found} bytes of content, {announced} announced"
+        )
 
 
 def _iter_parts(node: FileNode, offset: int) -> Iterator[tuple[int, int, bytes | Link]]:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ipldstore.backends.directory.store import DirectoryCAStore
 from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.cid import Link, make_link, to_text
-from ipldstore.errors import BlockNotFoundError, InvalidNodeError
+from ipldstore.errors import BlockNotFoundError, CorruptBlockError, InvalidNodeError
 from ipldstore.store.hierarchy import Hierarchy
-from ipldstore.unixfs.file import write_file
-from ipldstore.unixfs.nodes import iter_pb_links
+from ipldstore.unixfs.file import decode_file, read_content, write_file
+from ipldstore.unixfs.nodes import (
+    encode_field,
+    encode_link,
+    encode_node,
+    encode_number,
+    iter_pb_links,
+)
 from tests.tree.counting import CountingCAStore
+
+Part: TypeAlias = "bytes | tuple[bytes, list[Part]]"
+"""A part of a file: a leaf, or a node with content of its own and further parts."""
 
 MIB = 1 << 20
 PATTERN = bytes(range(251)) * 4178
@@ -183,3 +198,68 @@ def test_same_bytes_are_kept_once() -> None:
     store["a/0"] = bytes(3 * MIB)
     assert len(store.backend.mapping) == 2
     assert hashlib.sha256(store["a/0"]).digest() == hashlib.sha256(bytes(3 * MIB)).digest()
+
+
+LEAVES: st.SearchStrategy[Part] = st.binary(max_size=5)
+PARTS = st.recursive(LEAVES, lambda parts: st.tuples(st.binary(max_size=3), st.lists(parts)))
+FILES = st.tuples(st.binary(max_size=3), st.lists(PARTS, max_size=6))
+
+
+def put_part(blocks: MappingCAStore, part: Part) -> tuple[Link, bytes]:
+    """Put a part of a file, and return its link and its content."""
+    if isinstance(part, bytes):
+        return blocks.put_raw(part, "raw"), part
+    own, parts = part
+    children = [put_part(blocks, child) for child in parts]
+    whole = own + b"".join(content for _, content in children)
+    sizes = b"".join(encode_number(4, len(content)) for _, content in children)
+    data = encode_number(1, 2) + encode_field(2, own) + encode_number(3, len(whole)) + sizes
+    links = (encode_link(link, b"", len(content)) for link, content in children)
+    return blocks.put_raw(encode_node(links, data), "dag-pb"), whole
+
+
+@pytest.mark.parametrize("has_numpy", [True, False])
+@given(file=FILES, start=st.integers(0, 30), length=st.integers(0, 30))
+def test_any_range_of_any_file(has_numpy: bool, file: Part, start: int, length: int) -> None:
+    blocks = MappingCAStore()
+    link, whole = put_part(blocks, file)
+    node = decode_file(link, blocks.get_block(link))
+    stop = start + length
+    with pytest.MonkeyPatch.context() as patch:
+        if not has_numpy:
+            patch.delitem(sys.modules, "numpy")
+        loaded = read_content(node, blocks.get_block, start, stop)
+        filled = read_content(node, blocks.get_block, start, stop, blocks.fill_block)
+    assert loaded == filled == whole[start:stop]
+    assert filled.readonly
+
+
+def test_leaves_are_read_into_one_buffer(tmp_path: Path) -> None:
+    """The only copy of a value is the one that is returned; half a leaf is cut out of its block."""
+    folder = DirectoryCAStore(tmp_path)
+    store = Hierarchy(folder)
+    store["a/0"] = content(3 * MIB + 7)
+    entry = store._find("a/0")
+    node = decode_file(entry, folder.get_block(entry))
+    loaded: list[Link] = []
+
+    def load(link: Link) -> bytes:
+        loaded.append(link)
+        return folder.get_block(link)
+
+    assert read_content(node, load, 0, 4 * MIB, folder.fill_block) == content(3 * MIB + 7)
+    assert not loaded
+    assert read_content(node, load, 5, 2 * MIB, folder.fill_block) == content(2 * MIB)[5:]
+    assert loaded == [node.links[0]]
+
+
+def test_damaged_leaf_fills_no_buffer(tmp_path: Path) -> None:
+    folder = DirectoryCAStore(tmp_path)
+    store = Hierarchy(folder)
+    store["a/0"] = content(2 * MIB)
+    for file in tmp_path.glob("??/*.data"):
+        if file.stat().st_size == MIB:
+            file.write_bytes(bytes(MIB))
+    with pytest.raises(CorruptBlockError) as caught:
+        _ = store["a/0"]
+    assert caught.value.__notes__ == ["while reading key 'a/0'"]

@@ -8,22 +8,24 @@ import secrets
 import stat
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ipldstore.backends.directory.layout import SHARDING, parse_file_name, path_of
 from ipldstore.backends.paths import SHARDING_NAME, describe, local_path
 from ipldstore.basics.locks import Process
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
-from ipldstore.cid import Link, identity_data, to_text
+from ipldstore.cid import Link, identity_data, to_text, verify_block
 from ipldstore.errors import BackendError, BlockNotFoundError
 from ipldstore.limits import MAX_BLOCK_BYTES
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+Result = TypeVar("Result")
 
 _WRITERS = 2
 _RETRYABLE = (errno.EAGAIN, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT)
@@ -95,9 +97,26 @@ class DirectoryCAStore(ContentAddressableStore):
         return hash((DirectoryCAStore, self.path))
 
     def get_raw(self, cid: Link) -> bytes:
+        return self._read_by(_read, cid)
+
+    def get_small(self, cid: Link) -> bytes | None:
+        if identity_data(cid) is not None:
+            return super().get_small(cid)
+        data = self._read_by(_read_at_most, cid, self.inline_limit)
+        return None if data is None else self._verified(cid, data)
+
+    def fill_block(self, cid: Link, buffer: memoryview) -> bool:
+        if identity_data(cid) is not None or not hasattr(os, "preadv"):
+            return super().fill_block(cid, buffer)
+        is_filled = self._read_by(_fill, cid, buffer)
+        if is_filled:
+            verify_block(cid, buffer)
+        return is_filled
+
+    def _read_by(self, read: Callable[..., Result], cid: Link, *arguments: object) -> Result:
         name = self._file_name(cid)
         try:
-            return _read(name)
+            return read(name, *arguments)
         except FileNotFoundError:
             raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}") from None
         except OSError as error:
@@ -325,33 +344,51 @@ def _remove(name: str) -> None:
 
 
 def _read(name: str) -> bytes:
-    with open(name, "rb", buffering=0, opener=_open_file) as file:
-        return _read_all(file)
+    data = _read_at_most(name, MAX_BLOCK_BYTES)
+    if data is None:
+        raise OSError(errno.EFBIG, f"more than {MAX_BLOCK_BYTES} bytes", name)
+    return data
 
 
-def _read_all(file: FileIO) -> bytes:
+def _read_at_most(name: str, most: int) -> bytes | None:
+    """Read a file, None if it has more bytes."""
+    with open(name, "rb", buffering=0, opener=_open_at_once) as file:
+        size = _size_of_file(file)
+        return _read_all(file, size) if size <= most else None
+
+
+def _fill(name: str, buffer: memoryview) -> bool:
+    """Read a file into a buffer, False if it has another size."""
+    with open(name, "rb", buffering=0, opener=_open_at_once) as file:
+        if _size_of_file(file) != len(buffer):
+            return False
+        descriptor, done = file.fileno(), 0
+        while done < len(buffer) and (count := os.preadv(descriptor, [buffer[done:]], done)):
+            done += count
+        return True
+
+
+def _size_of_file(file: FileIO) -> int:
+    """Return the size of a file; a pipe would keep its reader waiting, and a device never end."""
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", file.name)
+    return status.st_size
+
+
+def _read_all(file: FileIO, size: int) -> bytes:
     if not hasattr(os, "pread"):
         return file.readall()
     # not from where the file was read last: a process that forks shares that with its child
     descriptor = file.fileno()
-    size = os.fstat(descriptor).st_size
     data = os.pread(descriptor, size + 1, 0)
-    while more := os.pread(descriptor, size + 1, len(data)):
+    while len(data) < size and (more := os.pread(descriptor, size - len(data), len(data))):
         data += more
     return data
 
 
-def _open_file(name: str, flags: int) -> int:
-    """Open a file, and nothing else: a pipe would keep the reader waiting, a device never end."""
-    descriptor = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", name)
-    if status.st_size > MAX_BLOCK_BYTES:
-        os.close(descriptor)
-        raise OSError(errno.EFBIG, f"{status.st_size} bytes, at most {MAX_BLOCK_BYTES}", name)
-    return descriptor
+def _open_at_once(name: str, flags: int) -> int:
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _make_folder(path: Path) -> None:

@@ -65,6 +65,12 @@ class MappingCAStore(ContentAddressableStore):
             empty = ", which is empty" if self.in_memory and not self.mapping else ""
             raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}{empty}") from None
 
+    def get_small(self, cid: Link) -> bytes | None:
+        if not self.is_local or identity_data(cid) is not None:
+            return super().get_small(cid)
+        data = self.mapping.get(to_text(cid))
+        return None if data is None or len(data) > self.inline_limit else self._verified(cid, data)
+
     def put_block(self, cid: Link, data: bytes) -> None:
         if identity_data(cid) is None:
             self.mapping[to_text(cid)] = bytes(data)

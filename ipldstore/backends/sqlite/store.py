@@ -32,6 +32,7 @@ _PUT = (
     "DO UPDATE SET data = excluded.data WHERE data <> excluded.data"
 )
 _GET = "SELECT data FROM blocks WHERE multihash = ?"
+_GET_SMALL = "SELECT CASE WHEN length(data) <= ? THEN data END FROM blocks WHERE multihash = ?"
 _LIST = (
     "SELECT rowid, multihash, length(data) FROM blocks WHERE rowid > ? ORDER BY rowid LIMIT 1000"
 )
@@ -133,6 +134,15 @@ class SQLiteCAStore(ContentAddressableStore):
             raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}")
         data: bytes = row[0]
         return data
+
+    def get_small(self, cid: Link) -> bytes | None:
+        key = multihash_of(cid)
+        if key in self._pending or identity_data(cid) is not None:
+            return super().get_small(cid)
+        values = (self.inline_limit, key)
+        rows = self._select("cannot read a block in", _GET_SMALL, values, cid)
+        data = rows[0][0] if rows else None
+        return None if data is None else self._verified(cid, data)
 
     def put_block(self, cid: Link, data: bytes) -> None:
         if identity_data(cid) is not None:
