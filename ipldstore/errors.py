@@ -47,7 +47,7 @@ class CodecError(IPLDStoreError, ValueError):
 
 
 class InvalidNodeError(IPLDStoreError):
-    """A block is sound, but it is no part of a hierarchy in the format of this package."""
+    """A block is sound, but no part of a hierarchy, or of its history, in this package's format."""
 
 
 class LimitExceededError(IPLDStoreError):
@@ -70,6 +70,10 @@ class CarFormatError(IPLDStoreError, ValueError):
 
 class InvalidKeyError(IPLDStoreError, ValueError):
     """A key is malformed, or stands in the way of a key that is already there."""
+
+
+class InvalidNameError(IPLDStoreError, ValueError):
+    """Text that cannot be the name of a branch, a tag or a repository."""
 
 
 class ReadOnlyStoreError(IPLDStoreError, ValueError):

@@ -111,6 +111,51 @@ MAX_EXPANSION = 100
 """How often what distinct blocks hold may be written out without a further limit: what somebody
 else can make large at no cost is not the content, but how often a few blocks repeat it."""
 
+# Versions
+
+MAX_COMMIT_BYTES = 256 << 10
+"""Bytes of a commit: more than all of its fields may have."""
+
+MAX_STATE_BYTES = 1 << 20
+"""Bytes of the state of a repository, which is one block: more than names and shallow commits come
+to, with CIDs of 36 bytes."""
+
+MAX_PARENTS = 16
+"""Parents of a commit; this package writes at most two."""
+
+MAX_AUTHOR_BYTES = 1 << 10
+"""Bytes of a commit's author in UTF-8: names and addresses of several people."""
+
+MAX_MESSAGE_BYTES = 64 << 10
+"""Bytes of a commit's message in UTF-8: twenty pages of text."""
+
+MAX_COMMIT_METADATA_BYTES = 64 << 10
+"""Bytes of a commit's metadata in DAG-CBOR; what is larger belongs in the hierarchy."""
+
+MAX_SIGNATURE_BYTES = 64 << 10
+"""Bytes of a commit's signature; the largest that are standardized, of SLH-DSA, have 49,856."""
+
+MAX_REFS = 2000
+"""Branches and tags of a repository, all of which are written at each commit."""
+
+MAX_REF_NAME_BYTES = 255
+"""Bytes of the name of a branch or tag in UTF-8, as file systems allow."""
+
+MAX_REPOSITORY_NAME_LENGTH = 64
+"""Characters of a repository's name, which may be a part of the name of a file."""
+
+MAX_SHALLOW = 10_000
+"""Commits whose parents are let go: five for each branch and tag."""
+
+MAX_LABEL_BYTES = 256
+"""Bytes of what an operation, or a collector at work, is called in a state."""
+
+MAX_TIME = 253_402_300_799_999_999
+"""Microseconds from 1970 to the end of the year 9999, the last that Python's dates know."""
+
+MAX_COUNT = 2**63 - 1
+"""Generations of commits, and times that blocks were collected: 64 bits with a sign."""
+
 # Views
 
 MAX_OUTLINE_BYTES = 256 << 20

@@ -10,7 +10,7 @@ import ipldstore
 
 LAYERS = [
     {"basics", "errors", "limits", "version"},
-    {"cid", "dag", "formats", "tree", "unixfs"},
+    {"cid", "dag", "formats", "history", "tree", "unixfs"},
     {"blockstore"},
     {"backends", "registry", "transfer"},
     {"model"},

@@ -1,0 +1,1 @@
+"""Versions of a hierarchy as blocks: commits, the states of repositories, and their names."""

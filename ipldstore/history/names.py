@@ -1,0 +1,92 @@
+"""The names of branches, tags and repositories."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote
+
+from ipldstore.errors import InvalidNameError
+from ipldstore.limits import MAX_REF_NAME_BYTES, MAX_REPOSITORY_NAME_LENGTH
+
+_LIKE_CID = ("bafy", "bafk")
+_FORBIDDEN = re.compile(r"[\0-\x20\x7f~^:?*\[\\@]|\.\.")
+_REPOSITORY = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+def check_ref_name(name: str) -> None:
+    """Check that a branch or tag may have a name.
+
+    The rules are those of ``git check-ref-format --branch``, and besides it holds no ``@``, does
+    not begin as a CID does, and has at most 255 bytes. Raises `InvalidNameError` if it may not.
+    """
+    if not isinstance(name, str):
+        raise InvalidNameError(f"name of a branch or tag is {type(name).__name__}, expected str")
+    if (fault := _size_fault(name)) is not None:
+        raise InvalidNameError(f"name of a branch or tag {fault}")
+    if (fault := _ref_fault(name)) is not None:
+        raise InvalidNameError(f"{name!r} cannot be the name of a branch or tag: {fault}")
+
+
+def _size_fault(name: str) -> str | None:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return "holds a lone surrogate"
+    if not 0 < size <= MAX_REF_NAME_BYTES:
+        return f"has {size} bytes, expected 1 to {MAX_REF_NAME_BYTES}"
+    return None
+
+
+def _ref_fault(name: str) -> str | None:
+    if (found := _FORBIDDEN.search(name)) is not None:
+        return f"it holds {found[0]!r}"
+    if name == "HEAD":
+        return "git has another meaning for it"
+    if name.startswith(_LIKE_CID):
+        return f"it begins with {name[:4]!r}, as CIDs do"
+    if name.startswith("-"):
+        return "it begins with a hyphen"
+    if name.endswith("."):
+        return "it ends with a dot"
+    parts = name.split("/")
+    if "" in parts:
+        return "it begins or ends with a slash, or has two in a row"
+    if any(part.startswith(".") for part in parts):
+        return "a part of it begins with a dot"
+    if any(part.endswith(".lock") for part in parts):
+        return "a part of it ends with '.lock'"
+    return None
+
+
+def check_repository_name(name: str) -> None:
+    """Check that a repository may have a name.
+
+    It has at most 64 of ``a`` to ``z``, ``0`` to ``9``, ``-`` and ``_``, a letter or digit first,
+    as it may be a part of the name of a file. Raises `InvalidNameError` if it may not.
+    """
+    if not isinstance(name, str):
+        raise InvalidNameError(f"name of a repository is {type(name).__name__}, expected str")
+    if len(name) > MAX_REPOSITORY_NAME_LENGTH:
+        raise InvalidNameError(
+            f"name of a repository has {len(name)} characters, at most {MAX_REPOSITORY_NAME_LENGTH}"
+        )
+    if _REPOSITORY.fullmatch(name) is None:
+        raise InvalidNameError(
+            f"{name!r} cannot be the name of a repository: "
+            "expected a to z, 0 to 9, '-' and '_', and a letter or digit first"
+        )
+
+
+def quote_ref_name(name: str) -> str:
+    """Write the name of a branch or tag as one segment of a URL."""
+    return quote(name, safe="")
+
+
+def unquote_ref_name(text: str) -> str:
+    """Read the name of a branch or tag from a segment of a URL; `InvalidNameError` if none is."""
+    try:
+        name = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidNameError(f"{text[:1000]!r} is not UTF-8, percent-encoded") from None
+    check_ref_name(name)
+    return name
