@@ -9,6 +9,7 @@ from typing import Any
 from ipldstore.cid import DAG_CBOR, DAG_PB, RAW, Link, codec_of, to_text
 from ipldstore.errors import CodecError, InvalidNodeError
 from ipldstore.formats import dagcbor
+from ipldstore.history.kinds import kind_of
 from ipldstore.limits import MAX_DOCUMENT_BYTES
 from ipldstore.tree.cut import MAX_PAGE_BYTES, head_size
 from ipldstore.tree.documents import Document, make_document
@@ -38,7 +39,9 @@ def decode_directory(link: Link, data: bytes, *, root: bool = False) -> Director
     is not in the canonical form. Raises `InvalidNodeError` if the block holds no directory.
     """
     try:
-        directory = _directory(_decode_node(link, data), root=root)
+        value = _decode_node(link, data)
+        _check_kind(value)
+        directory = _directory(value, root=root)
     except (CodecError, InvalidNodeError) as error:
         raise InvalidNodeError(f"block {to_text(link)} holds no directory: {error}") from error
     is_placed = root or len(data) > MAX_INLINE_BYTES or _depth_of(directory) > MAX_INLINE_DEPTH
@@ -52,6 +55,17 @@ def _decode_node(link: Link, data: bytes) -> Any:
         raise InvalidNodeError(codec_fault(link))
     packed = pack(data)
     return dagcbor.decode(data) if packed is None else packed
+
+
+def _check_kind(value: Any) -> None:
+    """Refuse what has another name than a malformed directory."""
+    if not isinstance(value, dict | Packed):
+        return
+    others = made_of(value)
+    if (kind := kind_of(others)) == "commit":
+        raise InvalidNodeError(f"it is a commit, of the hierarchy {others['root']}")
+    if kind == "state":
+        raise InvalidNodeError("it is the state of a repository, whose branches lead to commits")
 
 
 def _depth_of(directory: Directory) -> int:
