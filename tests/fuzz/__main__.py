@@ -17,7 +17,7 @@ from pathlib import Path
 from corpus import load_corpus, save_corpus
 
 NAMES = (
-    *("car", "carfile", "cid", "dag", "dagcbor", "json", "packed"),
+    *("car", "carfile", "cid", "dag", "dagcbor", "history", "json", "packed"),
     *("tree", "unixfs", "verify", "views"),
 )
 MAX_BYTES = 4096

@@ -11,6 +11,8 @@ from ipldstore.cid import as_link, make_link, to_text
 from ipldstore.dag import iter_dag
 from ipldstore.formats import dagcbor
 from ipldstore.formats.car import encode_header, write_car
+from ipldstore.history.commit import Commit
+from ipldstore.history.state import Operation, State
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.unixfs import nodes
 from ipldstore.unixfs.directory import write_directory
@@ -147,12 +149,49 @@ def maps_of_links() -> list[bytes]:
     return [dagcbor.encode(value) for value in (*maps, rows, {"c": rows, "zarr.json": {"a": rows}})]
 
 
+def versions() -> list[bytes]:
+    """Return commits and states with and without what may be absent."""
+    root, one, two = (make_link(b"%d" % number, "dag-cbor") for number in range(3))
+    first = Commit(root=root, generation=1, time=0, author="", message="")
+    merge = Commit(
+        root=root,
+        parents=(one, two),
+        generation=2,
+        time=2**50,
+        author="Ada",
+        message="más",
+        metadata={"doi": "10.5/x", "n": [1, -0.5, b"\0"]},
+        signature=b"\1\2",
+    )
+    begun = State(
+        branches={},
+        tags={},
+        default="main",
+        operation=Operation(kind="create", time=0),
+        nonce=bytes(16),
+    )
+    moved = State(
+        branches={"main": one, "a/é": two},
+        tags={"v1": one},
+        default="main",
+        shallow=frozenset((one, two)),
+        operation=Operation(kind="commit", ref="main", before=one, after=two, time=2**50),
+        previous=root,
+        nonce=bytes(range(16)),
+        collecting="mark",
+        collected=300,
+    )
+    return [version.encode() for version in (first, merge, begun, moved)]
+
+
 def seeds_of(target: str) -> list[bytes]:
     """Return what fuzzing a target begins with."""
     if target == "dagcbor":
         return [dagcbor.encode(value) for value in VALUES]
     if target == "packed":
         return maps_of_links()
+    if target == "history":
+        return versions()
     if target == "json":
         return [json.dumps(value).encode() for value in DOCUMENTS]
     if target == "cid":

@@ -13,16 +13,26 @@ from bundles import read_bundle
 
 from ipldstore.backends.carfile.store import CARStore
 from ipldstore.backends.memory.store import MappingCAStore
-from ipldstore.cid import canonical, parse_link, parse_text, to_text, verify_block
+from ipldstore.cid import canonical, make_link, parse_link, parse_text, to_text, verify_block
 from ipldstore.dag import iter_dag, links_of
-from ipldstore.errors import CodecError, InvalidCIDError, IPLDStoreError, LimitExceededError
+from ipldstore.errors import (
+    CodecError,
+    InvalidCIDError,
+    InvalidNodeError,
+    IPLDStoreError,
+    LimitExceededError,
+)
 from ipldstore.formats import dagcbor
 from ipldstore.formats.car import CarReader, write_car
 from ipldstore.formats.cidobject import to_cid
+from ipldstore.history.commit import decode_commit
+from ipldstore.history.kinds import is_commit, is_state
+from ipldstore.history.state import decode_state
 from ipldstore.limits import MAX_CBOR_ITEMS
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.outline import outline
 from ipldstore.store.plain import read_plain
+from ipldstore.tree.decode import decode_directory
 from ipldstore.tree.documents import parse_json
 from ipldstore.tree.keys import segments_fault
 from ipldstore.tree.order import natural_key
@@ -47,6 +57,25 @@ def fuzz_dagcbor(data: bytes) -> None:
         return
     assert dag_cbor.encode(theirs) == data
     assert len(list(dagcbor.iter_links(value))) == len(_their_links(theirs))
+
+
+def fuzz_history(data: bytes) -> None:
+    """Read a block as a commit or state: it has one form, and is no directory."""
+    link = make_link(data, "dag-cbor")
+    found = decode_state(link, data) if is_state(data) else decode_commit(link, data)
+    assert is_state(data) != is_commit(data)
+    assert found.encode() == data
+    assert "holds no directory: it is " in _directory_fault(link, data)
+    with suppress(KeyError):  # a hash function that is not in the table of multiformats
+        assert dag_cbor.encode(dag_cbor.decode(data)) == data
+
+
+def _directory_fault(link, data: bytes) -> str:
+    try:
+        decode_directory(link, data, root=True)
+    except InvalidNodeError as error:
+        return str(error)
+    return ""
 
 
 def fuzz_packed(data: bytes) -> None:
