@@ -49,7 +49,7 @@ def test_garbage_with_changes_says_so(make, tmp_path):
     (text,) = said_of(lambda: written(backend))
     assert text == (
         f"changes to 3 keys in a store on {backend!r} are lost: call store.freeze() once all is "
-        "written, or write within `with store:`"
+        "written, again if it failed, or write within `with store:`"
     )
     assert "1 key " in said_of(lambda: written(backend, ["a"]))[0]
 
