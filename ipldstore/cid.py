@@ -63,13 +63,7 @@ class Parts(NamedTuple):
 
 
 def read_link(data: bytes, offset: int = 0) -> tuple[Link, int]:
-    """Read the binary CID (v0 or v1) at an offset, spelled as it stands, and say where it ends.
-
-    Raises
-    ------
-    InvalidCIDError
-        If no well-formed CID stands there.
-    """
+    """Read the binary CID (v0 or v1) at an offset, spelled as it stands, and say where it ends."""
     position = offset
     if data[offset : offset + 2] != SHA2_256_MULTIHASH:
         version, position = decode_varint(data, offset)
@@ -101,13 +95,7 @@ def _check_digest_size(hash_code: int, size: int) -> None:
 
 
 def parse_link(data: bytes) -> Link:
-    """Read bytes that are one binary CID and nothing else, spelled as it stands.
-
-    Raises
-    ------
-    InvalidCIDError
-        If they are not.
-    """
+    """Read bytes that are one binary CID and nothing else, spelled as it stands."""
     if (
         len(data) == 36
         and data[:1] == b"\x01"
@@ -127,13 +115,7 @@ def canonical(link: Link) -> Link:
 
 
 def parse_text(text: str) -> Link:
-    """Read a CID from its text: CIDv0, or CIDv1 in any multibase.
-
-    Raises
-    ------
-    InvalidCIDError
-        If the text is not a CID or longer than 512 characters; it is not decoded then.
-    """
+    """Read a CID from its text: CIDv0, or CIDv1 in any multibase."""
     if len(text) > MAX_CID_TEXT_LENGTH:
         raise InvalidCIDError(f"CID text of {len(text)} characters, at most {MAX_CID_TEXT_LENGTH}")
     try:
@@ -150,13 +132,7 @@ def parse_text(text: str) -> Link:
 
 
 def parse_name(name: str) -> Link:
-    """Read a CID from its text, also as ``ipld://CID``, ``ipfs://CID`` or ``/ipfs/CID``.
-
-    Raises
-    ------
-    InvalidCIDError
-        If it is none of these.
-    """
+    """Read a CID from its text, also as ``ipld://CID``, ``ipfs://CID`` or ``/ipfs/CID``."""
     text = name.strip()
     if text.startswith(("ipns://", "/ipns/")):
         raise InvalidCIDError(
@@ -220,15 +196,7 @@ def to_text(cid: bytes) -> str:
 
 
 def as_link(cid: CIDLike) -> Link:
-    """Accept a CID in any of its forms: text, bytes, ``multiformats.CID``, or a `Link` already.
-
-    Raises
-    ------
-    InvalidCIDError
-        If it is malformed.
-    TypeError
-        If it is of another type.
-    """
+    """Accept a CID in any of its forms: text, bytes, ``multiformats.CID``, or a `Link` already."""
     if type(cid) is Link:
         return canonical(cid)
     if isinstance(cid, str):
@@ -293,13 +261,7 @@ def make_link(data: bytes, codec: str | int = "raw", hash_name: str = "sha2-256"
 
 
 def codec_code(name: str) -> int:
-    """Return the multicodec code of a codec in `CODECS`.
-
-    Raises
-    ------
-    InvalidCIDError
-        If it is none of them.
-    """
+    """Return the multicodec code of a codec in `CODECS`."""
     try:
         return CODECS[name]
     except KeyError:

@@ -23,17 +23,7 @@ _Level: TypeAlias = "tuple[Iterator[Link], tuple[Link, bytes] | None]"
 def links_of(link: Link, data: bytes) -> list[Link]:
     """Return the links in a block as CIDv1, in the order in which it holds them.
 
-    Parameters
-    ----------
-    link
-        The block's CID; its codec says how to read the data.
-    data
-        The block's bytes.
-
-    Raises
-    ------
-    InvalidNodeError
-        If the codec is not raw, dag-pb or dag-cbor, or the data is not canonical in it.
+    Raises `InvalidNodeError` if it is malformed, or its codec is not raw, dag-pb or dag-cbor.
     """
     codec = codec_of(link)
     try:
@@ -123,26 +113,11 @@ def iter_dag(
 
 
 def links_held(since: Link, root: Link, load: Callable[[Link], bytes]) -> set[Link]:
-    """Collect what one DAG holds, to be left out of a walk through another.
+    """Collect what the DAG under `since` holds, to be left out of a walk through that under `root`.
 
     Both are walked side by side, link by link from their roots, so that what lies under a block
-    that both share is neither loaded nor listed.
-
-    Parameters
-    ----------
-    since
-        The root whose CIDs are collected. What lies under a missing block of its DAG is unknown.
-    root
-        The other root.
-    load
-        Returns the verified bytes of a block.
-
-    Raises
-    ------
-    BlockNotFoundError
-        If the block of either root is missing, or another one of the other DAG.
-    InvalidNodeError
-        As `iter_dag`.
+    that both share is neither loaded nor listed. What lies under a missing block of the first is
+    unknown.
     """
     held: set[Link] = set()
     met: set[Link] = set()

@@ -149,10 +149,7 @@ class Turns:
         return len(self._under_way())
 
     def begin(self) -> Turn:
-        """Take a turn, and wait for one if all are taken.
-
-        Raises `ReentrantCallError` if this thread would wait for a turn that itself has.
-        """
+        """Take a turn, and wait for one if all are taken."""
         turn = Turn(self._guard)
         while True:
             with self._guard():

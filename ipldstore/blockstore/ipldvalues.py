@@ -18,10 +18,7 @@ def check_codec(link: Link) -> None:
 
 
 def decode_value(link: Link, data: bytes) -> Any:
-    """Return the value in a block, whose codec is known.
-
-    Raises `CodecError` if it is not canonical DAG-CBOR, or too long.
-    """
+    """Return the value in a block, whose codec is known."""
     if codec_of(link) == RAW:
         return data
     if len(data) > MAX_CBOR_BYTES:
@@ -37,10 +34,7 @@ def decode_value(link: Link, data: bytes) -> Any:
 
 
 def encode_value(value: Any) -> tuple[bytes, str]:
-    """Return the block of a value, and its codec.
-
-    Raises `CodecError` if DAG-CBOR has no form for the value.
-    """
+    """Return the block of a value, and its codec."""
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value), "raw"
     with using_multiformats():

@@ -27,10 +27,7 @@ _V2_PAYLOAD_START = _V2_PRAGMA_BYTES + _V2_HEADER.size
 
 
 def write_car(stream: BinaryIO, root: Link, blocks: Iterable[tuple[Link, bytes]]) -> int:
-    """Write a CARv1 archive with one root.
-
-    The blocks are written in their order. Returns the number of bytes.
-    """
+    """Write a CARv1 archive with one root, and blocks in their order, and return its size."""
     written = _write(stream, encode_header(root))
     for link, data in blocks:
         written += _write(stream, encode_section_head(link, len(data)))

@@ -50,10 +50,7 @@ def _fill_registries() -> list[object]:
 
 
 def decode_multibase(text: str) -> bytes:
-    """Return the bytes that text in any multibase stands for.
-
-    Raises `InvalidCIDError` if it is no such text, or not as its base would be written.
-    """
+    """Return the bytes that text in any multibase stands for."""
     with using_multiformats():
         from multiformats import multibase
 

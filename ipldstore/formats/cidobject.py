@@ -100,9 +100,5 @@ def _text_of(other: object) -> str | None:
 
 
 def to_cid(link: bytes) -> CID:
-    """Build the CID object of a binary CID.
-
-    Raises `InvalidCIDError` if it is malformed, or multiformats does not know its codec or hash
-    function.
-    """
+    """Build the CID object of a binary CID."""
     return CID(link)

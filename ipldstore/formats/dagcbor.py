@@ -38,12 +38,7 @@ _SHORT_TEXT = tuple(bytes((0x60 + size,)) for size in range(24))
 
 
 def decode(data: bytes) -> Any:
-    """Decode one canonical DAG-CBOR block.
-
-    Returns ``None``, ``bool``, ``int``, ``float``, ``str``, ``bytes``, `Link`, ``list`` or
-    ``dict``. Raises `CodecError` if the block is not one canonical DAG-CBOR item, or passes
-    `MAX_CBOR_BYTES`, `MAX_CBOR_ITEMS` or `MAX_NESTING`.
-    """
+    """Decode one canonical DAG-CBOR block, if it keeps to the limits."""
     end = len(data)
     if end > MAX_CBOR_BYTES:
         raise CodecError(f"{end} bytes of DAG-CBOR, at most {MAX_CBOR_BYTES}", offset=0)
@@ -209,11 +204,7 @@ def _decode_simple(data: bytes, start: int, end: int) -> tuple[bool | float | No
 
 
 def encode(value: Any) -> bytes:
-    """Encode a value as canonical DAG-CBOR.
-
-    Types are those that `decode` returns. Raises `CodecError` if DAG-CBOR has no form for the
-    value, or it is nested more than 64 levels deep.
-    """
+    """Encode a value of the types that `decode` returns as canonical DAG-CBOR."""
     out: list[bytes] = []
     _encode(value, out, 0)
     return b"".join(out)

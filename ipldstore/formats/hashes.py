@@ -58,10 +58,7 @@ HASH_BY_CODE = {function.code: function for function in HASHES.values()}
 
 
 def hash_function(name: str) -> HashFunction:
-    """Return a hash function by its multicodec name.
-
-    Raises `InvalidCIDError` if it is none of `HASHES`.
-    """
+    """Return a hash function by its multicodec name."""
     try:
         return HASHES[name]
     except KeyError:

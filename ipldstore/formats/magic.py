@@ -7,11 +7,7 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """A kind of file.
-
-    `text` is what it is, as it stands in a sentence; `advice` what can be done with it, empty where
-    that is not known.
-    """
+    """A kind of file: what it is, as it stands in a sentence, and what to do with it, if known."""
 
     text: str
     advice: str = ""
@@ -66,10 +62,7 @@ _SHOWN = 40
 
 
 def kind_of(head: bytes) -> Kind | None:
-    """Return what a file is, given what it begins with; None if that is not known.
-
-    The first dozens of bytes are needed, or all where there are fewer.
-    """
+    """Return what a file is, by the first dozens of its bytes; None if that is not known."""
     for beginning, kind in _BEGINNINGS.items():
         if head.startswith(beginning):
             return kind

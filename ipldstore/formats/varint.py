@@ -17,10 +17,7 @@ def encode_varint(number: int) -> bytes:
 
 
 def decode_varint(data: bytes, offset: int = 0) -> tuple[int, int]:
-    """Read an unsigned varint and say where it ends.
-
-    Raises `InvalidCIDError` if it is cut short, not minimal, or longer than 9 bytes.
-    """
+    """Read an unsigned varint and say where it ends."""
     number = 0
     for index, byte in enumerate(data[offset : offset + MAX_VARINT_BYTES]):
         number |= (byte & 0x7F) << (7 * index)

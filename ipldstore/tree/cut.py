@@ -15,21 +15,14 @@ _MAP = 5
 
 
 class Item(NamedTuple):
-    """An encoded entry, ready to be placed in a page.
-
-    `segment` is that by which it is cut; `data` holds key and value of a map, or the pair in a
-    list.
-    """
+    """An encoded entry to be placed in a page, and the segment by which it is cut."""
 
     segment: str
     data: bytes
 
 
 class Cutter:
-    """Collects items in natural order into pages.
-
-    `page` is the one that is not complete yet.
-    """
+    """Collects items in natural order into pages; `page` is the one that is not complete yet."""
 
     def __init__(self) -> None:
         self.page: list[Item] = []

@@ -17,10 +17,7 @@ MAX_INTEGER = 2**64 - 1
 
 
 class Document:
-    """A JSON document, held as its DAG-CBOR encoding.
-
-    `depth` is its levels of nesting, at least 1.
-    """
+    """A JSON document, held as its DAG-CBOR encoding, which nests `depth` levels deep."""
 
     __slots__ = ("depth", "encoded")
 
@@ -105,10 +102,7 @@ def _refuse_constant(text: str) -> NoReturn:
 
 
 def make_document(value: dict[str, Any]) -> Document:
-    """Make a document of a decoded map.
-
-    Raises `InvalidNodeError` if the map is not JSON data within the limits of a document.
-    """
+    """Make a document of a decoded map."""
     depth = dagcbor.nesting(value)
     if depth > MAX_DOCUMENT_DEPTH:
         raise InvalidNodeError(f"document nests {depth} levels, at most {MAX_DOCUMENT_DEPTH}")

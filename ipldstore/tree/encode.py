@@ -21,10 +21,7 @@ _PAIR_HEAD = dagcbor.encode_list_head(2)
 
 
 class Encoder:
-    """Encodes directories, children before their parents.
-
-    `put` keeps a dag-cbor block and returns its CID.
-    """
+    """Encodes directories, children before their parents, and has `put` keep their blocks."""
 
     def __init__(self, load: Load, put: Put) -> None:
         self._load = load
@@ -35,7 +32,7 @@ class Encoder:
 
         Afterwards every directory below it has its stub, and its pages are in their blocks. Where
         that fails, or is interrupted, the content is as it was. Returns that, and its levels of
-        nesting. Raises `InvalidNodeError` if a directory that is not the root is empty.
+        nesting.
         """
         content = directory.content
         if isinstance(content, PageList):

@@ -13,10 +13,7 @@ _RESERVED = frozenset(("", ".", ".."))
 
 
 def split_key(key: str) -> list[str]:
-    """Split a key into its segments.
-
-    Raises `InvalidKeyError` if the key breaks a rule of the format.
-    """
+    """Split a key into its segments; raise `InvalidKeyError` if it breaks a rule of the format."""
     if not isinstance(key, str):
         raise InvalidKeyError(f"key {key!r} is not a str")
     segments = key.split("/")
@@ -40,10 +37,7 @@ def split_if_key(key: object) -> list[str] | None:
 
 
 def split_path(path: str) -> list[str]:
-    """Split the path of a directory, which may be empty or end in a slash.
-
-    Raises `InvalidKeyError` if the path breaks a rule of the format.
-    """
+    """Split the path of a directory, which may be empty or end in a slash, as `split_key`."""
     return split_key(path.rstrip("/")) if path.rstrip("/") else []
 
 

@@ -22,10 +22,7 @@ _FEW = 3
 
 
 def find_page(pages: PageList, segment: str, load: Load) -> Page:
-    """Return the page that holds a segment, or would hold it.
-
-    Raises `InvalidNodeError` if a block on the way is not what its list says.
-    """
+    """Return the page that holds a segment, or would hold it."""
     key = natural_key(segment)
     end: str | None = None
     for _ in range(MAX_LIST_DEPTH):

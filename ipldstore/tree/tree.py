@@ -77,10 +77,7 @@ class Tree:
 
     @property
     def top(self) -> Directory:
-        """The root directory, loaded if it was not.
-
-        Raises `InvalidNodeError` if the root is not a directory.
-        """
+        """The root directory, loaded if it was not."""
         return self._top(self.load)
 
     def _top(self, load: Load) -> Directory:
@@ -121,10 +118,7 @@ class Tree:
         return None
 
     def foresee(self, segments: Sequence[str], under_way: Collection[Link]) -> list[Link]:
-        """Return blocks that are likely to be needed after those that `find` needs.
-
-        Others that were needed are `under_way`. Takes no lock, as `peek`.
-        """
+        """Return blocks that may be needed after those that `find` needs; no lock, as in `peek`."""
         try:
             directory = self._peek_directory(segments[:-1])
         except _NotLoaded:
@@ -153,10 +147,7 @@ class Tree:
         return entry if is_value(entry, segments[-1]) else None
 
     def admit(self, segments: Sequence[str], link: Link, data: bytes) -> None:
-        """Put a block that `needs` named in its place, and load no other.
-
-        Raises `InvalidNodeError` if it is not what leads to it says.
-        """
+        """Put a block that `needs` named in its place, and load no other."""
 
         def load(wanted: Link) -> bytes:
             if wanted != link:
@@ -187,11 +178,7 @@ class Tree:
         return is_empty(self.top)
 
     def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
-        """Set the entry of a value.
-
-        Raises `InvalidKeyError` if a directory stands there, or a value where a directory has to
-        be; nothing has changed then.
-        """
+        """Set the entry of a value; where that raises `InvalidKeyError`, nothing has changed."""
         path = self._existing(segments[:-1])
         known = len(path) - 1
         present = room_of(path[-1], segments[known], self.load).get(segments[known])
@@ -273,11 +260,7 @@ class Tree:
                 stack.append(iter_entries(child, self.load))
 
     def freeze(self, put: Put) -> Link:
-        """Encode what changed and return the root.
-
-        `put` keeps a dag-cbor block and returns its CID; it is called for children before their
-        parents, last for the root.
-        """
+        """Encode what changed, have `put` keep the blocks, the root last, and return it."""
 
         def keep(data: bytes) -> Link:
             link = put(data)

@@ -27,11 +27,9 @@ MAX_DIRECTORY_BLOCK_BYTES = 256 << 10
 
 
 def write_directory(children: Sequence[PBLink], put: Put) -> tuple[Link, int]:
-    """Keep a directory.
+    """Keep a directory of children in any order, each name there once, every size known.
 
-    The children may be in any order; every name is there once, every size known. `put` keeps a
-    block of codec ``"dag-pb"`` and returns its CID. Returns the CID of the directory, and the size
-    of all blocks under it, each counted as often as it is linked to.
+    Returns its CID, and the size of all blocks under it, each counted as often as it is linked to.
     """
     if not _fits(children):
         return write_shard(children, put)
@@ -55,11 +53,7 @@ def _fits(children: Sequence[PBLink]) -> bool:
 
 
 def iter_directory(link: Link, node: Node, load: Callable[[Link], bytes]) -> Iterator[PBLink]:
-    """Iterate what is in a directory, in the order of its blocks.
-
-    Raises `InvalidNodeError` if the root node is not of a directory, is malformed, or names
-    something twice.
-    """
+    """Iterate what is in a directory, in the order of its blocks."""
     if node.type == SHARD_TYPE:
         yield from iter_shard(link, node, load)
         return

@@ -37,10 +37,7 @@ def hash_name(name: bytes) -> int:
 
 
 def write_shard(children: Iterable[PBLink], put: Put) -> tuple[Link, int]:
-    """Keep a sharded directory; as `write_directory`.
-
-    Raises `InvalidNodeError` if two names have the same hash.
-    """
+    """Keep a sharded directory; as `write_directory`."""
     entries = sorted((hash_name(child.name).to_bytes(8, "big"), child) for child in children)
     return _write_shard(entries, 0, put)
 
@@ -74,11 +71,7 @@ def _place(
 def iter_shard(
     link: Link, node: Node, load: Callable[[Link], bytes], before: int = 0, depth: int = 0
 ) -> Iterator[PBLink]:
-    """Iterate what is in a sharded directory.
-
-    `before` is the bits that the hashes of all names in it begin with, `depth` how many shards are
-    above it. Raises `InvalidNodeError` if it is malformed, or a name is not where its hash says.
-    """
+    """Iterate what is in a sharded directory; the hashes of all names begin with `before`."""
     fanout = _check_shard(link, node)
     width = fanout.bit_length() - 1
     used = width * (depth + 1)

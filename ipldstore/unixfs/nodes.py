@@ -116,10 +116,7 @@ def encode_shard(bits: bytes, hash_type: int, fanout: int) -> bytes:
 
 
 def decode_node(link: Link, data: bytes) -> Node:
-    """Read a dag-pb block of UnixFS.
-
-    Raises `InvalidNodeError` if it is none.
-    """
+    """Read a dag-pb block of UnixFS."""
     try:
         if codec_of(link) != DAG_PB:
             raise CodecError("codec is not dag-pb")
@@ -155,10 +152,7 @@ def _decode_payload(payload: bytes, links: list[PBLink]) -> Node:
 
 
 def iter_pb_links(data: bytes) -> Iterator[Link]:
-    """Iterate the CIDs in the links of a dag-pb block, in order.
-
-    Raises `CodecError` if the block is malformed.
-    """
+    """Iterate the CIDs in the links of a dag-pb block, in order."""
     return (_decode_link(link).link for link in _split_node(data)[0])
 
 
