@@ -20,11 +20,7 @@ _HEAD_BYTES = 512
 
 
 def local_path(path: str | os.PathLike[str]) -> Path:
-    """Return the absolute path of what is on this machine.
-
-    Raises `BackendError` if it is a URL, which would become a folder of that name; what is secret
-    in it is not shown.
-    """
+    """Return an absolute path on this machine; a URL, which would become a folder, is refused."""
     text = os.fspath(path)
     if isinstance(text, str) and is_url(text):
         raise BackendError(
@@ -35,10 +31,7 @@ def local_path(path: str | os.PathLike[str]) -> Path:
 
 
 def read_path(scheme: str, rest: str) -> tuple[str]:
-    """Return the path in the rest of a URL, or a path itself after the scheme "path".
-
-    Raises `BlockStoreURLError` if there is none, or it is on another machine.
-    """
+    """Return the path in the rest of a URL, or a path itself after the scheme "path"."""
     if not rest.startswith("//") or scheme == "path":
         path = os.path.expanduser(rest)
     elif rest.startswith("///"):
@@ -54,10 +47,7 @@ def read_path(scheme: str, rest: str) -> tuple[str]:
 
 
 def path_of_file_url(url: str) -> str:
-    """Return the path that a ``file:`` URL names.
-
-    Raises `BlockStoreURLError` if it names none on this machine.
-    """
+    """Return the path on this machine that a ``file:`` URL names."""
     rest = url.partition(":")[2].replace("//localhost/", "///", 1)
     (path,) = read_path("file", rest)
     if not path.startswith("/"):

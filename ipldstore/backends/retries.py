@@ -16,13 +16,8 @@ T = TypeVar("T")
 class TransientError(BackendError):
     """A retryable fault of a node or gateway: trying again in a moment may succeed.
 
-    It comes after the attempts that the block store makes by itself; ``except BackendError``
-    catches it.
-
-    Attributes
-    ----------
-    wait : float
-        How many seconds the other side asks to wait.
+    It comes after the attempts that the block store makes by itself. `wait` is how many seconds the
+    other side asks to wait.
     """
 
     def __init__(self, message: str, *, wait: float = 0.0) -> None:

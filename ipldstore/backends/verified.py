@@ -7,10 +7,7 @@ from ipldstore.cid import CIDLike, as_link, identity_data
 
 
 class VerifiedCAStore(ContentAddressableStore):
-    """A store whose `get_raw` returns verified bytes and raises no bare ``KeyError``.
-
-    So `get_block` does not hash them a second time.
-    """
+    """A store whose `get_raw` verifies, raising no ``KeyError``, so that `get_block` need not."""
 
     def get_block(self, cid: CIDLike) -> bytes:
         link = as_link(cid)

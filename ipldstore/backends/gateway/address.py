@@ -39,11 +39,7 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 def parse_gateway(url: str, headers: Mapping[str, str], auth: Auth) -> Gateway:
-    """Read the URL of a gateway.
-
-    It may hold a user and a password; `auth` goes before them. Raises `BackendError` if it is
-    malformed.
-    """
+    """Read the URL of a gateway; `auth` goes before a user and a password in it."""
     try:
         parts = urlsplit(url)
         _ = parts.port

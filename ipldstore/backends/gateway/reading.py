@@ -62,11 +62,7 @@ def read_block(
 
 
 def check_answer(answer: Answer, media_type: str) -> None:
-    """Check the status and the type of an answer.
-
-    Raises `BlockNotFoundError` if it says that there is no such block, and `BackendError` if it is
-    anything else than what was asked for.
-    """
+    """Raise what an answer means that has another status or type than was asked for."""
     status = answer.status
     if status in (404, 410):
         raise BlockNotFoundError(f"HTTP status {status}")

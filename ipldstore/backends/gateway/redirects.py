@@ -51,10 +51,7 @@ def ask(
 
 
 def redirected(url: str, location: str, link: Link) -> str:
-    """Return where a redirect leads.
-
-    Raises `BackendError` if it leads where it must not, whatever the address of its host.
-    """
+    """Return where a redirect leads, if it may, whatever the address of its host."""
     try:
         target = urlsplit(urljoin(url, location))
         _ = target.port

@@ -19,10 +19,7 @@ CAR_QUERY = "format=car&car-version=1&dag-scope=all&car-order=dfs&car-dups=n"
 
 
 class Wanted:
-    """The blocks of a DAG that are still to come, as far as its links are known.
-
-    It keeps the CIDs that it met, and no blocks.
-    """
+    """The CIDs of a DAG's blocks that are still to come, as far as its links are known."""
 
     def __init__(self, root: Link) -> None:
         self._known: set[Link] = set()
@@ -34,11 +31,7 @@ class Wanted:
         return bool(self._missing)
 
     def take(self, link: Link, data: bytes) -> bool:
-        """Count a verified block as there, and its links as missing, if it is wanted at all.
-
-        Raises `InvalidNodeError` if the block is malformed, or of a codec whose links are not
-        known.
-        """
+        """Count a verified block as there, and its links as missing, if it is wanted at all."""
         if link not in self._missing:
             return False
         self._missing.remove(link)
@@ -47,10 +40,7 @@ class Wanted:
         return True
 
     def load_one(self, load: Callable[[Link], bytes]) -> tuple[Link, bytes]:
-        """Load one of the blocks that are missing.
-
-        Raises the errors of `take`.
-        """
+        """Load one of the blocks that are missing."""
         link = self._missing.pop()
         data = load(link)
         self._want(links_of(link, data))

@@ -12,10 +12,7 @@ _BUSY = (408, 425, 429, 502, 503, 504)
 
 
 class Reply(NamedTuple):
-    """What a server answered.
-
-    The names of headers may be asked for in any case.
-    """
+    """What a server answered; the names of headers may be asked for in any case."""
 
     status: int
     headers: Mapping[str, str]
@@ -31,10 +28,7 @@ class Stream(NamedTuple):
 
 
 def check_busy(reply: Reply | Stream, what: str) -> None:
-    """Raise `TransientError` if a server says that it cannot answer now.
-
-    The message says by `what` who was asked for what.
-    """
+    """Raise `TransientError`, which says `what` was asked for, if a server cannot answer now."""
     if reply.status in _BUSY:
         wait = _parse_wait(reply.headers.get("Retry-After", ""))
         raise TransientError(f"{what}: HTTP status {reply.status}", wait=wait)

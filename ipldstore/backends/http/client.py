@@ -70,11 +70,7 @@ class HTTPClient:
         body: bytes | None = None,
         timeout: float | None = None,
     ) -> Reply:
-        """Send a request and return its answer, whatever its status.
-
-        `limit` is how many bytes the answer's body may have; `timeout` is the client's own if None.
-        Raises `BackendError` if there is no answer, or not all of it, or too much of it.
-        """
+        """Send a request and return its answer, whatever its status, of at most `limit` bytes."""
         with self.stream(
             method, url, limit=limit, headers=headers, body=body, timeout=timeout
         ) as stream:
@@ -93,9 +89,7 @@ class HTTPClient:
     ) -> Iterator[Stream]:
         """Send a request and read its answer piece by piece; parameters as in `send`.
 
-        With no limit, `timeout` bounds the wait for each piece, not for the whole. Raises
-        `BackendError` if there is no answer, or, from its pieces, if not all of it comes, or too
-        much.
+        With no limit, `timeout` bounds the wait for each piece, not for the whole.
         """
         seconds = timeout or self.timeout
         deadline = time.monotonic() + seconds if limit is not None else None

@@ -23,10 +23,7 @@ class LoopSession(NamedTuple):
 
 
 class Loops:
-    """The sessions of a client, one for each event loop that it is used on.
-
-    `connections` is how many requests are under way at once on each.
-    """
+    """The sessions of a client, one for each event loop that it is used on."""
 
     def __init__(self, connections: int) -> None:
         self._connections = connections

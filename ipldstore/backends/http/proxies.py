@@ -11,10 +11,7 @@ from ipldstore.errors import BackendError
 
 
 def proxies_for(url: str) -> dict[str, str]:
-    """Return the proxies for a URL by the schemes that they serve.
-
-    Raises `BackendError` if the address of one is malformed.
-    """
+    """Return the proxies for a URL by the schemes that they serve."""
     parts = urlsplit(url)
     if proxy_bypass(parts.hostname or ""):
         return {}

@@ -40,10 +40,7 @@ def authorization(auth: Auth) -> dict[str, str]:
 
 
 def without_sent(text: str, headers: Mapping[str, str], secrets: Iterable[str] = ()) -> str:
-    """Return what a server or a library says without what was sent to be let in.
-
-    Also left out are `secrets`; of the request's headers, all that is not known to be harmless.
-    """
+    """Return text of others without `secrets` and headers that are not known to be harmless."""
     for secret in sorted({*secrets, *_secrets_sent(headers)}, key=len, reverse=True):
         text = re.sub(_however_quoted(secret), "***", text)
     return without_secrets(text)

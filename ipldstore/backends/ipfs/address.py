@@ -21,11 +21,7 @@ _MULTIADDR = re.compile(
 
 
 class Address(NamedTuple):
-    """Where a node is.
-
-    The base URL of its RPC API is without ``/api/v0`` and without credentials; `auth` is the user
-    and password that the address had.
-    """
+    """Where a node is: the base URL of its RPC API, and the user and password that came with it."""
 
     url: str
     auth: Auth
@@ -55,10 +51,7 @@ def _read_api_file() -> str | None:
 
 
 def parse_address(address: str) -> Address:
-    """Read a URL or a multiaddr.
-
-    Raises `BackendError` if it is malformed.
-    """
+    """Read a URL or a multiaddr."""
     if address.startswith("/"):
         return Address(_url_of_multiaddr(address), None)
     if "://" not in address:

@@ -16,10 +16,7 @@ _PREFIXES = ("ipns://", "/ipns/")
 
 
 class Announced(NamedTuple):
-    """Whether the network was told that a node has a root.
-
-    `reason` is what the node says if not.
-    """
+    """Whether the network was told that a node has a root, and what the node says if not."""
 
     done: bool
     reason: str | None
@@ -53,12 +50,7 @@ def list_keys(rpc: KuboRPC) -> dict[str, str]:
 
 
 def resolve_name(rpc: KuboRPC, name: str) -> Link:
-    """Return the root that an IPNS or DNSLink name points at now.
-
-    Names are such as ``ipns://k51...``, ``/ipns/k51...`` or ``ipns://example.org``; the node is
-    trusted with the answer. Raises `InvalidCIDError` if it is no such name, or a path below one,
-    and `BackendError` if the node cannot resolve it, or it points at something else than a root.
-    """
+    """Return the root that an IPNS or DNSLink name points at now; the node is trusted with that."""
     prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
     bare = name.removeprefix(prefix or "").removesuffix("/")
     if prefix is None or not bare or "/" in bare:
@@ -75,11 +67,7 @@ def resolve_name(rpc: KuboRPC, name: str) -> Link:
 
 
 def announce(rpc: KuboRPC, root: CIDLike) -> Announced:
-    """Tell the network that the node has a root, or say why that was not possible.
-
-    A node does so by itself from time to time; this is for now. Raises `BlockNotFoundError` if the
-    node does not have the root.
-    """
+    """Tell the network now that the node has a root, or say why that was not possible."""
     try:
         rpc.call("routing/provide", to_text(as_link(root)))
     except BackendError as error:

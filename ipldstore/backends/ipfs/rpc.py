@@ -251,10 +251,7 @@ class KuboRPC:
 
 
 def expect(answer: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    """Return what an answer holds under a name.
-
-    Raises `BackendError` if it holds nothing there, or something of another type.
-    """
+    """Return what an answer holds under a name, which has to be of a type."""
     value = answer.get(name)
     if not isinstance(value, kind):
         raise BackendError(
@@ -264,10 +261,7 @@ def expect(answer: Mapping[str, Any], name: str, kind: type[T]) -> T:
 
 
 def expect_cid(text: Any) -> Link:
-    """Read a CID in an answer.
-
-    Raises `BackendError` if it is none.
-    """
+    """Read a CID in an answer."""
     try:
         return parse_text(text)
     except (InvalidCIDError, TypeError):
