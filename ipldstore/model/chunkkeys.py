@@ -11,11 +11,7 @@ _SEPARATORS = (".", "/")
 
 
 class ChunkKeys(NamedTuple):
-    """How an array names its chunks.
-
-    `separator` is what stands between two coordinates, a dot or a slash; `prefix` says whether a
-    ``c`` comes before them, as in the encoding ``default`` of Zarr format 3.
-    """
+    """How an array names its chunks: with dots or slashes, and a ``c`` before them or not."""
 
     dimensions: int
     separator: str
@@ -46,11 +42,7 @@ class ChunkKeys(NamedTuple):
 
 
 def read_chunk_keys(name: str, metadata: Any) -> ChunkKeys | None:
-    """Read how an array names its chunks.
-
-    `metadata` is the JSON value that ``.zarray`` or ``zarr.json`` holds. None if it is not the
-    metadata of an array, or is malformed.
-    """
+    """Read how an array names its chunks from its JSON metadata; None if that does not say it."""
     if not isinstance(metadata, dict) or not isinstance(shape := metadata.get("shape"), list):
         return None
     if name == ".zarray":

@@ -29,10 +29,7 @@ from ipldstore.tree.pages import Load, scan_for
 
 
 class Source(NamedTuple):
-    """Where the blocks of one tree are.
-
-    `load` returns the verified bytes of a block, `name` the CID that a dag-cbor block has.
-    """
+    """Where the blocks of one tree are: what loads them, verified, and names those of dag-cbor."""
 
     load: Load
     name: Callable[[bytes], Link]
@@ -62,10 +59,8 @@ def iter_differences(
     """Iterate the keys in which two trees differ, in natural order.
 
     Nothing is changed in nodes that are loaded, and what has to be loaded is not kept. Of sources,
-    the first has the blocks of `old`. `max_keys` is how many entries may be compared. Raises the
-    errors of a block store if a block cannot be had that not both share, `InvalidNodeError` if such
-    a block is no part of a hierarchy, and `LimitExceededError` if more entries have to be compared,
-    or a few blocks that repeat each other without end.
+    the first has the blocks of `old`. `max_keys` is how many entries may be compared; nor may a few
+    blocks repeat each other without end.
     """
     if _is_same(old, new):
         return
@@ -181,10 +176,7 @@ class _Reading:
 
 
 class _Level:
-    """A directory that is there in one tree or in both.
-
-    `segments` is its path, `pair` what it is in the old and in the new tree.
-    """
+    """A directory that is there in one tree or in both: its path, and what it is in each."""
 
     def __init__(
         self,
@@ -281,10 +273,7 @@ class _Item(NamedTuple):
 
 
 class _Cursor:
-    """Goes through a directory in natural order; pages are loaded only when they are opened.
-
-    `head` is what stands next, None at the end.
-    """
+    """Goes through a directory in natural order, `head` being next, and loads what is opened."""
 
     def __init__(self, directory: Directory | None, load: Load) -> None:
         self._load = load

@@ -74,11 +74,7 @@ class Metadata:
 
 
 def read_metadata(directory: Directory, load: Load) -> Metadata:
-    """Read the metadata documents in a directory.
-
-    Documents that are malformed or larger than 16 MiB say nothing. Raises `BlockNotFoundError` or
-    `CorruptBlockError` if a document's block cannot be had.
-    """
+    """Read the metadata documents in a directory; those malformed or over 16 MiB say nothing."""
     document = _read(directory, "zarr.json", load)
     if document is not None and document.get("node_type") in ("group", "array"):
         return _read_v3(document)

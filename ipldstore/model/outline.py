@@ -94,10 +94,7 @@ _PLAIN = [name for name in Outline.__slots__ if name not in ("attributes", "chil
 
 
 def find_directory(top: Directory, segments: list[str], load: Load) -> Directory:
-    """Return the directory at a path.
-
-    Raises `InvalidKeyError` if there is none.
-    """
+    """Return the directory at a path; raise `InvalidKeyError` if there is none."""
     directory = top
     for segment in segments:
         entry = room_of(directory, segment, load).get(segment)
@@ -143,10 +140,7 @@ Array: TypeAlias = tuple[Outline, Directory, Metadata]
 def iter_arrays(
     top: Outline, directory: Directory, load: Load, numbers: Iterator[int]
 ) -> Iterator[Array]:
-    """Outline what is below a directory, breadth first, and iterate the arrays in it.
-
-    Parameters and errors as in `make_outline` and `iter_values`; `top` is filled in.
-    """
+    """Outline what is below a directory into `top`, breadth first, and iterate the arrays in it."""
     queue: deque[tuple[Outline, Entry]] = deque([(top, directory)])
     used = 0
     for number in count():

@@ -24,11 +24,7 @@ class ArraySizes(NamedTuple):
 
 
 def measure_arrays(top: Directory, load: Load) -> ArraySizes:
-    """Sum up the arrays below a directory by what their metadata says.
-
-    Raises the errors of `load`, `InvalidNodeError` if a directory or document cannot be read, and
-    `LimitExceededError` if there are more groups and arrays than `ipldstore.limits` allow.
-    """
+    """Sum up the arrays below a directory by what their metadata says."""
     chunks = size = 0
     for array, _, metadata in iter_arrays(Outline("", ""), top, load, count(1)):
         chunks += metadata.chunks_possible or 0

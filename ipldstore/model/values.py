@@ -57,8 +57,6 @@ def iter_values(
     """Iterate the values below an array's directory that are no metadata, in natural order.
 
     `numbers` numbers the entries that are visited, from one, where several arrays share a limit.
-    Raises the errors of `load`, `InvalidNodeError` if a directory cannot be read, and
-    `LimitExceededError` if more than `MAX_HELD_KEYS` entries are visited.
     """
     keys, grid = metadata.keys, metadata.grid
     stack: list[tuple[tuple[str, ...], Iterator[tuple[str, Entry]]]]

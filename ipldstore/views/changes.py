@@ -10,11 +10,7 @@ from ipldstore.views.grids import ChunkGrid
 
 @dataclass
 class ArrayChanges:
-    """What changed in one array.
-
-    `grid` holds its chunks by kind of change, laid out. Dimensions are named, or numbered. `note`
-    is what else is to say.
-    """
+    """What changed in one array: its chunks laid out by kind of change, and what else is to say."""
 
     path: str
     grid: ChunkGrid

@@ -49,10 +49,7 @@ _GAP = 0.35
 
 
 def draw(changes: Changes, file: BinaryIO, kind: str) -> None:
-    """Draw changes.
-
-    `kind` is ``"png"`` or ``"svg"``.
-    """
+    """Draw changes as ``"png"`` or ``"svg"``."""
     with matplotlib.style.context(["default", _STYLE]):
         blocks = [_Block(array) for array in changes.arrays]
         height = _HEAD + _FOOT + sum(block.height for block in blocks) + 0.4 * (not blocks)

@@ -30,11 +30,9 @@ _MAX_TEXT_LENGTH = 500
 
 
 def to_html(store: Hierarchy) -> str:
-    """Show the groups and arrays of a hierarchy as an HTML element.
+    """Show the groups and arrays of a hierarchy as an HTML element, without scripts.
 
-    It needs no script, and nothing from elsewhere. A hierarchy that cannot be read shows why; no
-    error is raised. It is a ``div``, of a few kB for a small hierarchy. At most `MAX_ROWS` groups
-    and arrays are in it, and few blocks are loaded for it.
+    A hierarchy that cannot be read shows why; no error is raised. Few blocks are loaded for it.
     """
     try:
         is_local = store.blocks.is_local
