@@ -255,27 +255,7 @@ def _unknown_scheme(scheme: str, url: str, plugged: list[str]) -> BlockStoreURLE
 def find_blocks(
     blocks: ContentAddressableStore | str | os.PathLike[str] | None, **options: Any
 ) -> ContentAddressableStore:
-    """Return the block store that is meant, to read from; a URL is opened.
-
-    Parameters
-    ----------
-    blocks
-        An open block store, or what `open_block_store` takes. If None, the environment variable
-        ``IPLDSTORE_BLOCKS`` says it. Nothing else is tried, and nothing is made.
-    options
-        As in `open_block_store`.
-
-    Raises
-    ------
-    BlockStoreURLError
-        If nothing is named, or what is names no block store.
-    BlockStoreNotFoundError
-        If there is no such folder or file.
-    BackendError
-        If the store cannot be used, or the plug-in for it is broken.
-    TypeError
-        If the store does not take an option, or is open and some are given.
-    """
+    """Return the block store that is meant, to read; if None, ``IPLDSTORE_BLOCKS`` names it."""
     if isinstance(blocks, ContentAddressableStore):
         if options:
             raise TypeError(f"{', '.join(options)}: a block store that is open takes no options")

@@ -98,20 +98,7 @@ def copy_root(
 
 
 class Moves:
-    """What is moved by threads, so much at once, and the counts of it.
-
-    Parameters
-    ----------
-    workers
-        How much is moved at once.
-    progress
-        As in `copy_root`.
-
-    Attributes
-    ----------
-    copied : Copied
-        The counts so far.
-    """
+    """What is moved by threads, so much at once, and the counts of it."""
 
     def __init__(self, workers: int, progress: Progress | None) -> None:
         self.copied = Copied(0, 0, 0)

@@ -26,10 +26,7 @@ Blocks: TypeAlias = "ContentAddressableStore | str | os.PathLike[str]"
 
 
 class Found(NamedTuple):
-    """A hierarchy that was found.
-
-    The root is None if it begins now. `opened` is what was opened for it, and is to be closed.
-    """
+    """A hierarchy that was found, without a root if it begins now; `opened` is to be closed."""
 
     root: Link | None
     blocks: ContentAddressableStore
@@ -145,11 +142,7 @@ def _refuse_with_blocks(what: str | os.PathLike[str], name: Name, blocks: object
 
 
 def noted_root(blocks: ContentAddressableStore, what: str | os.PathLike[str]) -> Link:
-    """Return the root that a block store notes by itself, as a CAR file does.
-
-    Raises `BlockStoreURLError` if there is none, or several, and `CarFormatError` if it is an empty
-    file, or an archive that was only begun.
-    """
+    """Return the root that a block store notes by itself, as a CAR file does."""
     root = blocks.noted_root
     if root is not None:
         return root
@@ -173,7 +166,7 @@ def find_group(
     """Return a group or array as a root, and a store that has its blocks.
 
     A small group stands within the block of its parent; the block that it would have by itself is
-    put before the others. Raises `InvalidKeyError` if there is none at the path.
+    put before the others.
     """
     from ipldstore.backends.layers.union import UnionCAStore  # which imports asyncio
 

@@ -103,11 +103,7 @@ def _appearing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
 
 
 def check_place(path: Path, *, overwrite: bool) -> None:
-    """Raise `OSError` if no file can be made at a path.
-
-    It is `FileExistsError` if there is one that is not to be written over, and another `OSError` if
-    there is a folder, or none to put the file in.
-    """
+    """Raise the `OSError` that says why no file can be made, or written over, at a path."""
     shown, folder = repr(show_url(str(path))), repr(show_url(str(path.parent)))
     if path.is_dir():
         raise IsADirectoryError(f"{shown} is a folder, expected the name of a file")
@@ -129,10 +125,7 @@ def _made(temporary: Path, path: Path) -> BinaryIO:
 
 
 def load(blocks: ContentAddressableStore, source: Source, *, allow_padding: bool = False) -> Link:
-    """Keep the blocks of an archive and return its root, under which nothing is missing.
-
-    Errors as in `Hierarchy.import_car`.
-    """
+    """Keep the blocks of an archive and return its root, under which nothing is missing."""
     with _opened(source) as stream:
         reader = CarReader(stream, allow_padding=allow_padding)
         if len(reader.roots) != 1:

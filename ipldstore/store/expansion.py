@@ -130,11 +130,7 @@ def measure(blocks: ContentAddressableStore, top: CIDLike | Directory) -> Conten
 
 
 def check_held(top: CIDLike | Directory, load: Load) -> None:
-    """Refuse at once what has more keys than can be held, asked or shown one by one.
-
-    Loads each directory once, and nothing else. `top` and errors are as in `measure`;
-    `LimitExceededError` if there are more than `MAX_HELD_KEYS` keys.
-    """
+    """Refuse what has more keys than can be held or shown one by one, by its directories alone."""
     walk = _Walk(load)
     walk.visit(top)
     times = walk.count_ways()

@@ -145,11 +145,7 @@ class RecordingTree(Tree):
 
 
 def apply_changes(tree: Tree, wanted: dict[str, Value | None]) -> None:
-    """Set and delete (None) values in a tree.
-
-    Raises `MergeConflictError` if keys are both values and directories; the others have changed
-    then.
-    """
+    """Set and delete (None) values in a tree; some have changed also where there is a conflict."""
     for key, entry in wanted.items():
         if entry is None:
             tree.remove(split_key(key))
@@ -294,10 +290,7 @@ def make_fork(writer: Writer) -> ForkWriter:
 
 
 def changes_of(writer: Writer) -> Changes:
-    """Return a copy of what a fork changed, once the blocks of that are kept.
-
-    Raises `TypeError` if it is no fork, and `BackendError` if its blocks cannot be kept.
-    """
+    """Return a copy of what a fork changed, once the blocks of that are kept."""
     if not isinstance(writer, ForkWriter):
         raise TypeError(NO_FORK)
     writer.blocks.flush()
@@ -306,10 +299,7 @@ def changes_of(writer: Writer) -> Changes:
 
 
 def join_changes(parts: Iterable[Changes]) -> Changes:
-    """Join what several forks of one hierarchy changed.
-
-    Raises `MergeConflictError` if two of them changed a key in different ways.
-    """
+    """Join what several forks of one hierarchy changed, none of them in different ways."""
     joined = Changes()
     clashing = set()
     for part in parts:
@@ -339,10 +329,7 @@ def merge_changes(writer: Writer, parts: Sequence[Changes], rule: Rule | None = 
 
 
 class _Answer(NamedTuple):
-    """What a rule said of a conflict.
-
-    `sides` are the different values that it was asked about, `entry` is what the key shall have.
-    """
+    """What a rule said that a key shall have, and the different values that it was asked about."""
 
     sides: list[Link | None]
     entry: Value | None

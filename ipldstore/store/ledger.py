@@ -14,10 +14,7 @@ _MOST_NAMED = 10_000
 
 
 class Ledger:
-    """The keys that were changed in a hierarchy since it was frozen.
-
-    `how` says what would have kept the changes, for the warning.
-    """
+    """The keys that were changed in a hierarchy since it was frozen, and how to keep that."""
 
     def __init__(self, blocks: ContentAddressableStore, how: str) -> None:
         self._blocks = blocks

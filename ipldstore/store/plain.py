@@ -49,9 +49,7 @@ def write_plain(
 ) -> Link:
     """Keep a hierarchy as a UnixFS directory; see `Hierarchy.to_unixfs`.
 
-    Holds the names, CIDs and sizes in one directory at a time, and in those above it. The blocks go
-    where those of the hierarchy are. Raises `LimitExceededError` if it stands for more than
-    `Content.check` allows; nothing is written then.
+    Holds the names, CIDs and sizes in one directory at a time, and in those above it.
     """
     content = measure(blocks, root)
     content.check(max_files, max_bytes)

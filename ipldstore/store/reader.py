@@ -142,10 +142,7 @@ class Reader:
             return self.tree.find_directory(segments) if value is None else value
 
     def read(self, key: str, entry: Link | Document, cut: Cut | None = None) -> bytes | memoryview:
-        """Return a value, or a part of it; errors name the key.
-
-        Raises the errors of `read_value`.
-        """
+        """Return a value, or a part of it; errors name the key."""
         try:
             return read_value(self.source_of(entry, cut), entry, cut)
         except IPLDStoreError as error:
@@ -206,11 +203,9 @@ class Reader:
                 check_held(directory, self.tree.load)
 
     def extract(self, path: str) -> tuple[Link, dict[Link, bytes]]:
-        """Return a group or array as a root.
+        """Return a group or array as a root, with its blocks that may be in no block store yet.
 
         A small one stands within the block of the directory above it, and gets blocks of its own.
-        Returns it with the blocks of it that may be in no block store yet. Raises `InvalidKeyError`
-        if there is none at the path.
         """
         found = self.find_any(split_path(path))
         if found is None:

@@ -178,13 +178,7 @@ class Writer(Reader):
             self.tree.touch_all()
 
     def freeze(self) -> Link:
-        """Put the blocks of what changed and return the root once all of them are kept.
-
-        Nodes that the block store has lost since they were loaded or put are put again. Raises
-        `BlockNotFoundError` if a block of the hierarchy that was put here, or a node that was
-        loaded, is gone, and `BackendError` if a block cannot be kept, or it cannot be told whether
-        it is there.
-        """
+        """Put the blocks of what changed, and lost nodes again; return the root if all are kept."""
         return self._freeze(is_asking=True)
 
     def _freeze(self, *, is_asking: bool = False) -> Link:

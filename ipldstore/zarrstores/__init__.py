@@ -26,45 +26,15 @@ __all__ = ["PlainStore", "find_store", "open_zarr_store"]
 def open_zarr_store(what: Any, *, write: bool = False) -> Iterator[PlainStore]:
     """Open a Zarr store, and close what was opened for it.
 
-    Parameters
-    ----------
-    what
-        * A Zarr store of zarr-python 3, or of zarr-python 2 and any other mapping of keys to
-          bytes. One that is not open yet is opened, and closed again if it was only read.
-        * A ``StorePath``, group or array of zarr: what is at or below its path.
-        * A path or ``file://`` URL: a folder, or a zip file.
-        * Another URL: ``s3://``, ``gs://``, ``az://`` (by obstore, on zarr-python 3),
-          ``http://`` and ``https://`` (to read), or what fsspec knows.
-        * An `IPLDStore`.
+    It is one of zarr-python 3, one of zarr-python 2 or any other mapping of keys to bytes, an
+    `IPLDStore`, what is at or below a ``StorePath``, group or array, or a path or URL: a folder, a
+    zip file, ``s3://``, ``gs://``, ``az://`` (by obstore, on zarr-python 3), ``http://`` and
+    ``https://`` (to read), or what fsspec knows. Stores that list directories only are listed by
+    these. Of what lists nothing, such as a web server, consolidated metadata tells the keys that
+    there can be.
 
-        Stores that list directories only are listed by these. Of what lists nothing, such as a
-        web server, consolidated metadata tells the keys that there can be.
-    write
-        Whether it is written to, and may be made. A zip file is made anew, and appears once it is
-        complete.
-
-    Yields
-    ------
-    PlainStore
-        The store. Its errors name the key; where it came by a URL, they show nothing that could
-        be secret.
-
-    Raises
-    ------
-    TypeError
-        If it is none of these.
-    FileNotFoundError
-        If there is nothing to read.
-    FileExistsError
-        If there is a file where a store is to be made.
-    ReadOnlyStoreError
-        If it cannot be written to.
-    InvalidKeyError
-        If what is at a path or URL holds no Zarr metadata.
-    BackendError
-        If it cannot be listed or reached, or a package that it needs is not installed.
-    LimitExceededError
-        If it does not list its keys, and there can be too many.
+    To `write`, a folder may be made, and a zip file is made anew, and appears once it is complete.
+    Errors name the key; where the store came by a URL, they show nothing that could be secret.
     """
     if isinstance(what, str | os.PathLike):
         location = find_location(what)
@@ -87,13 +57,7 @@ def open_zarr_store(what: Any, *, write: bool = False) -> Iterator[PlainStore]:
 
 
 def find_store(what: Any) -> tuple[Any, str]:
-    """Return the store that something is or has, and the path in it that is meant.
-
-    Raises
-    ------
-    TypeError
-        If it has none.
-    """
+    """Return the store that something is or has, and the path in it that is meant."""
     found: tuple[Any, str] | None = _generation().find_store(what)
     if found is None:
         raise TypeError(

@@ -17,12 +17,10 @@ _NOTED = (OSError, TypeError)
 
 @contextmanager
 def explained(what: str, url: str = "") -> Iterator[None]:
-    """Say what could not be done.
+    """Have errors say what could not be done: `what`, which is ``"cannot ..."``.
 
-    `what` is what is done, for errors: ``"cannot ..."``. The store's URL may hold secrets: errors
-    of libraries are then not shown, and their text without these. Raises `BackendError` if a
-    package is missing; for errors that are neither of this package nor of the system nor a
-    ``TypeError``; where there is a URL, for all but `FileNotFoundError`.
+    The store's URL may hold secrets: errors of libraries are then not shown, and their text without
+    these. What is neither of this package nor of the system becomes a `BackendError`.
     """
     try:
         yield
@@ -48,10 +46,7 @@ def explained(what: str, url: str = "") -> Iterator[None]:
 
 
 def guarded(plain: PlainStore, shown: str, url: str = "") -> PlainStore:
-    """Return a store whose errors are those of `explained`.
-
-    Errors call it `shown`.
-    """
+    """Return a store whose errors are those of `explained`, and call it `shown`."""
 
     def get(key: str) -> bytes | None:
         with explained(f"cannot read {key!r} of {shown}", url):

@@ -19,10 +19,7 @@ from ipldstore.zarrstores import suffixes
 
 
 class Location(NamedTuple):
-    """Where a Zarr store is.
-
-    The path is set if it is on this machine, the URL if not.
-    """
+    """Where a Zarr store is: a path if it is on this machine, else a URL."""
 
     path: Path | None
     url: str = ""
@@ -46,11 +43,7 @@ class Location(NamedTuple):
 
 
 def find_location(what: str | os.PathLike[str]) -> Location:
-    """Return the location that a path or URL names.
-
-    Raises `TypeError` if it is a CAR file or the URL of a block store, and `BlockStoreURLError` if
-    a ``file:`` URL names no path.
-    """
+    """Return the location that a path or URL names, if it is not that of a block store."""
     text = os.fspath(what)
     is_path = isinstance(what, os.PathLike)
     if not is_path and text[:5].lower() == "file:":
@@ -71,11 +64,7 @@ def _block_store(text: str) -> TypeError:
 
 
 def check_source(location: Location) -> None:
-    """Check a location that is to be read.
-
-    Raises `FileNotFoundError` if there is no such path, and `LimitExceededError` if a value in a
-    zip file is larger than may be read at once.
-    """
+    """Refuse to read a path that is not there, or a zip file with a value that is too large."""
     if location.path is None:
         return
     if not location.path.exists():
@@ -97,12 +86,7 @@ def _check_members(archive: zipfile.ZipFile, shown: str) -> None:
 
 @contextmanager
 def made(location: Location) -> Iterator[Location]:
-    """Give a location that is to be written; a zip file is complete before it has its name.
-
-    Raises `FileExistsError` if there is a file, `FileNotFoundError` if the folder that a zip file
-    goes into is not there, `TypeError` if it is a folder of blocks, and `ValueError` if its name is
-    that of another kind of file.
-    """
+    """Give a location that is to be written; a zip file is complete before it has its name."""
     path = location.path
     if path is None or path.is_dir():
         if path is not None and (path / SHARDING_NAME).exists():

@@ -53,10 +53,7 @@ def of_mapping(mapping: MutableMapping[str, Any]) -> PlainStore:
 
 
 def as_bytes(value: Any) -> bytes | None:
-    """Return a value as bytes, None if there is none.
-
-    Raises `TypeError` if it is neither bytes, nor a buffer of them, nor a ``Buffer`` of zarr.
-    """
+    """Return a value as bytes, None if there is none."""
     if value is None:
         return None
     if hasattr(value, "to_bytes") and not isinstance(value, int):

@@ -23,11 +23,7 @@ _FORMAT_2 = (".zarray", ".zattrs", ".zgroup")
 
 @dataclass(frozen=True)
 class Grid:
-    """The chunks, or shards, of an array.
-
-    `prefix` is the path of the array, with a slash at its end unless it is empty; `shape` is how
-    many chunks there are along each dimension.
-    """
+    """How many chunks, or shards, an array has along each dimension, and how their keys begin."""
 
     prefix: str
     keys: ChunkKeys
@@ -39,10 +35,7 @@ class Grid:
 
 
 class PossibleKeys:
-    """Documents, and the keys of chunks in grids, which are made as they are iterated.
-
-    Raises `LimitExceededError` if there are more than can be asked for one by one.
-    """
+    """Documents, and the keys of chunks in grids, which are made as they are iterated."""
 
     def __init__(self, documents: Iterable[str], grids: Iterable[Grid], shown: str) -> None:
         self._documents = list(dict.fromkeys(documents))
@@ -63,11 +56,8 @@ class PossibleKeys:
 def find_possible(get: Callable[[str], bytes | None], shown: str, path: str = "") -> PossibleKeys:
     """Find out what can be in a store that does not list its keys.
 
-    Consolidated metadata says which groups and arrays there are. How many chunks an array has, its
-    own document says, which may be newer. Errors call the store `shown`. `path` is the group or
-    array that is wanted, where the metadata may be consolidated as well. Raises `FileNotFoundError`
-    if there is no Zarr metadata, `BackendError` if it is not consolidated, or malformed, and
-    `LimitExceededError` if there can be too many chunks.
+    Consolidated metadata says which groups and arrays there are, at the top or, if it is not there,
+    at `path`. How many chunks an array has, its own document says, which may be newer.
     """
     found = _find_documents(get, "", shown)
     if found is None and path:
@@ -129,10 +119,7 @@ def _read(get: Callable[[str], bytes | None], key: str, shown: str) -> dict[str,
 
 
 def read_grid(key: str, data: bytes, shown: str) -> Grid | None:
-    """Read which chunks an array can have; None if the document is that of a group.
-
-    Raises `BackendError` if the document does not say it.
-    """
+    """Read which chunks an array can have; None if the document is that of a group."""
     folder, _, name = key.rpartition("/")
     document = _read(lambda _: data, key, shown)
     if name == "zarr.json" and document.get("node_type") != "array":

@@ -66,11 +66,7 @@ class _Divided(MutableMapping[str, Any]):
 
 @contextmanager
 def opened(store: MutableMapping[str, Any], path: str, *, write: bool) -> Iterator[PlainStore]:
-    """Open a store.
-
-    Raises `FileNotFoundError` if there is nothing to be read, and `ReadOnlyStoreError` if it is to
-    be written to, and only reads.
-    """
+    """Open a store."""
     if write:
         if getattr(store, "mode", None) == "r":
             raise ReadOnlyStoreError(f"{store!r} does not allow writing")

@@ -45,8 +45,6 @@ def opened(
     """Open a store unless it is open; what was opened to be read is closed again.
 
     One that was written to stays open: a ``ZipStore`` would begin anew if it were used again.
-    Raises `FileNotFoundError` if there is nothing to be read, and `ReadOnlyStoreError` if it is to
-    be written to, and only reads.
     """
     if not isinstance(store, Store):
         yield of_mapping(store)
@@ -178,10 +176,7 @@ async def _collect(names: AsyncIterator[str]) -> list[str]:
 async def _list_directories(
     store: Store, path: str, get: Callable[[str], bytes | None], shown: str
 ) -> list[str]:
-    """List what is in directories; a name is that of a key unless there is something in it.
-
-    Raises `BackendError` if not even directories are listed.
-    """
+    """List what is in directories; a name is that of a key unless there is something in it."""
     names = await _names_in(store, path)
     if names is None:
         raise BackendError(f"{shown} cannot list its keys: it has neither list() nor list_dir()")
