@@ -16,10 +16,7 @@ def current_context() -> Any:
 
 
 def is_set(flag: str) -> bool:
-    """Whether a flag such as ``--json`` is set for the command that runs.
-
-    Where none runs, as before it begins and in other threads, the arguments say so.
-    """
+    """Whether a flag such as ``--json`` is set: for the command that runs, or in the arguments."""
     context = current_context()
     if context is not None:
         return bool(context.params.get(flag.removeprefix("--").replace("-", "_")))

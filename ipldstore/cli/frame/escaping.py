@@ -22,10 +22,7 @@ _LAYOUT = "\n\t"
 
 
 class EscapedStream:
-    """A text stream in which control characters and the like are spelled out.
-
-    Its `buffer` takes bytes as they are.
-    """
+    """A text stream that spells out control characters and the like; its `buffer` does not."""
 
     def __init__(self, stream: TextIO) -> None:
         self.unescaped = stream

@@ -31,10 +31,7 @@ _UNTOUCHED = (signal.default_int_handler, signal.SIG_DFL)
 
 
 class Interruption:
-    """The signal to end that may come to a run of the program, and what to say of it then.
-
-    A run makes one, which its command finds with `current_interruption`.
-    """
+    """The signal to end that may come to a run of the program, and what to say of it then."""
 
     def __init__(self) -> None:
         self._signal: int | None = None

@@ -66,10 +66,7 @@ def variable_of(
 
 @contextmanager
 def open_npy(path: Path, shown: str) -> Iterator[Groups]:
-    """Open an array that was written by ``numpy.save``.
-
-    Raises `CommandError` if it holds Python objects, or is malformed or cut short.
-    """
+    """Open an array that was written by ``numpy.save``."""
     array = _load(path, shown)
     dimensions = [f"dim_{axis}" for axis in range(array.ndim)]
     yield {"/": xr.Dataset({NAME: variable_of(dimensions, array)})}
@@ -77,12 +74,7 @@ def open_npy(path: Path, shown: str) -> Iterator[Groups]:
 
 @contextmanager
 def open_npz(path: Path, shown: str) -> Iterator[Groups]:
-    """Open the arrays that were written by ``numpy.savez``, each with dimensions of its own.
-
-    They are unpacked into a temporary folder, as they may be larger than the memory. Raises
-    `CommandError` as `open_npy` does; also if the name of an array cannot be a variable's, or there
-    is no room.
-    """
+    """Open the arrays that ``numpy.savez`` wrote, unpacked, as they may be larger than memory."""
     variables: dict[str, Any] = {}
     with scratch_folder() as folder, zipfile.ZipFile(path) as archive:
         for number, member in enumerate(archive.infolist()):

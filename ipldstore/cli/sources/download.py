@@ -39,12 +39,7 @@ _TOP_DOCUMENTS = ("zarr.json", ".zgroup", ".zarray")
 
 @contextmanager
 def fetched(url: str) -> Iterator[Path]:
-    """Fetch the file at a URL, and remove it at the end.
-
-    Raises `FileNotFoundError` if the server says that there is none, `CommandError` if it denies
-    the file, sends the caller in circles, or there is no room for it, and `BackendError` if the
-    server cannot be reached, or does not send all of it.
-    """
+    """Fetch the file at a URL, and remove it at the end."""
     shown = show_url(url)
     with scratch_folder() as folder:
         path = folder / _name_of(url)
@@ -70,11 +65,7 @@ def fetched(url: str) -> Iterator[Path]:
 
 
 def has_zarr(url: str) -> bool:
-    """Whether a web server has Zarr metadata at a URL.
-
-    Raises `CommandError` if it denies all of it, which is how some servers say that there is none,
-    and `BackendError` if it cannot be reached.
-    """
+    """Whether a web server has Zarr metadata at a URL; some deny what they do not have."""
     client = HTTPClient(timeout=REQUEST_SECONDS, use_proxies=True)
     denied: Stream | None = None
     try:

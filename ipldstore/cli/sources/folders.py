@@ -46,11 +46,7 @@ def is_left_by_a_system(name: str) -> bool:
 
 
 def iter_files(folder: Path, notes: Notes) -> Iterator[tuple[str, str]]:
-    """Iterate the files below a folder, symbolic links followed: their keys and their paths.
-
-    Raises `CommandError` if a link leads to a folder that it is in, or something is neither a file
-    nor a folder.
-    """
+    """Iterate the files below a folder, symbolic links followed: their keys and their paths."""
     top = os.path.realpath(folder)
     stack: list[tuple[str, str, tuple[str, ...]]] = [("", os.fspath(folder), (top,))]
     while stack:

@@ -40,11 +40,7 @@ _TAKEN = "NetCDF, HDF5, a Zarr folder or zip, .npy, .npz and TIFF"
 
 
 def kind_of_path(path: Path, shown: str) -> Kind:
-    """Find out what kind of source is at a path.
-
-    Errors call it `shown`. Raises `CommandError` if it is nothing that is taken; the message says
-    what it is. Raises `FileNotFoundError` if there is nothing.
-    """
+    """Find out what kind of source is at a path, which errors call `shown`."""
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
         _check_folder(path, shown)

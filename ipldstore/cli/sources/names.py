@@ -34,11 +34,7 @@ class Named(NamedTuple):
 
 
 def name_source(text: str) -> Named:
-    """Find out what is meant by a source.
-
-    Text is a path, which may begin with ``~``, a URL, or ``demo:NAME``. Raises `CommandError` if
-    nothing can be read there, and `FileNotFoundError` if there is no demo data of the name.
-    """
+    """Find out what is meant by a path, which may begin with ``~``, a URL, or ``demo:NAME``."""
     if text == "-":
         raise CommandError(
             "a dataset does not come through standard input: name a file or a Zarr folder; "
@@ -54,10 +50,7 @@ def name_source(text: str) -> Named:
 
 
 def local_path(text: str) -> Path:
-    """Return the path that text means: ``file://`` URLs are decoded, and ``~`` is the user's home.
-
-    Raises `CommandError` if it is a ``file://`` URL that names no path here.
-    """
+    """Return the path that text means, which may be a ``file://`` URL or begin with ``~``."""
     if not _is_file_url(text):
         return Path(os.path.expanduser(text))
     try:
@@ -96,11 +89,7 @@ def stem_of(name: str) -> str:
 
 
 def demo_file(name: str) -> Path:
-    """Return the path of a NetCDF file of iris-sample-data by its name without ``.nc``.
-
-    Raises `CommandError` if the extra ``demo`` is not installed, and `FileNotFoundError` if there
-    is no such file.
-    """
+    """Return the path of a NetCDF file of iris-sample-data by its name without ``.nc``."""
     try:
         import iris_sample_data
     except ImportError:

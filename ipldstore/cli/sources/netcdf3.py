@@ -30,12 +30,7 @@ class _Variable(NamedTuple):
 
 
 def check_whole(path: Path) -> None:
-    """Check that a NetCDF-3 file is as long as what it says that is in it.
-
-    Of one whose header is malformed its library says what is wrong. Raises `CommandError` if it is
-    shorter, or does not say how long it is, and `LimitExceededError` if its header is so large that
-    reading it would take too long.
-    """
+    """Refuse a NetCDF-3 file that is shorter than it says; its library refuses a malformed one."""
     size = path.stat().st_size
     try:
         with open(path, "rb") as file:

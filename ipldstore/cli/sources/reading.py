@@ -37,10 +37,7 @@ class Opened(NamedTuple):
 
 @contextmanager
 def open_source(named: Named) -> Iterator[Opened]:
-    """Open what is named.
-
-    Raises `CommandError`, `OSError` or `BackendError` if it is nothing that can be opened.
-    """
+    """Open what is named."""
     notes = Notes([], [])
     with ExitStack() as stack:
         if named.path is not None:

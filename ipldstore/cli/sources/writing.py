@@ -44,12 +44,9 @@ def check_formats(contents: Mapping[str, Content]) -> None:
 def write_contents(
     contents: Mapping[str, Content], blocks: ContentAddressableStore, what: str
 ) -> tuple[Hierarchy, int]:
-    """Write contents, each below a group.
+    """Write contents, each below a group, and return them and the bytes of those that are values.
 
-    Contents are by the paths of the groups, all in one Zarr format; that of the root is empty.
-    Errors call all of it `what`. Returns the hierarchy that holds them, and the bytes of those that
-    are keys and values. Raises `CommandError` if datasets cannot be written as Zarr, or metadata of
-    a Zarr store is no JSON object, and `InvalidKeyError` if there is something that is no key.
+    Contents are by the paths of the groups, all in one Zarr format; errors call all of it `what`.
     """
     values = {group: one for group, one in contents.items() if isinstance(one, Values)}
     datasets = {group: one for group, one in contents.items() if not isinstance(one, Values)}

@@ -16,10 +16,7 @@ from ipldstore.zarrstores import PlainStore, open_zarr_store
 
 
 class Values(NamedTuple):
-    """Keys and values of a Zarr store.
-
-    `size` is None where it is not known before.
-    """
+    """Keys and values of a Zarr store, and their size where it is known before."""
 
     iter_items: Callable[[], Iterator[tuple[str, bytes]]]
     size: int | None
@@ -39,11 +36,7 @@ def open_folder(folder: Path, notes: Notes) -> Values:
 
 @contextmanager
 def open_zip(path: Path, shown: str, notes: Notes) -> Iterator[Values]:
-    """Open a zip file of a Zarr store, which may be in a folder within it.
-
-    Raises `CommandError` if there are several stores side by side; while iterating, if a member
-    cannot be read.
-    """
+    """Open a zip file of a Zarr store, which may be in a folder within it."""
     with open_zarr_store(path) as plain:
         keys = _without_left(plain.list_keys(), notes)
         top = _top_of(keys, shown)
@@ -67,11 +60,7 @@ def _explained(plain: PlainStore, shown: str) -> PlainStore:
 
 @contextmanager
 def open_url(url: str, shown: str, notes: Notes) -> Iterator[Values]:
-    """Open a Zarr store at a URL.
-
-    Raises `FileNotFoundError` or `InvalidKeyError` if there is none, and `BackendError` if it
-    cannot be reached, or cannot be listed.
-    """
+    """Open a Zarr store at a URL."""
     with open_zarr_store(url) as plain:
         yield _values_of(plain, _without_left(plain.list_keys(), notes), shown)
 

@@ -43,10 +43,8 @@ def open_blocks(
 ) -> ContentAddressableStore:
     """Open the blocks that the option ``--blocks`` names; to be closed by the caller.
 
-    A place is a folder, or another block store, as in `ipldstore.registry.open_block_store`. With
-    `make`, a folder or file that does not exist is made; `named_by` is what an error says of where
-    the name comes from. Raises `typer.BadParameter` if it names no block store, `FileNotFoundError`
-    if there is no such folder or file, and `BackendError` if it cannot be used.
+    With `make`, a folder or file that does not exist is made; `named_by` is what an error says of
+    where the name comes from.
     """
     if place.lower().startswith("memory:"):
         raise typer.BadParameter("'memory:' would end with the command", param_hint="--blocks")
@@ -63,10 +61,7 @@ def _options_of(place: str) -> dict[str, bool]:
 
 
 def open_node(address: str | None) -> IPFSStore:
-    """Open an IPFS node, the local one if no address is given.
-
-    Raises `typer.BadParameter` if the address is malformed.
-    """
+    """Open an IPFS node, the local one if no address is given."""
     from ipldstore.backends.ipfs.store import IPFSStore
 
     try:
@@ -76,11 +71,7 @@ def open_node(address: str | None) -> IPFSStore:
 
 
 def iter_sizes(blocks: ContentAddressableStore, root: Link) -> Iterator[tuple[Link, int]]:
-    """Iterate the blocks under a root and their sizes in bytes.
-
-    Values are read only where their sizes cannot be had otherwise. Raises `BlockNotFoundError` if a
-    block is missing.
-    """
+    """Iterate the blocks under a root and their sizes; values are read only where they must be."""
     for link, data in iter_dag(root, blocks.get_block):
         yield link, block_size(blocks, link) if data is None else len(data)
 

@@ -17,13 +17,7 @@ from ipldstore.store.archive import check_place
 
 @contextmanager
 def appearing(destination: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside a destination, to be renamed to it at the end.
-
-    It is removed if anything goes wrong. With `overwrite`, a file that is there is written over,
-    once the new one is complete. Raises `FileExistsError` if the destination exists, and is not to
-    be written over, `IsADirectoryError` if it is a folder, which is never written over, and
-    `FileNotFoundError` if the folder that it goes into does not exist.
-    """
+    """Give a path beside a destination, to be renamed to it at the end, or removed on an error."""
     _check_place(destination, overwrite=overwrite)
     temporary = destination.with_name(f".ipldstore-{secrets.token_hex(8)}.partial")
     attempt = _Attempt(destination, temporary)

@@ -56,11 +56,7 @@ MAX_CHUNK_BYTES = 1 << 19
 
 @contextmanager
 def open_netcdf(path: Path) -> Iterator[Groups]:
-    """Open all groups of a NetCDF file.
-
-    Raises `CommandError` if netCDF4 or h5py is not installed, xarray cannot do it, or something in
-    the file would be left out.
-    """
+    """Open all groups of a NetCDF file, if nothing in it would be left out."""
     path.stat()
     _require_netcdf4()
     with ExitStack() as stack:
@@ -207,10 +203,7 @@ def write_zarr(groups: Groups, store: IPLDStore) -> None:
 
 @contextmanager
 def _variable_named(path: str, dataset: xr.Dataset) -> Iterator[None]:
-    """Have an error name the variable that cannot be written, if one alone cannot.
-
-    The error is a `CommandError`; those of kinds that commands know are let through.
-    """
+    """Have an error name the variable that cannot be written, if one alone cannot."""
     try:
         yield
     except (IPLDStoreError, OSError, CommandError):
@@ -289,8 +282,7 @@ def _chunksizes(variable: xr.Variable) -> dict[str, Any]:
 def write_netcdf(store: IPLDStore, path: Path) -> None:
     """Write all groups of a hierarchy to a new NetCDF file, in the chunks that they have.
 
-    With dask a chunk at a time is in memory, without, a variable. Raises `CommandError` if netCDF4
-    is not installed, the root is an array and no group, or xarray cannot do it.
+    With dask a chunk at a time is in memory, without, a variable.
     """
     from zarr.errors import ContainsArrayError
 
@@ -350,10 +342,7 @@ def _with_fill_values(dataset: xr.Dataset) -> xr.Dataset:
 
 @contextmanager
 def _names_explained(group: str, dataset: xr.Dataset) -> Iterator[None]:
-    """Have an error say which name is at fault, where NetCDF does not allow one.
-
-    A `CommandError` comes in place of any error, if there is such a name.
-    """
+    """Have an error say which name is at fault, where NetCDF does not allow one."""
     try:
         yield
     except Exception:

@@ -24,10 +24,7 @@ def is_watched() -> bool:
 
 @contextmanager
 def progress(label: str, total: int | None, *, unit: str = "bytes") -> Iterator[Advance]:
-    """Show a progress bar with its rate and, if the total is known, the time that is left.
-
-    The total is None if it is not known. What is yielded is to be told how much more is done.
-    """
+    """Show a progress bar, which is told how much more is done; the total is None if unknown."""
     if not is_watched():
         yield lambda amount: None
         return

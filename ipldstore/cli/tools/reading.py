@@ -16,10 +16,7 @@ from ipldstore.dag import iter_dag
 def watched_reading(
     label: str, blocks: ContentAddressableStore, root: Link, extent: Extent | None
 ) -> Iterator[ContentAddressableStore]:
-    """Show the progress of reading all blocks under a root.
-
-    Yields the block store to read from instead. Without an extent, blocks are counted.
-    """
+    """Give a block store to read all under a root from, which shows the progress of that."""
     if not is_watched():
         yield blocks
         return

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 def check_opens(store: IPLDStore, groups: Mapping[str, xr.Dataset]) -> None:
     """Open each group that was written as users do, and read an element of each variable.
 
-    A variable that xarray cannot decode in the source either is said; it opens undecoded. The
-    groups are as they are encoded, by their paths. Raises `CommandError` if a variable is not there
-    or cannot be opened; it is named.
+    A variable that xarray cannot decode in the source either is said; it opens undecoded.
     """
     for path, source in groups.items():
         try:

@@ -31,10 +31,8 @@ class Located(NamedTuple):
 def located(what: str, where: str) -> Iterator[Located]:
     """Open the block store of a hierarchy, and find its root.
 
-    `what` is ``CID``, ``ipfs://CID``, ``ipns://NAME`` where a node knows names, or a CAR file;
-    each also with a path after a slash. `where` is where the blocks of a root are, as in
-    `open_blocks`. Raises `InvalidCIDError` if it is none of these, or a name where there is no node
-    to resolve it, and `FileNotFoundError` if there is no such file or block store.
+    `what` is ``CID``, ``ipfs://CID``, ``ipns://NAME`` where a node knows names, or a CAR file; each
+    also with a path after a slash. `where` is where the blocks of a root are.
     """
     name = read_name(what)
     if name.root is not None:
@@ -49,11 +47,7 @@ def located(what: str, where: str) -> Iterator[Located]:
 
 @contextmanager
 def opened(what: str, where: str) -> Iterator[tuple[ContentAddressableStore, Link]]:
-    """Open a hierarchy, or a group or array in one, as a block store and a root.
-
-    Parameters and errors are as in `located`; `FileNotFoundError` also if there is no group or
-    array at the path.
-    """
+    """Open a hierarchy, or a group or array in one, as a block store and a root."""
     with located(what, where) as (blocks, root, path):
         segments = split_path(path)
         if not segments:

@@ -29,11 +29,7 @@ class Step(NamedTuple):
 
 
 def iter_story(where: str | None) -> Iterator[Step]:
-    """Go through the story, a line at a time.
-
-    The blocks go where `open_blocks` says, or into a temporary folder, removed in the end, if that
-    is None.
-    """
+    """Go through the story, a line at a time; the blocks are temporary if not said where."""
     source = demo_file(DATASET)
     with tempfile.TemporaryDirectory(prefix="ipldstore-demo-") as temporary:
         place = Path(temporary)

@@ -28,11 +28,7 @@ from ipldstore.store.hierarchy import Hierarchy
 def export_archive(
     what: str, file: str, where: str, since: str | None = None, *, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Write a hierarchy as a CAR archive, and return what was done.
-
-    `file` is a path, also that of a pipe or a device, or ``-`` for standard output. `since` is the
-    root of what the other side has, whose blocks are left out.
-    """
+    """Write a hierarchy as a CAR archive, without the blocks of `since`; return what was done."""
     check_order(what, file)
     with opened(what, where) as (blocks, root):
         known = None if since is None else blocks.resolve(since)

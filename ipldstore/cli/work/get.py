@@ -27,10 +27,7 @@ Form: TypeAlias = Literal["folder", "netcdf", "zip"]
 
 
 def form_of(destination: Path) -> Form:
-    """Return what a destination becomes, by its suffix.
-
-    Raises `CommandError` if it promises something else.
-    """
+    """Return what a destination becomes, by its suffix."""
     suffix = destination.suffix.lower()
     if suffix == suffixes.ARCHIVE:
         raise CommandError(f"{str(destination)!r} is named as an archive: `ipldstore export` does")
@@ -52,11 +49,7 @@ def get_hierarchy(
     max_files: int | None = None,
     max_bytes: int | None = None,
 ) -> dict[str, Any]:
-    """Write a hierarchy to a file or folder, and return what was done.
-
-    Nothing may be at the destination yet. Raises `LimitExceededError` if the hierarchy stands for
-    more than `Content.check` allows; nothing is written then.
-    """
+    """Write a hierarchy to a new file or folder, and return what was done."""
     check_order(what, destination)
     target = _target_of(destination)
     form = form_of(target)
@@ -87,11 +80,7 @@ def get_hierarchy(
 
 
 def write_folder(mapping: Hierarchy, folder: Path) -> None:
-    """Write a hierarchy into a new folder, one file a key.
-
-    Raises `InvalidKeyError` if a segment is no file name here, as it would lead out of the folder,
-    and `FileExistsError` if two keys are the same path here.
-    """
+    """Write a hierarchy into a new folder, one file a key."""
     folder.mkdir()
     for key in mapping:
         segments = key.split("/")

@@ -28,11 +28,7 @@ Listed: TypeAlias = "tuple[dict[str, Any], str]"
 
 
 def iter_listing(what: str, where: str, *, long: bool, recursive: bool) -> Iterator[Listed]:
-    """Iterate a listing, whose lines hold kind, size, with ``long`` the CID, and name.
-
-    With `long`, what directories hold is summed up. Raises `FileNotFoundError` if nothing is at the
-    path.
-    """
+    """Iterate a listing, whose lines hold kind, size, with ``long`` the CID, and name."""
     with located(what, where) as (blocks, root, path):
         listing = _Listing(blocks, root, long)
         segments = split_path(path)

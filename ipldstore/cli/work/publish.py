@@ -32,11 +32,9 @@ def publish_root(
     max_files: int | None = None,
     max_bytes: int | None = None,
 ) -> dict[str, Any]:
-    """Publish a root on a node, tell what was done, and return it.
+    """Publish a root, or its plain files, on a node, tell what was done, and return it.
 
-    If `node` is None, it is that of the blocks if they are in one, else the local one. With `files`
-    the hierarchy is published as plain files, whose directory is the root then, as far as
-    `Content.check` allows. All else is as in `publish`.
+    If `node` is None, it is that of the blocks if they are in one, else the local one.
     """
     if files:
         what = write_files(what, where, max_files=max_files, max_bytes=max_bytes)

@@ -26,10 +26,8 @@ def put_sources(
 ) -> dict[str, Any]:
     """Write datasets as blocks and return what was done.
 
-    Of several sources, as in `name_source`, each becomes a group of its name; with `concat` they
-    are joined along that dimension instead. `into` is the group below which they are put; the root
-    if empty. Raises `CommandError` if a source is nothing that can be put, or the sources do not
-    fit, and `InvalidKeyError` if a name cannot be a group's.
+    Of several sources each becomes a group of its name; with `concat` they are joined along that
+    dimension instead. `into` is the group below which they are put; the root if empty.
     """
     if concat is not None and (not concat.strip() or "/" in concat):
         raise CommandError(f"{concat!r} cannot be the name of a dimension")

@@ -19,11 +19,7 @@ from ipldstore.transfer import copy_root
 def write_files(
     what: str, where: str, *, max_files: int | None = None, max_bytes: int | None = None
 ) -> str:
-    """Keep a hierarchy also as a UnixFS directory, and return the text of its CID.
-
-    Its blocks go where those of the hierarchy are. What that may stand for is as in
-    `Content.check`.
-    """
+    """Keep a hierarchy also as a UnixFS directory, where it is, and return the text of its CID."""
     with _brought(what, where) as (blocks, root):
         directory = write_plain(blocks, root, max_files=max_files, max_bytes=max_bytes)
         blocks.flush()
@@ -32,10 +28,7 @@ def write_files(
 
 
 def read_files(what: str, where: str, *, max_files: int | None = None) -> str:
-    """Keep a UnixFS directory also as a hierarchy, and return the text of the root.
-
-    Its blocks go where those of the directory are. `max_files` is as in `Hierarchy.from_unixfs`.
-    """
+    """Keep a UnixFS directory also as a hierarchy, where it is, and return the text of the root."""
     with _brought(what, where) as (blocks, directory):
         root = Hierarchy.from_unixfs(directory, blocks, max_keys=max_files).root_cid
         say(f"the plain files are a hierarchy in {blocks!r}")

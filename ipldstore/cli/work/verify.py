@@ -27,12 +27,7 @@ _NAMED_ARRAYS = 10
 def verify_hierarchy(
     what: str, where: str, *, repair_from: str | None, extra: bool, journal: Path | None
 ) -> VerifyReport:
-    """Verify a hierarchy and say what was found.
-
-    `repair_from` is a block store, as in `open_blocks`, from which broken blocks are fetched.
-    Raises `typer.BadParameter` if a part of a hierarchy is to be repaired, or told from the rest of
-    the store.
-    """
+    """Verify a hierarchy, with `repair_from` mend it by other blocks, and say what was found."""
     hint = "nothing is noted, --journal FILE would" if journal is None else "the journal stays"
     with ExitStack() as stack:
         stack.enter_context(interruptible(f"{hint}; {AGAIN}"))
