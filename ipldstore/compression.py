@@ -240,10 +240,7 @@ def _part_of(blocks: ContentAddressableStore, entry: Link | Document) -> _Part:
 def _iter_frames(
     part: _Part, codecs: list[_Codec], shape: Shape | None
 ) -> Iterator[tuple[bytes, _Codec]]:
-    """Iterate what Blosc made of the chunks in a stored value, with its codec.
-
-    `shape` is that of what was encoded.
-    """
+    """Iterate what Blosc made of the chunks in a stored value of a shape, with its codec."""
     inner = [at for at, codec in enumerate(codecs) if codec.is_blosc or codec.is_sharding]
     if not inner:
         raise _UntriedError(f"cannot try the codecs {_say(codecs)}")

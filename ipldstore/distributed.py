@@ -37,10 +37,7 @@ class _Write(NamedTuple):
 
 
 class _Writer:
-    """Takes arrays from xarray: writes those in memory and keeps the lazy ones for later.
-
-    `writes` are the lazy ones.
-    """
+    """Takes arrays from xarray: writes those in memory and keeps the lazy ones, as `writes`."""
 
     def __init__(self) -> None:
         self.writes: list[_Write] = []

@@ -29,10 +29,7 @@ Parts: TypeAlias = list[tuple[int, Buffer]]
 
 
 def as_cut(byte_range: ByteRequest | None) -> Cut | None:
-    """Return the part of a value that zarr asks for, None for all of it.
-
-    Raises `TypeError` if it is no byte range.
-    """
+    """Return the part of a value that zarr asks for, None for all of it."""
     if byte_range is None:
         return None
     if isinstance(byte_range, RangeByteRequest):
@@ -63,8 +60,7 @@ async def plan_parts(
 ) -> Iterator[Coroutine[Any, Any, Parts]]:
     """Say how several parts of a value are read on an event loop: each by one of some works.
 
-    Ranges of a file are joined to at most `most` bytes; a longer one stands alone. This and the
-    works raise the errors of `read_value`.
+    Ranges of a file are joined to at most `most` bytes; a longer one stands alone.
     """
     if not is_file(entry):
 

@@ -61,10 +61,7 @@ class Journal:
         self._lines.append(f"{to_text(cid)} {size}\n")
 
     def write(self) -> None:
-        """Write what was noted.
-
-        Raises `JournalError` if it cannot be written.
-        """
+        """Write what was noted."""
         if self._lines:
             data, self._lines = "".join(self._lines).encode(), []
             self._write(data)
