@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from math import inf
 from typing import TypeAlias
 
 from ipldstore.cid import DAG_CBOR, DAG_PB, RAW, Link, codec_of, identity_data, to_text
-from ipldstore.errors import (
-    BlockNotFoundError,
-    CodecError,
-    InvalidNodeError,
-    LimitExceededError,
-)
+from ipldstore.errors import BlockNotFoundError, CodecError, InvalidNodeError
 from ipldstore.formats import dagcbor
 from ipldstore.unixfs.nodes import iter_pb_links
 
@@ -44,44 +38,15 @@ def iter_dag(
     *,
     seen: set[Link] | None = None,
     children_first: bool = False,
-    max_depth: float = inf,
-    max_blocks: float = inf,
 ) -> Iterator[tuple[Link, bytes | None]]:
     """Walk a DAG depth first from its root, every CID once, where it is first seen.
 
-    Raw blocks hold no links, so they are not loaded. Identity CIDs carry their own data: they
-    are followed, but they are no blocks and do not appear.
-
-    Parameters
-    ----------
-    root
-        Where to start.
-    load
-        Returns the verified bytes of a block.
-    seen
-        CIDs that are left out, with all that only they lead to; the walk adds those it meets.
-    children_first
-        Whether a block comes after all blocks that it leads to, instead of before them.
-    max_depth
-        How many links a block may be away from the root on the way on which it is first seen.
-    max_blocks
-        How many blocks there may be.
-
-    Yields
-    ------
-    tuple of Link and bytes or None
-        The CID, and the block's bytes where they were loaded.
-
-    Raises
-    ------
-    InvalidNodeError
-        If a block is malformed, or of a codec whose links are not known.
-    LimitExceededError
-        If there are more blocks, or deeper ones, than allowed; it is raised before the first such
-        block is loaded.
+    Raw blocks hold no links, so they are not loaded, and come without their bytes. Identity CIDs
+    carry their own data: they are followed, but they are no blocks and do not appear. What is
+    `seen` is left out, with all that only it leads to; the walk adds what it meets. With
+    `children_first`, a block comes after all blocks that it leads to, instead of before them.
     """
     seen = set() if seen is None else seen
-    blocks = 0
     stack: list[_Level] = [(iter((root,)), None)]
     while stack:
         links, parent = stack[-1]
@@ -94,14 +59,8 @@ def iter_dag(
         if link in seen:
             continue
         seen.add(link)
-        data, depth = identity_data(link), len(stack) - 1
+        data = identity_data(link)
         is_block = data is None
-        blocks += is_block
-        if depth > max_depth or blocks > max_blocks:
-            raise LimitExceededError(
-                f"block {to_text(link)} is the {blocks}. under the root {to_text(root)}, {depth} "
-                f"links deep: expected at most {max_blocks} blocks, {max_depth} links deep"
-            )
         if is_block and codec_of(link) == RAW:
             yield link, None
             continue

@@ -1,4 +1,4 @@
-"""The walk over the blocks of a DAG: order, seen-set, limits, and what two DAGs share."""
+"""The walk over the blocks of a DAG: order, seen-set, and what two DAGs share."""
 
 import dag_cbor
 import pytest
@@ -8,7 +8,7 @@ from multiformats import CID, multihash
 
 from ipldstore.cid import Link, as_link, make_link
 from ipldstore.dag import iter_dag, links_held
-from ipldstore.errors import BlockNotFoundError, LimitExceededError
+from ipldstore.errors import BlockNotFoundError
 
 
 class Blocks(dict):
@@ -87,7 +87,7 @@ def test_identity_cids_are_followed_but_are_no_blocks(blocks):
     inline = CID("base32", 1, "dag-cbor", multihash.digest(data, "identity"))
     root = blocks.add({"a": inline})
     expected = [as_link(root), as_link(leaf)]
-    assert walk(root, blocks, max_blocks=2) == expected
+    assert walk(root, blocks) == expected
     assert walk(root, blocks, children_first=True) == expected[::-1]
 
 
@@ -98,38 +98,9 @@ def chain(blocks, length):
     return as_link(cid)
 
 
-def test_depth_limit(blocks):
-    root = chain(blocks, 3)
-    assert len(walk(root, blocks, max_depth=3)) == 4
-    blocks.loaded.clear()
-    with pytest.raises(LimitExceededError, match=r"3 links deep: expected .* 2 links"):
-        walk(root, blocks, max_depth=2)
-    assert len(blocks.loaded) == 3
-
-
-def test_depth_limit_of_none(blocks):
-    leaf = as_link(blocks.add(b"leaf"))
-    assert walk(leaf, blocks, max_depth=0, max_blocks=1) == [leaf]
-
-
 def test_depth_beyond_any_recursion(blocks):
     root = chain(blocks, 3000)
     assert len(walk(root, blocks)) == 3001
-
-
-@pytest.mark.parametrize("children_first", [False, True])
-def test_count_limit(blocks, children_first):
-    root = diamond(blocks)[0]
-    assert len(walk(root, blocks, children_first=children_first, max_blocks=5)) == 5
-    with pytest.raises(LimitExceededError, match=r"is the 5.*at most 4 blocks"):
-        walk(root, blocks, children_first=children_first, max_blocks=4)
-
-
-def test_limit_is_seen_before_the_block_is_loaded(blocks):
-    root = diamond(blocks)[0]
-    with pytest.raises(LimitExceededError):
-        walk(root, blocks, max_blocks=0)
-    assert blocks.loaded == []
 
 
 def test_held_does_not_look_under_what_both_share(blocks):
