@@ -152,7 +152,7 @@ def _arrays(
         return value_size(blocks, entry) if size is None else size
 
     top = decode_directory(root, blocks.get_block(root), root=True)
-    outline = make_outline(top, [], blocks.get_block, remembering(size_of))
+    outline = make_outline(top, blocks.get_block, remembering(size_of))
     arrays = sorted((node.path, node) for node in outline.walk() if node.kind == "array")
     return {
         path: ArrayInfo(node.chunks_present or 0, node.stored_bytes or 0, node.chunks_possible)

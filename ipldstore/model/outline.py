@@ -105,19 +105,14 @@ def find_directory(top: Directory, segments: list[str], load: Load) -> Directory
 
 
 def make_outline(
-    directory: Directory,
-    segments: list[str],
-    load: Load,
-    size_of: SizeOf,
-    *,
-    is_bounded: bool = False,
+    directory: Directory, load: Load, size_of: SizeOf, *, is_bounded: bool = False
 ) -> Outline:
-    """Make the outline of a directory that is loaded, as `outline` does; errors as there.
+    """Make the outline of a root directory that is loaded.
 
     Where `load` raises `Spent`, what would need more is left out. If that `is_bounded` to come,
     all arrays are found before the chunks of the first one are counted.
     """
-    top = Outline(segments[-1] if segments else "", "/".join(segments))
+    top = Outline("", "")
     numbers = count(1)
     arrays = iter_arrays(top, directory, load, numbers)
     for found, chunks, metadata in list(arrays) if is_bounded else arrays:

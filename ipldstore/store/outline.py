@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
-from ipldstore.model.outline import Outline, Spent, find_directory, make_outline
+from ipldstore.model.outline import Outline, Spent, make_outline
 from ipldstore.model.values import SizeOf, make_size_of
 from ipldstore.store.expansion import check_held
 from ipldstore.store.hierarchy import Hierarchy
-from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory
 from ipldstore.tree.pages import Load
-
-Result = TypeVar("Result")
 
 SIZES_PER_NODE = 64
 """How many sizes a block store on this machine tells in the time of loading one node."""
 
 
-def outline(store: Hierarchy, path: str = "", *, max_nodes: int | None = None) -> Outline:
+def outline(store: Hierarchy, *, max_nodes: int | None = None) -> Outline:
     """Say which groups and arrays there are, without reading values.
 
-    `max_nodes` is how many blocks may be loaded, besides those on the way to `path`. Groups come
-    first, then the chunks of the arrays are counted: ``chunks_present`` is None where they were
-    not. Of sizes, a block store on a network is asked for as many, and one on this machine for
-    `SIZES_PER_NODE` times as many. Raises `InvalidKeyError` if there is no group, array or
-    directory at the path, the errors of the block store and `InvalidNodeError` if a directory or
-    document cannot be had or read, and `LimitExceededError` if there are more groups and arrays, or
-    chunks, than `ipldstore.limits` allow.
+    `max_nodes` is how many blocks may be loaded. Groups come first, then the chunks of the arrays
+    are counted: ``chunks_present`` is None where they were not. Of sizes, a block store on a
+    network is asked for as many, and one on this machine for `SIZES_PER_NODE` times as many.
 
     Examples
     --------
@@ -44,17 +37,15 @@ def outline(store: Hierarchy, path: str = "", *, max_nodes: int | None = None) -
     >>> found.children[0].chunks_present, found.children[0].chunks_possible
     (1, 2)
     """
-    segments = split_path(path)
     blocks = store.blocks
 
     def describe(top: Directory, root: Link | None) -> Outline:
-        directory = find_directory(top, segments, blocks.get_block)
         if max_nodes is None:
-            check_held(directory, blocks.get_block)
+            check_held(top, blocks.get_block)
         load = _bounded(blocks.get_block, max_nodes)
         size_of = _bounded_sizes(blocks, max_nodes)
-        found = make_outline(directory, segments, load, size_of, is_bounded=max_nodes is not None)
-        if root is not None and not segments:
+        found = make_outline(top, load, size_of, is_bounded=max_nodes is not None)
+        if root is not None:
             found.cid = to_text(root)
         return found
 

@@ -43,7 +43,7 @@ def count_chunks(
 
     try:
         top = decode_directory(root, load(root), root=True)
-        outline = make_outline(top, [], load, lambda _: None)
+        outline = make_outline(top, load, lambda _: None)
     except (Spent, IPLDStoreError):
         return None
     arrays = sorted((node.path, node) for node in outline.walk() if node.kind == "array")

@@ -69,7 +69,7 @@ def _iter_rows(top: Outline, marks: _Marks) -> Iterator[tuple[Outline, str]]:
 
 
 def _cells(node: Outline, prefix: str, marks: _Marks) -> tuple[str, ...]:
-    name = node.name or node.path or "/"
+    name = node.name or "/"
     cells = (
         prefix + printable(name, ascii_only=marks is _ASCII),
         type_text(node),

@@ -12,7 +12,6 @@ from shown_hierarchies import ARRAY, IS_ZARR3, Counting, small
 
 from ipldstore import (
     BlockNotFoundError,
-    InvalidKeyError,
     InvalidNodeError,
     IPLDStore,
     LimitExceededError,
@@ -133,15 +132,6 @@ def test_changes_that_are_not_frozen_count():
     del store["t/0.0"]
     assert by_path(outline(store))["t"].chunks_present == 1
     assert store.root_cid is None
-
-
-def test_a_path():
-    found = outline(small(), "model/")
-    assert (found.name, found.path) == ("model", "model")
-    assert [child.path for child in found.children] == ["model/none", "model/one", "model/u"]
-    for path in ("nothing", "t/.zarray", "t/0.0/deeper"):
-        with pytest.raises(InvalidKeyError):
-            outline(small(), path)
 
 
 def test_cids_of_directories_in_blocks_of_their_own():
