@@ -422,7 +422,7 @@ class Hierarchy(MutableMapping[str, bytes]):
         return f"<IPLDStore {what} on {self.blocks!r}{', read-only' * self.read_only}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (type(self), self._read_only, self._writer)
+        return type(self)._view, (self._writer, self._read_only)
 
     def __dask_tokenize__(self) -> tuple[str, str, str]:
         root = self._writer.root
@@ -677,10 +677,6 @@ def _changes_in(fork: object) -> Changes:
     if isinstance(fork, Changes):
         return fork
     raise TypeError(NO_FORK)
-
-
-def _unpickle(cls: type[Hierarchy], read_only: bool, writer: Writer) -> Hierarchy:
-    return cls._view(writer, read_only)
 
 
 def _cid_of(link: Link) -> CID:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 from ipldstore.backends.gateway.address import Gateway, parse_gateway
@@ -122,7 +123,7 @@ class GatewayCAStore(VerifiedCAStore):
         return hash((GatewayCAStore, self.gateways))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._arguments,)
+        return partial(GatewayCAStore, **self._arguments), ()
 
     def get_raw(self, cid: Link) -> bytes:
         return self._read(cid)
@@ -248,10 +249,6 @@ class GatewayCAStore(VerifiedCAStore):
 
     def close(self) -> None:
         self._client.close()
-
-
-def _restore(arguments: dict[str, Any]) -> GatewayCAStore:
-    return GatewayCAStore(**arguments)
 
 
 class _Counted:

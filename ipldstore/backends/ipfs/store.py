@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ipldstore.backends.http.client import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT
@@ -118,7 +119,7 @@ class IPFSStore(ContentAddressableStore):
 
     def __reduce__(self) -> tuple[Any, ...]:
         self.flush()
-        return _restore, (self.url, self._options)
+        return partial(IPFSStore, self.url, **self._options), ()
 
     def __repr__(self) -> str:
         return f"IPFSStore({self.url!r})"
@@ -292,10 +293,6 @@ class IPFSStore(ContentAddressableStore):
         arrived = expect(answer, "Stats", dict).get("BlockCount")
         if arrived != len(blocks):
             raise BackendError(f"{self!r} took {arrived} of {len(blocks)} blocks", retryable=True)
-
-
-def _restore(url: str, options: dict[str, Any]) -> IPFSStore:
-    return IPFSStore(url, **options)
 
 
 def _check_block(cid: Link, data: bytes) -> None:
