@@ -39,12 +39,10 @@ Steps: TypeAlias = Generator[Step, Any, T]
 def run(steps: Steps[T], client: HTTPClient) -> T:
     """Perform steps one after the other and return what they end with."""
 
-    def perform(step: Step) -> Any:
-        if isinstance(step, LookUp):
-            return _look_up(step.host)
+    def send(step: Ask) -> Any:
         return client.send(step.method, step.url, limit=step.limit, headers=step.headers)
 
-    return _run(steps, perform)
+    return _run(steps, send)
 
 
 async def run_async(steps: Steps[T], client: HTTPClient) -> T:
@@ -68,21 +66,19 @@ def opened(steps: Steps[Stream], client: HTTPClient) -> Iterator[Stream]:
     """Perform steps whose answers have bodies that are still to come; only the last stays open."""
     with ExitStack() as streams:
 
-        def perform(step: Step) -> Any:
-            if isinstance(step, LookUp):
-                return _look_up(step.host)
+        def begin(step: Ask) -> Any:
             streams.close()
             return streams.enter_context(client.stream(step.method, step.url, headers=step.headers))
 
-        yield _run(steps, perform)
+        yield _run(steps, begin)
 
 
-def _run(steps: Steps[T], perform: Callable[[Step], Any]) -> T:
+def _run(steps: Steps[T], ask: Callable[[Ask], Any]) -> T:
     try:
         step = next(steps)
         while True:
             try:
-                answer = perform(step)
+                answer = _look_up(step.host) if isinstance(step, LookUp) else ask(step)
             except BackendError as error:
                 step = steps.throw(error)
             else:
