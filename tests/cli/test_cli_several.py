@@ -124,6 +124,15 @@ def test_joined_to_what_one_file_would_be(call: Any) -> None:
     assert call("put", "--concat", "x", *parts).out == call("put", "whole.nc").out
 
 
+def test_strings_are_joined(call: Any) -> None:
+    """The chunks of characters in a file have a side more than the strings that they are."""
+    for number in (1, 2):
+        part = xr.Dataset({"label": ("time", np.array([b"ab", b"cd"])), "time": [number, number]})
+        part.to_netcdf(f"{number}.nc", unlimited_dims="time")
+    joined = opened(call, "1.nc", "2.nc", "--concat", "time")
+    assert joined.label.values.tolist() == [b"ab", b"cd"] * 2
+
+
 def test_a_dimension_that_no_file_has_is_made(call: Any) -> None:
     files = [str(month(1)), str(month(1).rename("again.nc"))]
     month(1)

@@ -17,7 +17,7 @@ from xarray.conventions import decode_cf_variable, encode_cf_variable
 
 from ipldstore.cli.frame.output import say
 from ipldstore.cli.frame.reporting import CommandError
-from ipldstore.cli.tools.netcdf import Groups, chunk_shape
+from ipldstore.cli.tools.netcdf import Groups, chunked
 
 _MEANING = (
     "_FillValue",
@@ -149,19 +149,12 @@ def _find_other(versions: Sequence[Any]) -> Iterator[int]:
 
 def _join_variable(versions: list[xr.Variable], dimension: str) -> xr.Variable:
     concat: Any = xr.Variable.concat
-    joined: xr.Variable = concat([_lazily(one) for one in versions], dimension)
+    joined: xr.Variable = concat([chunked(one) for one in versions], dimension)
     joined.encoding = dict(versions[0].encoding)
     unit = joined.encoding.get("chunksizes")
     if unit is not None and len(unit) < joined.ndim:
         joined.encoding["chunksizes"] = (1, *unit)
     return joined
-
-
-def _lazily(variable: xr.Variable) -> xr.Variable:
-    shape = chunk_shape(
-        variable.shape, variable.encoding.get("chunksizes"), max(1, variable.dtype.itemsize)
-    )
-    return variable.chunk(dict(zip(variable.dims, shape, strict=True)))
 
 
 def _iter_alike(

@@ -61,11 +61,6 @@ def check_types(path: Path) -> None:
                 )
 
 
-def _iter_datasets(h5py: Any, top: Any) -> Iterator[tuple[str, Any]]:
-    """Iterate the datasets of an HDF5 file, with their paths."""
-    return ((name, one) for name, one in _iter_objects(h5py, top) if isinstance(one, h5py.Dataset))
-
-
 def _iter_objects(h5py: Any, top: Any) -> Iterator[tuple[str, Any]]:
     """Iterate groups, datasets and named types of an HDF5 file, with their paths."""
     yield "/", top
@@ -183,7 +178,9 @@ def _check_hdf5(path: Path, top: Any) -> None:
 
     left_out = []
     with h5py.File(path, "r") as file:
-        for name, dataset in _iter_datasets(h5py, file):
+        for name, dataset in _iter_objects(h5py, file):
+            if not isinstance(dataset, h5py.Dataset):
+                continue
             found = _find(top, name)
             if found is not None:
                 _check_shape(path, name, dataset.shape, found.shape)

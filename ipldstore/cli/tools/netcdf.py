@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from math import ceil, prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 import xarray as xr
@@ -103,15 +103,6 @@ def _open_group(path: Path, place: str, stack: ExitStack) -> xr.Dataset:
     return xr.decode_cf(xr.Dataset(variables, attrs=attributes), **_AS_ENCODED)
 
 
-@contextmanager
-def _open_groups(source: Any, **options: Any) -> Iterator[dict[str, xr.Dataset]]:
-    with ExitStack() as stack:
-        groups = xr.open_groups(source, **_AS_ENCODED, **options)
-        for dataset in groups.values():
-            stack.callback(dataset.close)
-        yield groups
-
-
 def chunk_shape(shape: Sequence[int], unit: Sequence[int] | None, itemsize: int) -> tuple[int, ...]:
     """Choose the chunks of an array: as large as `MAX_CHUNK_BYTES` allows, last axes first.
 
@@ -138,6 +129,11 @@ def _chunks_of(variable: xr.Variable) -> tuple[int, ...]:
     # of an array of characters, those of its last dimension stand in the string
     unit = None if unit is None else unit[: variable.ndim]
     return chunk_shape(variable.shape, unit, max(1, variable.dtype.itemsize))
+
+
+def chunked(variable: xr.Variable) -> xr.Variable:
+    """Return a variable as a dask array, in the chunks that it is written in."""
+    return variable.chunk(dict(zip(variable.dims, _chunks_of(variable), strict=True)))
 
 
 def _without_default_fill(variable: xr.Variable) -> dict[str, None]:
@@ -260,12 +256,12 @@ def _ignore_format_warnings() -> None:
 def _lazily(dataset: xr.Dataset) -> xr.Dataset:
     if find_spec("dask") is None:
         return dataset
-    chunked = {
-        name: variable.chunk(dict(zip(variable.dims, _chunks_of(variable), strict=True)))
+    lazy = {
+        name: chunked(variable)
         for name, variable in dataset.variables.items()
         if variable.ndim and name not in dataset.indexes and not _is_loose(variable)
     }
-    return dataset.assign(chunked)
+    return dataset.assign(lazy)
 
 
 def _is_loose(variable: xr.Variable) -> bool:
@@ -291,22 +287,22 @@ def write_netcdf(store: IPLDStore, path: Path) -> None:
         stack.enter_context(explained("no NetCDF file can be made of this"))
         stack.enter_context(warnings.catch_warnings())
         _ignore_format_warnings()
-        lazily: dict[str, Any] = {}
+        options: dict[str, Any] = {"engine": "zarr", "consolidated": False, **_AS_ENCODED}
         if find_spec("dask") is not None:
             import dask
 
             # a thread that goes on after an error would make the file anew
             stack.enter_context(dask.config.set(scheduler="synchronous"))
-            lazily["chunks"] = {}
+            options["chunks"] = {}
         try:
-            groups = stack.enter_context(
-                _open_groups(store, engine="zarr", consolidated=False, **lazily)
-            )
+            groups = xr.open_groups(cast("Any", store), **options)
         except ContainsArrayError:
             raise CommandError(
                 "a NetCDF file is made of a group, and this is an array: name the group that "
                 "holds it, or a Zarr folder to make"
             ) from None
+        for dataset in groups.values():
+            stack.callback(dataset.close)
         for index, (group, dataset) in enumerate(groups.items()):
             encoding = {
                 name: _without_default_fill(variable) | _chunksizes(variable)
