@@ -58,7 +58,7 @@ def opened(
     with ExitStack() as stack:
         with explained(f"cannot open {type(inner).__name__}"):
             was_open = store._is_open
-            sync(_open(store))
+            sync(store._ensure_open())
             if not was_open and not write:
                 stack.callback(store.close)
             plain = _plain(store) if write else _listed(store, path, repr(inner))
@@ -71,7 +71,7 @@ def open_location(location: Location, *, write: bool) -> Iterator[PlainStore]:
     with ExitStack() as stack:
         with explained(f"cannot open {location.shown}", location.url):
             store = _make_store(location, write)
-            sync(_open(store))
+            sync(store._ensure_open())
             stack.callback(store.close)
             plain = _plain(store) if write else _listed(store, "", location.shown)
         yield plain
@@ -113,10 +113,6 @@ def _unwrapped(store: Store) -> Store:
     while isinstance(store, WrapperStore):
         store = store._store
     return store
-
-
-async def _open(store: Store) -> None:
-    await store._ensure_open()
 
 
 def _plain(store: Store, keys: Iterable[str] = (), *, is_exact: bool = True) -> PlainStore:
@@ -186,7 +182,8 @@ async def _list_directories(
         folder, names = folders.pop()
         inner = (f"{folder}/{name.rstrip('/')}".lstrip("/") for name in names)
         while batch := list(islice(inner, _ASKED_AT_ONCE)):
-            for key, found in zip(batch, await _ask(store, batch), strict=True):
+            answers = await asyncio.gather(*(_names_in(store, key) for key in batch))
+            for key, found in zip(batch, answers, strict=True):
                 if found is None:
                     keys += await _keys_of_array(store, key, shown)
                 elif found:
@@ -194,10 +191,6 @@ async def _list_directories(
                 else:
                     keys.append(key)
     return keys
-
-
-async def _ask(store: Store, keys: list[str]) -> list[list[str] | None]:
-    return await asyncio.gather(*(_names_in(store, key) for key in keys))
 
 
 async def _names_in(store: Store, folder: str) -> list[str] | None:
