@@ -25,7 +25,7 @@ from ipldstore.tree.decode import decode_directory, decode_pages
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_value
 from ipldstore.tree.order import natural_key
-from ipldstore.tree.pages import Load, scan_for
+from ipldstore.tree.pages import Load, end_of, scan_for
 
 
 class Source(NamedTuple):
@@ -321,7 +321,7 @@ def _iter_entries(node: Directory | Page) -> Iterator[_Item]:
 def _iter_children(pages: PageList, end: str | None) -> Iterator[_Item]:
     for index, child in enumerate(pages.children):
         link = child if isinstance(child, Link) else getattr(child, "link", None)
-        stop = pages.keys[index + 1] if index + 1 < len(pages.keys) else end
+        stop = end_of(pages, index, end)
         yield _Item(pages.keys[index], pages.firsts[index], child, link, stop)
 
 

@@ -25,7 +25,7 @@ from ipldstore.store.values import block_size
 from ipldstore.tree.decode import decode_directory, decode_document, decode_pages
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Page, PageList, is_value
-from ipldstore.tree.pages import Load
+from ipldstore.tree.pages import Load, end_of
 from ipldstore.unixfs.file import decode_file
 
 _WORKERS = 16
@@ -361,7 +361,7 @@ def _iter_pages(
     pages: PageList, end: str | None, level: int
 ) -> Iterator[_Ref | tuple[Page | PageList, str | None, int]]:
     for index, child in enumerate(pages.children):
-        stop = pages.keys[index + 1] if index + 1 < len(pages.keys) else end
+        stop = end_of(pages, index, end)
         if isinstance(child, Link):
             yield _Ref(child, level, pages.firsts[index], stop)
         else:

@@ -169,7 +169,9 @@ class Reader:
     def list_directory(self, segments: Sequence[str]) -> list[str]:
         """Return the segments in a directory in natural order, none where there is none."""
         with self.lock():
-            return self.tree.list_directory(segments)
+            directory = self.tree.find_directory(segments)
+            entries = () if directory is None else iter_entries(directory, self.tree.load)
+            return [segment for segment, _ in entries]
 
     def list_entries(self, segments: Sequence[str]) -> list[tuple[str, Entry]] | None:
         """Return what is in a directory in natural order, None where there is none."""

@@ -6,12 +6,11 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ipldstore.formats.dagcbor import encode_head
+from ipldstore.formats.dagcbor import encode_map_head
 
 MAX_PAGE_BYTES = 256 << 10
 
 _HASH_SCALE = 65536
-_MAP = 5
 
 
 class Item(NamedTuple):
@@ -56,7 +55,7 @@ def is_cut_after(segment: bytes, size: int) -> bool:
 
 def head_size(count: int) -> int:
     """Return the size of the head of a map or list of so many items, in bytes."""
-    return len(encode_head(_MAP, count))
+    return len(encode_map_head(count))
 
 
 def total_size(items: Sequence[Item]) -> int:

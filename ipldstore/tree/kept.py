@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from ipldstore.cid import DAG_CBOR, Link, codec_of
 from ipldstore.dag import links_of
@@ -62,22 +62,17 @@ class Kept:
     def prune(self, root: Link | None, top: Directory | None, name: Put) -> None:
         """Forget what was replaced and is not named by what is loaded, if it is time to do so."""
         if len(self._replaced) > _BOUND:
-            self.forget(self._replaced.difference(iter_named(root, top, name)))
+            named = chain(iter_loaded(root, top, name), _iter_unloaded(top))
+            self.forget(self._replaced.difference(named))
             self._replaced = set()
 
 
-def iter_named(root: Link | None, top: Directory | None, name: Put) -> Iterator[Link]:
-    """Iterate the nodes that a hierarchy in memory names, as far as it is loaded.
+def iter_loaded(root: Link | None, top: Directory | None, name: Put) -> Iterator[Link]:
+    """Iterate the nodes of a hierarchy in memory that are loaded and have not changed.
 
     The root is None while it is not frozen, the root directory while it is not loaded. `name`
     returns the CID that a dag-cbor block has.
     """
-    yield from iter_loaded(root, top, name)
-    yield from _iter_unloaded(top)
-
-
-def iter_loaded(root: Link | None, top: Directory | None, name: Put) -> Iterator[Link]:
-    """Iterate those of the nodes that are loaded and have not changed; as `iter_named`."""
     if root is not None:
         yield root
     yield from _iter_stubs(top)

@@ -30,7 +30,7 @@ def find_page(pages: PageList, segment: str, load: Load) -> Page:
         child = _load_child(pages, index, end, load)
         if isinstance(child, Page):
             return child
-        end = _end_of(pages, index, end)
+        end = end_of(pages, index, end)
         pages = child
     raise _too_deep()
 
@@ -56,7 +56,7 @@ def pages_ahead(pages: PageList, segment: str, under_way: Collection[Link]) -> l
     return [child for child in after if isinstance(child, Link)]
 
 
-def _end_of(pages: PageList, index: int, end: str | None) -> str | None:
+def end_of(pages: PageList, index: int, end: str | None) -> str | None:
     """Return the natural key before which a child ends, given where the list itself does."""
     return pages.keys[index + 1] if index + 1 < len(pages.keys) else end
 
@@ -76,7 +76,7 @@ def load_page(pages: PageList, index: int, load: Load) -> Page:
 def _load_child(pages: PageList, index: int, end: str | None, load: Load) -> Page | PageList:
     child = pages.children[index]
     if isinstance(child, Link):
-        end = _end_of(pages, index, end)
+        end = end_of(pages, index, end)
         child = decode_pages(child, load(child), pages.firsts[index], end)
         _check_kind(pages, child)
         pages.children[index] = child
@@ -99,7 +99,7 @@ def iter_pages(
         if isinstance(child, Page):
             yield child
         else:
-            yield from iter_pages(child, load, _end_of(pages, index, end), depth + 1)
+            yield from iter_pages(child, load, end_of(pages, index, end), depth + 1)
 
 
 def flatten(pages: PageList, load: Load, end: str | None = None, depth: int = 1) -> PageList:
@@ -114,7 +114,7 @@ def flatten(pages: PageList, load: Load, end: str | None = None, depth: int = 1)
     for index in range(len(pages.children)):
         child = _load_child(pages, index, end, load)
         assert isinstance(child, PageList)
-        flat = flatten(child, load, _end_of(pages, index, end), depth + 1)
+        flat = flatten(child, load, end_of(pages, index, end), depth + 1)
         firsts += flat.firsts
         children += flat.children
     return PageList(firsts, children)
@@ -194,7 +194,7 @@ def scan_for(directory: Directory, segment: str, load: Load) -> Entry | None:
         if not isinstance(node, PageList):
             return node.entries.get(segment)
         index = max(0, bisect_right(node.keys, natural_key(segment)) - 1)
-        end = _end_of(node, index, end)
+        end = end_of(node, index, end)
         child = node.children[index]
         if isinstance(child, Link):
             child = decode_pages(child, load(child), node.firsts[index], end)
@@ -206,7 +206,7 @@ def _scan(pages: PageList, end: str | None, load: Load, depth: int) -> Iterator[
     if depth > MAX_LIST_DEPTH:
         raise _too_deep()
     for index, child in enumerate(pages.children):
-        stop = _end_of(pages, index, end)
+        stop = end_of(pages, index, end)
         node = child
         if isinstance(node, Link):
             node = decode_pages(node, load(node), pages.firsts[index], stop)

@@ -165,13 +165,6 @@ class Tree:
         path = self._existing(segments)
         return path[-1] if len(path) == len(segments) + 1 else None
 
-    def list_directory(self, segments: Sequence[str]) -> list[str]:
-        """Return the segments in a directory in natural order, none where there is none."""
-        directory = self.find_directory(segments)
-        if directory is None:
-            return []
-        return [segment for segment, _ in iter_entries(directory, self.load)]
-
     @property
     def is_empty(self) -> bool:
         """Whether there is no key at all."""
