@@ -142,7 +142,8 @@ def _read_v3(document: dict[str, Any]) -> Metadata:
         return Metadata("group", 3, attributes=attributes)
     shape = read_shape(document.get("shape"))
     outer = _read_grid(document.get("chunk_grid"), shape)
-    sharding = next(filter(None, map(_sharding, codecs_of(document))), None)
+    shardings = (_configuration(codec, "sharding_indexed") for codec in codecs_of(document))
+    sharding = next(filter(None, shardings), None)
     inner = None if sharding is None else read_cell(sharding.get("chunk_shape"), shape)
     return Metadata(
         "array",
@@ -169,10 +170,6 @@ def codecs_of(configuration: dict[str, Any]) -> list[Any]:
     """Return the codecs that a document of format 3, or a sharding codec in it, lists."""
     codecs = configuration.get("codecs")
     return codecs if isinstance(codecs, list) else []
-
-
-def _sharding(codec: Any) -> dict[str, Any] | None:
-    return _configuration(codec, "sharding_indexed")
 
 
 def _configuration(part: Any, name: str) -> dict[str, Any] | None:

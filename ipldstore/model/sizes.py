@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import count
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,20 +15,13 @@ _UNKNOWN_ITEM_BYTES = 16
 """What an item of a type of no fixed size takes at least, in a NetCDF file as in memory."""
 
 
-class ArraySizes(NamedTuple):
-    """How many chunks, or shards, arrays can have, and their bytes without compression."""
-
-    chunks: int
-    bytes: int
-
-
-def measure_arrays(top: Directory, load: Load) -> ArraySizes:
-    """Sum up the arrays below a directory by what their metadata says."""
+def measure_arrays(top: Directory, load: Load) -> tuple[int, int]:
+    """Return how many chunks, or shards, arrays can have, and their bytes without compression."""
     chunks = size = 0
     for array, _, metadata in iter_arrays(Outline("", ""), top, load, count(1)):
         chunks += metadata.chunks_possible or 0
         size += prod(array.shape or ()) * _item_bytes(array.dtype)
-    return ArraySizes(chunks, size)
+    return chunks, size
 
 
 def _item_bytes(dtype: str | None) -> int:

@@ -110,11 +110,7 @@ def _place(segments: tuple[str, ...], keys: ChunkKeys | None, grid: Shape | None
     if keys is None or grid is None:
         return None
     place = keys.coordinate(segments)
-    return place if place is not None and _is_within(place, grid) else None
-
-
-def _is_within(place: Place, grid: Shape) -> bool:
-    return all(map(int.__lt__, place, grid))
+    return place if place is not None and all(map(int.__lt__, place, grid)) else None
 
 
 def make_size_of(blocks: ContentAddressableStore, load: Load) -> SizeOf:

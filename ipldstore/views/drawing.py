@@ -71,7 +71,8 @@ class _Block:
     def __init__(self, array: ArrayChanges) -> None:
         self.array = array
         grid = array.grid
-        self.across = _panels_across(grid)
+        # wide panels go below each other, and others side by side
+        self.across = min(grid.panels.bins, 4 if grid.columns.bins <= 2 * grid.rows.bins else 2)
         self.down = -(-grid.panels.bins // self.across)
         room = (_WIDTH - 2 * _MARGIN - _GAP * (self.across - 1)) / self.across
         self.wide = min(room, max(_CELL * grid.columns.bins, _MIN_SIDE))
@@ -129,11 +130,6 @@ class _Block:
         places = side.place_of(first), side.place_of(end - 1)
         texts = [", ".join(map(number_text, place)) for place in places]
         return f"{self._names(side)}: {texts[0] if end - first == 1 else ' to '.join(texts)}"
-
-
-def _panels_across(grid: ChunkGrid) -> int:
-    """Put wide panels below each other, and others side by side."""
-    return min(grid.panels.bins, 4 if grid.columns.bins <= 2 * grid.rows.bins else 2)
 
 
 def _label(axis: object, side: Side, name: str) -> None:

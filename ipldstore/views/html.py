@@ -115,29 +115,23 @@ def _item(kind: str, summary: str, below: str, *, is_open: bool = False) -> str:
     return f"<li>{opening}<summary>{summary}</summary>{below}</details></li>"
 
 
-def _name_cell(node: Outline) -> str:
-    return _element("span", _text(node.name or node.path or "/"), "name")
-
-
 def _group_cells(node: Outline) -> str:
-    size = "" if node.stored_bytes is None else size_text(node.stored_bytes)
-    kind = type_text(node) if node.kind == "directory" else ""
-    return (
-        _name_cell(node)
-        + _element("span", _text(kind), "type")
-        + _element("span", _text(size), "size")
-    )
+    return _cells(node, type=_text(type_text(node) if node.kind == "directory" else ""))
 
 
 def _array_cells(node: Outline) -> str:
-    size = "" if node.stored_bytes is None else size_text(node.stored_bytes)
-    return (
-        _name_cell(node)
-        + _element("span", _text(_dimensions_text(node)), "shape")
-        + _element("span", _text(type_text(node)), "type")
-        + _element("span", _bar(node) + _text(count_text(node)), "count")
-        + _element("span", _text(size), "size")
+    return _cells(
+        node,
+        shape=_text(_dimensions_text(node)),
+        type=_text(type_text(node)),
+        count=_bar(node) + _text(count_text(node)),
     )
+
+
+def _cells(node: Outline, **more: str) -> str:
+    size = "" if node.stored_bytes is None else size_text(node.stored_bytes)
+    cells = {"name": _text(node.name or "/"), **more, "size": _text(size)}
+    return "".join(_element("span", content, kind) for kind, content in cells.items())
 
 
 def _dimensions_text(node: Outline) -> str:
