@@ -238,12 +238,9 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         once.
         """
         if maxdepth is None:
-            await asyncio.to_thread(self._check_held, path)
+            hierarchy, segments = self._locate(path)
+            await asyncio.to_thread(hierarchy.check_held, segments)
         return await super()._find(path, maxdepth=maxdepth, withdirs=withdirs, **options)
-
-    def _check_held(self, path: str) -> None:
-        hierarchy, segments = self._locate(path)
-        hierarchy.check_held(segments)
 
     async def _walk(
         self, path: str, maxdepth: int | None = None, **options: Any

@@ -21,10 +21,7 @@ class HashFunction(NamedTuple):
 
 
 def _hashlib(name: str) -> Callable[[bytes], bytes]:
-    def digest(data: bytes) -> bytes:
-        return hashlib.new(name, data).digest()
-
-    return digest
+    return lambda data: hashlib.new(name, data).digest()
 
 
 def _blake2b(size: int) -> Callable[[bytes], bytes]:

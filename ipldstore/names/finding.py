@@ -109,11 +109,10 @@ def share_blocks(
         shared = blocks
     else:
         shared = stack.enter_context(closing(find_blocks(blocks)))
-    return [None if _has_blocks(side) else shared for side in sides]
-
-
-def _has_blocks(side: HierarchyLike) -> bool:
-    return isinstance(side, Hierarchy) or read_name(side).is_archive
+    return [
+        None if isinstance(side, Hierarchy) or read_name(side).is_archive else shared
+        for side in sides
+    ]
 
 
 def _open_place(
