@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -94,7 +95,12 @@ def append(title: str, rows: list[Row]) -> None:
 
 
 def commit() -> str:
-    """Return the commit that is measured, with a plus where the package differs from it."""
+    """Return the commit that is measured, with a plus where the package differs from it.
+
+    Where there is no git, as in a folder that another Python runs in, ``IPLDSTORE_COMMIT`` says it.
+    """
+    if shutil.which("git") is None:
+        return os.environ["IPLDSTORE_COMMIT"]
     changed = git("status", "--porcelain", "--", "../../ipldstore")
     return git("rev-parse", "--short", "HEAD") + "+" * bool(changed)
 
