@@ -29,6 +29,13 @@ checked. Blocks of this package have at most 1 MiB; older software made one of e
 MAX_MARKER_BYTES = 4 << 10
 """Bytes of the object that names the layout of a bucket; this package writes 45."""
 
+MAX_POINTER_NAME_LENGTH = 64
+"""Characters of a pointer's name, which is a part of the name of a file or object."""
+
+MAX_POINTER_BYTES = 512
+"""Bytes of the file or object of a pointer; this package writes 93, and 274 with the longest
+digest."""
+
 MAX_IPFS_BLOCK_BYTES = 2 << 20
 """Bytes of a block that IPFS nodes give each other, and so of one from a gateway or to a node."""
 

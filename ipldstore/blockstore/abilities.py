@@ -5,7 +5,7 @@ A store that wraps another one can do what that one can: it takes over its metho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from ipldstore.cid import Link
@@ -38,4 +38,34 @@ class SeesManyAtOnce(Protocol):
         """Return those of several blocks that were not there when that was last seen.
 
         Raises `BackendError` if it cannot be told.
+        """
+
+
+@runtime_checkable
+class KeepsPointers(Protocol):
+    """A block store that keeps pointers: names, each of which moves from one CID to another.
+
+    What may be a name, `pointers.check_pointer_name` says. A pointer is never removed.
+    """
+
+    def read_pointer(self, name: str) -> Link | None:
+        """Return the CID that a pointer is at, None if there is no such pointer.
+
+        Raises `InvalidNameError` if there can be none, and `BackendError` if it cannot be told.
+        """
+
+    def swap_pointer(self, name: str, old: Link | None, new: Link) -> bool:
+        """Move a pointer from one CID to another, or make one if it is to move from None.
+
+        The store's blocks are flushed first. Returns whether it moved: if it is not at the old CID,
+        nothing changes. It moves in one step, also beside other processes and when one of them
+        dies, and is as durable as the store's blocks are. Raises `InvalidNameError` if there can be
+        no such pointer, and `BackendError` if it cannot be moved, or not be told whether it was: it
+        is where it was then, or it moved, and others may have moved it on.
+        """
+
+    def iter_pointers(self) -> Iterator[str]:
+        """Iterate the names of all pointers, in no order.
+
+        Raises `BackendError` if they cannot be listed.
         """

@@ -1,6 +1,7 @@
 """For those who test a block store of their own, or what they build on one.
 
-`BackendTests` is the contract of a block store as tests, which need pytest. `FaultyStore` wraps a
+`BackendTests` is the contract of a block store as tests, which need pytest, and `PointerTests` that
+of one that keeps pointers. `FaultyStore` wraps a
 block store and has it fail, stall, corrupt, reorder and lose on a schedule; it needs nothing.
 """
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         at,
         randomly,
     )
+    from ipldstore.testing.pointers import PointerTests
 
 _CONTRACT = (
     "BackendTests",
@@ -44,6 +46,8 @@ _CONTRACT = (
     "IDENTITY_HELLO",
     "MISSING",
 )
+
+_OTHERS = {"PointerTests": "pointers"}
 
 __all__ = [
     "DAG_JSON",
@@ -60,6 +64,7 @@ __all__ = [
     "FlipBit",
     "Late",
     "Lose",
+    "PointerTests",
     "Schedule",
     "Stall",
     "Swap",
@@ -72,8 +77,8 @@ __all__ = [
 if not TYPE_CHECKING:  # type checkers would take any name for one of the module
 
     def __getattr__(name: str) -> Any:
-        """Import what is asked for: only the contract needs pytest."""
+        """Import what is asked for: only the contracts need pytest."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        part = "contract" if name in _CONTRACT else "faults"
+        part = "contract" if name in _CONTRACT else _OTHERS.get(name, "faults")
         return getattr(import_module(f"ipldstore.testing.{part}"), name)

@@ -1,13 +1,15 @@
 """Blocks in a mapping: the contract on a dict, a shelf and a mapping of one's own."""
 
 import shelve
+from collections import UserDict
 from collections.abc import Iterator, MutableMapping
 
 import pytest
 
-from ipldstore import MappingCAStore
-from ipldstore.cid import Link
-from ipldstore.testing import HELLO_RAW, BackendTests
+from ipldstore import BackendError, MappingCAStore
+from ipldstore.blockstore.abilities import KeepsPointers
+from ipldstore.cid import Link, as_link
+from ipldstore.testing import HELLO_RAW, BackendTests, PointerTests
 
 
 class ListMapping(MutableMapping[str, bytes]):
@@ -43,9 +45,17 @@ class MappingTests(BackendTests):
         backend.mapping[key] = b"damaged"
 
 
-class TestDict(MappingTests):
+class TestDict(MappingTests, PointerTests):
     def make_backend(self, folder, default_hash="sha2-256"):
         return MappingCAStore({}, default_hash=default_hash)
+
+    def open_again(self, backend):
+        return MappingCAStore(backend.mapping)
+
+
+class TestUserDict(TestDict):
+    def make_backend(self, folder, default_hash="sha2-256"):
+        return MappingCAStore(UserDict(), default_hash=default_hash)
 
 
 class TestListMapping(MappingTests):
@@ -98,3 +108,24 @@ def test_an_empty_mapping_is_kept_too():
     blocks = {}
     assert MappingCAStore(blocks).mapping is blocks
     assert MappingCAStore().mapping == {}
+
+
+def test_pointers_stand_beside_the_blocks():
+    blocks = {}
+    backend = MappingCAStore(blocks)
+    assert backend.swap_pointer("default", None, as_link(HELLO_RAW))
+    assert list(blocks) == ["ipldstore/pointer-default"]
+    assert blocks["ipldstore/pointer-default"].startswith(HELLO_RAW.encode() + b" ")
+    assert backend.find_missing([as_link(HELLO_RAW)]) == {as_link(HELLO_RAW)}
+
+
+@pytest.mark.parametrize("mapping", [ListMapping(), shelve.Shelf({})])
+def test_mapping_that_may_be_shared_keeps_no_pointers(mapping):
+    assert not isinstance(MappingCAStore(mapping), KeepsPointers)
+
+
+def test_damaged_pointer():
+    backend = MappingCAStore({"ipldstore/pointer-default": b"damaged"})
+    for use in (backend.read_pointer, lambda name: backend.swap_pointer(name, None, HELLO_RAW)):
+        with pytest.raises(BackendError, match="'ipldstore/pointer-default' is damaged"):
+            use("default")

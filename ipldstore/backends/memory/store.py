@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections import UserDict
 from collections.abc import Iterator, MutableMapping
+from functools import partial
 
+from ipldstore.backends.memory.pointers import iter_pointers, read_pointer, swap_pointer
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
 from ipldstore.cid import Link, identity_data, parse_text, to_text
 from ipldstore.errors import BlockNotFoundError, InvalidCIDError
@@ -13,6 +15,10 @@ from ipldstore.errors import BlockNotFoundError, InvalidCIDError
 
 class MappingCAStore(ContentAddressableStore):
     """Keeps blocks in a mapping from CIDs, as CIDv1 text in base32, to bytes.
+
+    On a ``dict`` or ``UserDict`` it keeps pointers, too, under keys that are no CIDs. On other
+    mappings it does not: those may be shared with other processes, which nothing would keep from
+    moving a pointer at the same time.
 
     Parameters
     ----------
@@ -48,6 +54,10 @@ class MappingCAStore(ContentAddressableStore):
             self.inline_limit = 64 << 10
         self.in_memory = isinstance(self.mapping, dict | UserDict)
         self.is_shared = not self.in_memory
+        if self.in_memory:
+            self.read_pointer = partial(read_pointer, self.mapping)
+            self.swap_pointer = partial(swap_pointer, self.mapping)
+            self.iter_pointers = partial(iter_pointers, self.mapping)
 
     def __repr__(self) -> str:
         return f"MappingCAStore({type(self.mapping).__name__})"
