@@ -1,6 +1,7 @@
 """Puts a block and dies at the n-th call to the system; run by the crash tests.
 
-Arguments: the folder, n, and whether to fsync. Without the death it prints the calls it made. Of
+Arguments: the folder, n, and whether to fsync; then two CIDs, if in place of that a pointer is to
+be moved from the one to the other. Without the death it prints the calls it made. Of
 the bytes of a fatal `write` half are written, as when a machine goes down.
 """
 
@@ -8,7 +9,7 @@ import builtins
 import os
 import sys
 
-CALLS = ("mkdir", "listdir", "stat", "open", "write", "fsync", "close", "replace", "unlink")
+CALLS = ("mkdir", "listdir", "stat", "open", "write", "fsync", "close", "replace", "link", "unlink")
 DIED = 42
 
 
@@ -32,11 +33,17 @@ def die_at(fatal: int) -> list[str]:
     return made
 
 
-def main(folder: str, fatal: str, fsync: str) -> None:
+def main(folder: str, fatal: str, fsync: str, *cids: str) -> None:
     from ipldstore.backends.directory.store import DirectoryCAStore
 
     made = die_at(int(fatal))
-    DirectoryCAStore(folder, fsync=fsync == "True").put_raw(b"hello" * 1000, "raw")
+    store = DirectoryCAStore(folder, fsync=fsync == "True")
+    if cids:
+        from ipldstore.cid import as_link
+
+        assert store.swap_pointer("default", *map(as_link, cids))
+    else:
+        store.put_raw(b"hello" * 1000, "raw")
     sys.stdout.write(" ".join(made))
 
 

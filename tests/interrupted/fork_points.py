@@ -19,6 +19,7 @@ from store_kinds import KINDS, OPERATIONS, Blocks, put
 
 from ipldstore import BackendError
 from ipldstore.backends.sqlite import connections
+from ipldstore.blockstore.abilities import KeepsPointers
 from tests.interrupts import act_at, count_points
 
 DEADLINE = 30
@@ -68,7 +69,10 @@ def fork(store, blocks, own):
 
 def fork_at_points(store, blocks, goes_on):
     said = Counter()
-    for name in ("get", "put many", "flush"):
+    names = ["get", "put many", "flush"]
+    if isinstance(store, KeepsPointers):
+        names.append("swap")
+    for name in names:
         prepare, work = OPERATIONS[name]
         count = count_points(partial(work, store, prepare(store, blocks)))
         for point in range(1, count + 1, max(1, count // TRIED)):

@@ -124,6 +124,35 @@ def note_root(store, block):
     assert store.noted_root in (None, block[0])
 
 
+def swap(store, given):
+    name, old, (link, _) = given
+    at = store.read_pointer(name)
+    assert at in (old, link)
+    assert store.swap_pointer(name, at, link)
+    assert store.read_pointer(name) == link
+
+
+def list_pointers(store, name):
+    assert name in store.iter_pointers()
+
+
+def pointed(store, blocks):
+    """Return a pointer, where it is, and a block that was put and not flushed, to move it to."""
+    (block,) = kept(store, blocks, 1)
+    old = store.read_pointer("default")
+    assert store.swap_pointer("default", old, block[0])
+    pending = blocks()
+    put(store, pending)
+    return "default", block[0], pending
+
+
+def unpointed(store, blocks):
+    """Return what `pointed` does for a pointer that is not there yet."""
+    block = blocks()
+    put(store, block)
+    return f"pointer-{len(blocks.made)}", None, block
+
+
 def kept(store, blocks, count=3):
     made = [blocks() for _ in range(count)]
     store.put_many(made)
@@ -165,4 +194,9 @@ OPERATIONS = {
     "flush": Operation(pending, lambda store, _: store.flush()),
     "close": Operation(pending, lambda store, _: store.close()),
     "note root": Operation(kept_root, note_root),
+    "swap": Operation(pointed, swap),
+    "swap, first": Operation(unpointed, swap),
+    "list pointers": Operation(lambda store, blocks: pointed(store, blocks)[0], list_pointers),
 }
+POINTERS = ("swap", "swap, first", "list pointers")
+"""What is done to stores that keep pointers only."""

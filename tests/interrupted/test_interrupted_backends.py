@@ -14,9 +14,9 @@ from functools import partial
 from threading import Thread
 
 import pytest
-from store_kinds import KINDS, OPERATIONS, SMALL_BUFFER, Blocks, put
+from store_kinds import KINDS, OPERATIONS, POINTERS, SMALL_BUFFER, Blocks, put
 
-import ipldstore.backends.directory.store as directory_module
+import ipldstore.backends.directory.files as directory_module
 import ipldstore.backends.sqlite.store as sqlite_module
 from ipldstore import CARStore, DirectoryCAStore, ReentrantCallError, SQLiteCAStore
 from ipldstore.backends.carfile import archive as archive_module
@@ -40,15 +40,15 @@ pytestmark = [
 ]
 
 SOME = {
-    "folder, fsync": ["put", "put many"],
-    "sqlite, fsync": ["flush"],
-    "car": [name for name in OPERATIONS if name != "get, opened"],
+    "folder, fsync": ["put", "put many", "swap"],
+    "sqlite, fsync": ["flush", "swap"],
+    "car": [name for name in OPERATIONS if name not in ("get, opened", *POINTERS)],
     "car, fsync": ["put", "flush", "close", "note root"],
     "cache, bound": ["put", "get"],
-    "union": ["put", "get", "find missing", "flush"],
+    "union": ["put", "get", "find missing", "flush", "swap"],
     "union, race": ["get"],
-    "faulty": ["put", "get", "flush"],
-    "objects, one by one": ["put", "get"],
+    "faulty": ["put", "get", "flush", "swap"],
+    "objects, one by one": ["put", "get", "swap"],
 }
 """What is tried where it is not all; only an archive notes roots."""
 

@@ -1,0 +1,114 @@
+"""The files of pointers in a folder of blocks."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ipldstore.backends.directory.files import (
+    backend_error,
+    check_marked,
+    read_file,
+    remove,
+    sync,
+    write_file,
+)
+from ipldstore.backends.numbered import file_name, parse_number
+from ipldstore.blockstore.pointers import FOLDER, parse_pointer_path, pointer_path
+from ipldstore.errors import BackendError
+from ipldstore.limits import MAX_POINTER_BYTES
+
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+
+class PointerFiles:
+    """The numbered files of the pointers in a folder of blocks.
+
+    A file is whole before it has its name, by a hard link. Its bytes are forced to the disk before
+    that, so that a power cut leaves the file or none; with `fsync`, the name is, too.
+    """
+
+    def __init__(self, path: Path, fsync: bool) -> None:
+        self._path = path
+        self._fsync = fsync
+
+    def iter_names(self) -> Iterator[str]:
+        """Iterate the names of all pointers."""
+        for found in _list(self._path / FOLDER):
+            name = parse_pointer_path(found)
+            if name is not None and self.list_numbers(name):
+                yield name
+
+    def list_numbers(self, name: str) -> list[int]:
+        """Return the numbers of a pointer's files, none if there is no such pointer."""
+        numbers = map(parse_number, _list(self._folder(name)))
+        return [number for number in numbers if number is not None]
+
+    def read_number(self, name: str, number: int) -> bytes | None:
+        """Return the bytes of a file, None if there is no such file."""
+        file = self._file(name, number)
+        try:
+            return read_file(file, MAX_POINTER_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise backend_error(f"cannot read pointer {name!r}", file, error) from error
+
+    def make(self, name: str, number: int, data: bytes) -> bool:
+        """Make a file if none has its number; return whether it is this one that has it now."""
+        file = self._file(name, number)
+        try:
+            if not self._write(file, data) and self.read_number(name, number) != data:
+                return False
+            if self._fsync:
+                folder = self._folder(name)
+                for changed in (folder, folder.parent, self._path):
+                    sync(str(changed))
+        except OSError as error:
+            raise _not_moved(name, file, error) from error
+        return True
+
+    def remove(self, name: str, number: int) -> None:
+        """Remove a file as far as that can be done."""
+        remove(self._file(name, number))
+
+    def where(self, name: str, number: int) -> str:
+        """Say for people where a file is."""
+        return repr(self._file(name, number))
+
+    def _folder(self, name: str) -> Path:
+        return self._path / pointer_path(name)
+
+    def _file(self, name: str, number: int) -> str:
+        return str(self._folder(name) / file_name(number))
+
+    def _write(self, file: str, data: bytes) -> bool:
+        """Write a file if there is none; return whether there was none."""
+        try:
+            try:
+                write_file(file, data, sync=True, is_new=True)
+            except FileNotFoundError:
+                check_marked(self._path)
+                os.makedirs(os.path.dirname(file), exist_ok=True)
+                write_file(file, data, sync=True, is_new=True)
+        except FileExistsError:
+            return False
+        return True
+
+
+def _list(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise backend_error("cannot look through the folder of pointers", folder, error) from error
+
+
+def _not_moved(name: str, file: str, error: OSError) -> BackendError:
+    what = f"cannot move pointer {name!r}"
+    if error.errno in _NO_LINKS:
+        what += ", as the file system seems to make no hard links: keep it in a SQLiteCAStore"
+    return backend_error(what, file, error)
