@@ -18,9 +18,11 @@ from ipldstore.backends.sqlite.database import (
     in_transaction,
     prepare_database,
 )
+from ipldstore.backends.sqlite.pointers import list_pointers, read_pointer, swap_pointer
 from ipldstore.basics.locks import Guard
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
-from ipldstore.cid import Link, identity_data, multihash_of, parse_link, to_text
+from ipldstore.blockstore.pointers import check_pointer_name
+from ipldstore.cid import Link, as_link, identity_data, multihash_of, parse_link, to_text
 from ipldstore.errors import BackendError, BlockNotFoundError
 
 _BUFFER_BYTES = 4 << 20
@@ -57,7 +59,7 @@ class SQLiteCAStore(ContentAddressableStore):
     last, at most 4 MiB of them, are written together: other processes see them, and they survive
     the end of this one, after `flush`, which every ``freeze`` calls. While the file is open, there
     are two more beside it, ``-wal`` and ``-shm``; they belong to it. It must not be on a network
-    file system, as SQLite's locks do not work there.
+    file system, as SQLite's locks do not work there. It keeps pointers, in a table of their own.
 
     When the file or its ``-wal`` is removed or replaced, the next `flush` says so, and every one
     after it; so does reading what is not found.
@@ -198,6 +200,58 @@ class SQLiteCAStore(ContentAddressableStore):
             for _, multihash, size in rows:
                 yield StoredBlock(parse_link(b"\x01\x55" + multihash), size)
             row = rows[-1][0]
+
+    def read_pointer(self, name: str) -> Link | None:
+        """Return the CID that a pointer is at, None if there is no such pointer.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be none.
+        BackendError
+            If it cannot be read, or is damaged.
+        """
+        check_pointer_name(name)
+        with self._failing("cannot read a pointer in"):
+            cid = self._connections.use(lambda connection: read_pointer(connection, name))
+        self._check_current()
+        return cid
+
+    def swap_pointer(self, name: str, old: Link | None, new: Link) -> bool:
+        """Move a pointer if it is at the old CID (None: is not there); return whether it moved.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such pointer.
+        BackendError
+            If it cannot be moved, or it cannot be told whether it was; retryable if it is locked.
+        """
+        check_pointer_name(name)
+        expected, cid = None if old is None else as_link(old), as_link(new)
+        with self._guard():
+            self._write_pending()
+            self._has_written = True
+            with self._failing("cannot move a pointer in"):
+                self._connections.check_current()
+                has_moved = self._connections.use(
+                    lambda connection: swap_pointer(connection, name, expected, cid)
+                )
+                self._connections.check_current()
+            return has_moved
+
+    def iter_pointers(self) -> Iterator[str]:
+        """Iterate the names of all pointers, in no order.
+
+        Raises
+        ------
+        BackendError
+            If they cannot be listed.
+        """
+        with self._failing("cannot list the pointers in"):
+            names = self._connections.use(list_pointers)
+        self._check_current()
+        yield from names
 
     def flush(self) -> None:
         with self._guard():
