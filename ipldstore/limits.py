@@ -148,9 +148,6 @@ MAX_REFS = 2000
 MAX_REF_NAME_BYTES = 255
 """Bytes of the name of a branch or tag in UTF-8, as file systems allow."""
 
-MAX_REPOSITORY_NAME_LENGTH = 64
-"""Characters of a repository's name, which may be a part of the name of a file."""
-
 MAX_SHALLOW = 10_000
 """Commits whose parents are let go: five for each branch and tag."""
 

@@ -1,4 +1,4 @@
-"""The names of branches, tags and repositories."""
+"""The names of branches and tags."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import re
 from urllib.parse import quote, unquote
 
 from ipldstore.errors import InvalidNameError
-from ipldstore.limits import MAX_REF_NAME_BYTES, MAX_REPOSITORY_NAME_LENGTH
+from ipldstore.limits import MAX_REF_NAME_BYTES
 
 _LIKE_CID = ("bafy", "bafk")
 _FORBIDDEN = re.compile(r"[\0-\x20\x7f~^:?*\[\\@]|\.\.")
-_REPOSITORY = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 def check_ref_name(name: str) -> None:
@@ -56,25 +55,6 @@ def _ref_fault(name: str) -> str | None:
     if any(part.endswith(".lock") for part in parts):
         return "a part of it ends with '.lock'"
     return None
-
-
-def check_repository_name(name: str) -> None:
-    """Check that a repository may have a name.
-
-    It has at most 64 of ``a`` to ``z``, ``0`` to ``9``, ``-`` and ``_``, a letter or digit first,
-    as it may be a part of the name of a file. Raises `InvalidNameError` if it may not.
-    """
-    if not isinstance(name, str):
-        raise InvalidNameError(f"name of a repository is {type(name).__name__}, expected str")
-    if len(name) > MAX_REPOSITORY_NAME_LENGTH:
-        raise InvalidNameError(
-            f"name of a repository has {len(name)} characters, at most {MAX_REPOSITORY_NAME_LENGTH}"
-        )
-    if _REPOSITORY.fullmatch(name) is None:
-        raise InvalidNameError(
-            f"{name!r} cannot be the name of a repository: "
-            "expected a to z, 0 to 9, '-' and '_', and a letter or digit first"
-        )
 
 
 def quote_ref_name(name: str) -> str:

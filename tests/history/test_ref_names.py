@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from ipldstore.errors import InvalidNameError
 from ipldstore.history.names import (
     check_ref_name,
-    check_repository_name,
     quote_ref_name,
     unquote_ref_name,
 )
@@ -79,8 +78,6 @@ def test_refused(name, message):
 def test_what_is_no_text(name):
     with pytest.raises(InvalidNameError, match=f"is {type(name).__name__}, expected str"):
         check_ref_name(name)
-    with pytest.raises(InvalidNameError, match=f"is {type(name).__name__}, expected str"):
-        check_repository_name(name)
 
 
 def git_allows(name):
@@ -136,24 +133,6 @@ def test_git_agrees(name):
 @settings(deadline=None, max_examples=60)
 def test_git_agrees_on_any(name):
     assert we_allow(name) == git_allows(name)
-
-
-@pytest.mark.parametrize("name", ["default", "a", "0", "a-b_c", "9" * 64])
-def test_repository_names(name):
-    check_repository_name(name)
-
-
-@pytest.mark.parametrize(
-    "name", ["", "A", "a/b", "a.b", ".", "..", "-a", "_a", "é", "a b", "a\n", "a.data", "a\0"]
-)
-def test_refused_repository_names(name):
-    with pytest.raises(InvalidNameError, match="cannot be the name of a repository: expected a to"):
-        check_repository_name(name)
-
-
-def test_long_repository_names():
-    with pytest.raises(InvalidNameError, match="has 65 characters, at most 64"):
-        check_repository_name("a" * 65)
 
 
 @pytest.mark.parametrize(
