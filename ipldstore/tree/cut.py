@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from ipldstore.formats.dagcbor import encode_map_head
@@ -18,6 +19,9 @@ class Item(NamedTuple):
 
     segment: str
     data: bytes
+
+
+data_of = attrgetter("data")
 
 
 class Cutter:
@@ -60,7 +64,7 @@ def head_size(count: int) -> int:
 
 def total_size(items: Sequence[Item]) -> int:
     """Return the size of a map or list of items, in bytes."""
-    return head_size(len(items)) + sum(len(item.data) for item in items)
+    return head_size(len(items)) + sum(map(len, map(data_of, items)))
 
 
 def cut(items: Iterable[Item]) -> Iterator[list[Item]]:

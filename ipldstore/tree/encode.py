@@ -8,7 +8,7 @@ from typing import TypeAlias
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidNodeError
 from ipldstore.formats import dagcbor
-from ipldstore.tree.cut import MAX_PAGE_BYTES, Cutter, Item, cut, head_size, total_size
+from ipldstore.tree.cut import MAX_PAGE_BYTES, Cutter, Item, cut, data_of, head_size, total_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, is_inlined
 from ipldstore.tree.order import natural_key
@@ -57,8 +57,11 @@ class Encoder:
         items = []
         deepest = 0
         for segment, entry in entries.items():
-            encoded, depth = self._stub(entry)
-            deepest = max(deepest, depth)
+            if type(entry) is Link:
+                encoded = dagcbor.encode_link(entry)
+            else:
+                encoded, depth = self._stub(entry)
+                deepest = max(deepest, depth)
             items.append(Item(segment, dagcbor.encode_text(segment) + encoded))
         return items, deepest
 
@@ -200,7 +203,7 @@ class _Recut:
         return len(self._pages.children)
 
     def _place(self, items: list[Item]) -> None:
-        self._size += sum(len(item.data) for item in items)
+        self._size += sum(map(len, map(data_of, items)))
         self._count += len(items)
         self.firsts.append(items[0].segment)
         self.children.append(self._put(_encode_map(items)))
@@ -218,9 +221,9 @@ def _pair(segment: str, link: Link | PageList | None) -> Item:
 
 
 def _encode_map(items: Sequence[Item]) -> bytes:
-    data = sorted(item.data for item in items)
+    data = sorted(map(data_of, items))
     return dagcbor.encode_map_head(len(data)) + b"".join(data)
 
 
 def _encode_items(items: Sequence[Item]) -> bytes:
-    return dagcbor.encode_list_head(len(items)) + b"".join(item.data for item in items)
+    return dagcbor.encode_list_head(len(items)) + b"".join(map(data_of, items))
