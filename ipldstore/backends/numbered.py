@@ -12,15 +12,21 @@ from ipldstore.blockstore.pointers import decode_pointer, encode_pointer
 from ipldstore.cid import CIDLike, Link, as_link
 from ipldstore.errors import BackendError
 
-KEPT = 1000
-"""How many files of a pointer stay; who takes longer than so many swaps is told so."""
+FEWEST = 100
+"""How many files of a pointer stay at least, whatever removes them. Who takes longer than so many
+swaps of others is told so."""
 
 DIGITS = 16
 """In the name of a file."""
 
 
 class NumberedFiles(Protocol):
-    """Where the files of pointers are. All of these raise `BackendError` if they fail."""
+    """Where the files of pointers are. All of these raise `BackendError` if they fail.
+
+    `kept` is how many files of a pointer stay, not less than `FEWEST`.
+    """
+
+    kept: int
 
     def list_numbers(self, name: str) -> list[int]:
         """Return the numbers of a pointer's files, none if there is no such pointer."""
@@ -108,13 +114,13 @@ def _settle(files: NumberedFiles, name: str, number: int) -> None:
     A number is free again once it is so old; only then can a file with it count for nothing.
     """
     numbers = files.list_numbers(name)
-    last_old = max(numbers, default=0) - KEPT
+    highest = max(numbers, default=0)
     for old in sorted(numbers):
-        if old <= last_old:
+        if old <= highest - files.kept:
             files.remove(name, old)
-    if number <= last_old:
+    if number <= highest - FEWEST:
         raise BackendError(
-            f"pointer {name!r} was moved {KEPT} times while it was to be moved once, so that it "
+            f"pointer {name!r} was moved {FEWEST} times while it was to be moved once, so that it "
             "cannot be told whether it was: read it again",
             retryable=True,
         )

@@ -71,8 +71,8 @@ def test_golden_value(backend, folder):
 
 
 def test_last_thousand_files_stay(backend, folder, monkeypatch):
-    assert numbered.KEPT == 1000
-    monkeypatch.setattr(numbered, "KEPT", 5)
+    assert PointerFiles.kept == 1000
+    monkeypatch.setattr(PointerFiles, "kept", 5)
     move(backend, 22)
     assert names_in(folder) == [f"{number:016}" for number in range(19, 24)]
     assert backend.read_pointer("default") == A
@@ -88,7 +88,8 @@ def test_who_is_overtaken_is_not_told_that_it_moved(backend, folder, monkeypatch
         move(backend, moves)
         return real(*arguments)
 
-    monkeypatch.setattr(numbered, "KEPT", 5)
+    monkeypatch.setattr(PointerFiles, "kept", 5)
+    monkeypatch.setattr(numbered, "FEWEST", 5)
     monkeypatch.setattr(PointerFiles, "make", make)
     before = backend.read_pointer("default")
     try:

@@ -30,6 +30,8 @@ class PointerFiles:
     that, so that a power cut leaves the file or none; with `fsync`, the name is, too.
     """
 
+    kept = 1000
+
     def __init__(self, path: Path, fsync: bool) -> None:
         self._path = path
         self._fsync = fsync

@@ -16,9 +16,12 @@ from ipldstore.backends.objects.faults import ABSENT, backend_error, code_in, st
 from ipldstore.backends.objects.known import PAGE, Known, Seen, tag_of
 from ipldstore.backends.objects.layout import MARKER, NAME, check_marker
 from ipldstore.backends.objects.patience import Patience
+from ipldstore.backends.objects.pointers import Pointers
+from ipldstore.backends.objects.requests import Requests
 from ipldstore.backends.shipping import Shipping
 from ipldstore.basics.locks import Guard, Process
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
+from ipldstore.blockstore.pointers import check_pointer_name
 from ipldstore.cid import CIDLike, Link, as_link, identity_data, to_text, verify_block
 from ipldstore.errors import (
     BackendError,
@@ -56,7 +59,8 @@ class ObjectCAStore(ContentAddressableStore):
     Blocks that are put are sent in the background, many at once; `flush` waits for them, and an
     `IPLDStore` does so whenever it freezes. Until then they are read from the buffer. An object
     that is there already is left alone, unless it is damaged. Any number of writers may share a
-    bucket. Blocks are read whole, as parts of one cannot be verified.
+    bucket. Blocks are read whole, as parts of one cannot be verified. It keeps pointers
+    as `DirectoryCAStore` does; the last hundred objects of each stay.
 
     Credentials come from the environment, from what the machine or service offers, or from
     `config`; they are not in the store's text and in no error. Its pickle holds what `config`
@@ -172,6 +176,16 @@ class ObjectCAStore(ContentAddressableStore):
             lambda: iter(self._untried.reader.list(self.prefix or None, chunk_size=PAGE))
         )
         self._buffer = Shipping(self._ship, buffer_bytes, at_once=connections, one_by_one=True)
+        requests = Requests(
+            self._untried,
+            self._patience,
+            place=self._place,
+            answer=self._answer,
+            fault=self._fault_of_absence,
+            attributes=self._attributes,
+            secrets=self._secrets,
+        )
+        self._pointers = Pointers(requests)
 
     def __getstate__(self) -> tuple[Any, ...]:
         if not self.is_shared:
@@ -308,6 +322,43 @@ class ObjectCAStore(ContentAddressableStore):
             what = f"cannot list the blocks in {self!r}"
             raise_alone(backend_error(what, error, self._secrets))
 
+    def read_pointer(self, name: str) -> Link | None:
+        """Return the CID that a pointer is at, None if there is no such pointer.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be none.
+        BackendError
+            If it cannot be read, or is damaged.
+        """
+        return self._pointers.read(name)
+
+    def swap_pointer(self, name: str, old: Link | None, new: Link) -> bool:
+        """Move a pointer if it is at the old CID (None: is not there); return whether it moved.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such pointer.
+        BackendError
+            If it cannot be moved, or it cannot be told whether it was; also if the store replaces
+            what was to be made only if it is not there, which is tried before there is a pointer.
+        """
+        check_pointer_name(name)
+        self.flush()
+        return self._pointers.swap(name, old, new)
+
+    def iter_pointers(self) -> Iterator[str]:
+        """Iterate the names of all pointers, in no order.
+
+        Raises
+        ------
+        BackendError
+            If they cannot be listed.
+        """
+        return self._pointers.iter_names()
+
     def flush(self) -> None:
         self._buffer.flush()
 
@@ -320,9 +371,11 @@ class ObjectCAStore(ContentAddressableStore):
 
     def _path(self, cid: Link) -> str:
         """Return an object's name, the one place that all requests for a block pass."""
+        return self._place(path_of(cid))
+
+    def _place(self, path: str) -> str:
         self._check_process()
-        prefix = f"{self.prefix}/" if self.prefix else ""
-        return prefix + path_of(cid)
+        return f"{self.prefix}/{path}" if self.prefix else path
 
     def _check_process(self) -> None:
         """Raise in a forked process, where every request of obstore would hang."""
@@ -386,7 +439,7 @@ class ObjectCAStore(ContentAddressableStore):
         """Raise if blocks are laid out in a way that is not known, where an object says so."""
         if self._layout_is_known:
             return
-        path = f"{self.prefix}/{NAME}".lstrip("/")
+        path = self._place(NAME)
         with self._layout_guard():
             if self._layout_is_known or (self._creates and self._create(path, MARKER)):
                 self._layout_is_known = True
@@ -438,14 +491,17 @@ class ObjectCAStore(ContentAddressableStore):
         return True
 
     def _get(self, cid: Link, path: str) -> bytes:
+        answer = self._answer(path)
+        _check_size(cid, answer.meta["size"])
+        return bytes(answer.bytes())
+
+    def _answer(self, path: str) -> Any:
         try:
-            answer = self._untried.reader.get(path)
+            return self._untried.reader.get(path)
         except FileNotFoundError as error:
             if self._is_unexplained(error):
                 self._check_absent(path)
             raise
-        _check_size(cid, answer.meta["size"])
-        return bytes(answer.bytes())
 
     async def _get_async(self, cid: Link, path: str) -> bytes:
         try:
@@ -474,16 +530,21 @@ class ObjectCAStore(ContentAddressableStore):
         if isinstance(error, BackendError | LimitExceededError | ReentrantCallError):
             return error
         if may_be_missing and isinstance(error, FileNotFoundError):
-            fault = None if code_in(error) in ABSENT else self._fault_of_bucket(cid, error)
-            fault = fault or self._fault_of_layout()
+            path = self._path(cid)
+            fault = self._fault_of_absence(path, error)
             if fault is None:
-                self._known.note_lost(cid, self._path(cid))
+                self._known.note_lost(cid, path)
                 return BlockNotFoundError(f"no block {to_text(cid)} in {self!r}")
             error = fault
             if isinstance(error, BackendError):
                 return error
         what = f"cannot {verb} block {to_text(cid)} in {self!r}"
         return backend_error(what, error, self._secrets)
+
+    def _fault_of_absence(self, path: str, error: Exception) -> Exception | None:
+        """Return why something may be there that is not found, None if it is not."""
+        fault = None if code_in(error) in ABSENT else self._fault_of_bucket(path, error)
+        return fault or self._fault_of_layout()
 
     def _fault_of_layout(self) -> Exception | None:
         """Return why a block may be there that is not found, None if it is not."""
@@ -493,14 +554,14 @@ class ObjectCAStore(ContentAddressableStore):
             return error
         return None
 
-    def _fault_of_bucket(self, cid: Link, error: Exception) -> Exception | None:
+    def _fault_of_bucket(self, path: str, error: Exception) -> Exception | None:
         """Return why a 404 does not say that an object is not there, None if it does."""
         if code_in(error) is not None:
             return error
         if time.monotonic() - self._bucket_seen < _BUCKET_SECONDS:
             return None
         try:
-            next(iter(self.store.list(self._path(cid), chunk_size=1)), None)
+            next(iter(self.store.list(path, chunk_size=1)), None)
         except Exception as caught:
             # who may not list a bucket learns that there is one
             if status_in(caught) != 403:

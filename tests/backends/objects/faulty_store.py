@@ -1,7 +1,7 @@
 """An HTTP server before a real object store, for the faults that a real one cannot be made to show.
 
 `faults` holds the answers that the next requests get; after them they go on to the real server,
-but for those beyond `at_most` at once.
+but for those beyond `at_most` at once. `before_put` is called when a put comes.
 """
 
 import http.client
@@ -9,6 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 CUT = "close the connection without an answer"
+LOST = "do what was asked for, and close the connection without an answer"
 
 
 class FaultyStore:
@@ -22,6 +23,7 @@ class FaultyStore:
         self.faults = []
         self.requests = []
         self.at_most = None
+        self.before_put = lambda: None
         self.slots = threading.Lock()
         self.under_way = 0
         self.turned_away = []
@@ -48,8 +50,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self):
         self.front.requests.append((self.command, self.path))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.command == "PUT":
+            self.front.before_put()
         fault = self.front.faults.pop(0) if self.front.faults else None
         if fault == CUT:
+            self.close_connection = True
+        elif fault == LOST:
+            self._forward(body, is_answered=False)
             self.close_connection = True
         elif fault is not None:
             status, text = fault
@@ -76,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.front.slots:
             self.front.under_way -= 1
 
-    def _forward(self, body):
+    def _forward(self, body, *, is_answered=True):
         connection = http.client.HTTPConnection("127.0.0.1", self.front.target, timeout=60)
         # the Host is signed, and goes on as it came
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -85,6 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
         connection.endheaders(body)
         answer = connection.getresponse()
         data = answer.read()
+        if not is_answered:
+            connection.close()
+            return
         headers = {k: v for k, v in answer.getheaders() if k.lower() not in _OWN}
         size = answer.headers["Content-Length"] if self.command == "HEAD" else None
         self._reply(answer.status, headers, data, size)

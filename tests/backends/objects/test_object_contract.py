@@ -4,11 +4,12 @@ import pytest
 from obstore.store import LocalStore, MemoryStore
 
 from ipldstore.backends.objects.store import ObjectCAStore
-from ipldstore.testing import BackendTests
+from ipldstore.testing import PointerTests
 
 
-class OnServer(BackendTests):
+class OnServer(PointerTests):
     options = {}  # noqa: RUF012
+    swaps = 5
 
     @pytest.fixture(autouse=True)
     def _server(self, start_kind):
@@ -44,7 +45,7 @@ class TestGCS(OnServer):
     kind = "gcs"
 
 
-class TestLocalStore(BackendTests):
+class TestLocalStore(PointerTests):
     def make_backend(self, folder, default_hash="sha2-256"):
         store = LocalStore(folder / "blocks", mkdir=True)
         return ObjectCAStore(store, default_hash=default_hash)
@@ -52,8 +53,11 @@ class TestLocalStore(BackendTests):
     corrupt = OnServer.corrupt
 
 
-class TestMemoryStore(BackendTests):
+class TestMemoryStore(PointerTests):
     can_pickle = False
+
+    def open_again(self, backend):
+        return ObjectCAStore(backend.store, prefix=backend.prefix)
 
     def make_backend(self, folder, default_hash="sha2-256"):
         return ObjectCAStore(MemoryStore(), default_hash=default_hash)
