@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Stall,
         Swap,
         Truncate,
+        Unanswered,
         at,
         randomly,
     )
@@ -69,6 +70,7 @@ __all__ = [
     "Stall",
     "Swap",
     "Truncate",
+    "Unanswered",
     "at",
     "randomly",
 ]

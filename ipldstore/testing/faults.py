@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from threading import Event
 from typing import NamedTuple, TypeAlias
 
 from ipldstore.basics.locks import Guard
+from ipldstore.blockstore.abilities import KeepsPointers
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
 from ipldstore.cid import CIDLike, Link, as_link
 
 GET, PUT, HAS, FLUSH, NOTE = "get", "put", "has", "flush", "note"
-_ALL = frozenset((GET, PUT, HAS, FLUSH, NOTE))
+READ_POINTER, SWAP_POINTER = "read pointer", "swap pointer"
+_ALL = frozenset((GET, PUT, HAS, FLUSH, NOTE, READ_POINTER, SWAP_POINTER))
 
 
 class Call(NamedTuple):
@@ -25,9 +28,9 @@ class Call(NamedTuple):
         Which call it is, the first being 1.
     operation : str
         ``"get"``, ``"put"``, ``"has"`` (also for `size_of`, and for each CID of `find_missing`),
-        ``"flush"`` or ``"note"`` (of a root).
+        ``"flush"``, ``"note"`` (of a root), ``"read pointer"`` or ``"swap pointer"``.
     cid : Link or None
-        What it is about; None for a flush.
+        What it is about; where a pointer is to move; None for a flush and for reading a pointer.
     """
 
     number: int
@@ -143,6 +146,21 @@ class Late(Fault):
     """A put waits in the memory of the wrapper for the next flush, which puts in another order."""
 
     on = frozenset((PUT,))
+
+
+class Unanswered(Fail):
+    """The call does what it is to do, and raises an error in place of the answer.
+
+    Parameters
+    ----------
+    error
+        The error, or a class of it, as of `Fail`.
+    """
+
+    on = frozenset((SWAP_POINTER,))
+
+    def __repr__(self) -> str:
+        return f"Unanswered({self.error!r})"
 
 
 class Lose(Fault):
@@ -272,6 +290,10 @@ class FaultyStore(ContentAddressableStore):
         self._late: dict[Link, bytes] = {}
         self._chance = random.Random(seed)
         self._guard = Guard()
+        if isinstance(store, KeepsPointers):
+            self.read_pointer = partial(_read_pointer, self, store)
+            self.swap_pointer = partial(_swap_pointer, self, store)
+            self.iter_pointers = store.iter_pointers
 
     def __repr__(self) -> str:
         return f"FaultyStore({self.store!r})"
@@ -367,7 +389,7 @@ class FaultyStore(ContentAddressableStore):
             return fault
 
     def _stop_for(self, fault: Fault | None) -> None:
-        if isinstance(fault, Fail):
+        if isinstance(fault, Fail) and not isinstance(fault, Unanswered):
             raise fault.error
         if isinstance(fault, Stall):
             fault.reached.set()
@@ -391,3 +413,21 @@ class FaultyStore(ContentAddressableStore):
 
 def _damaged(data: bytes, fault: Fault | None) -> bytes:
     return fault.apply(data) if isinstance(fault, Damage) else data
+
+
+def _read_pointer(faulty: FaultyStore, store: KeepsPointers, name: str) -> Link | None:
+    faulty._stop_for(faulty._begin(READ_POINTER, None))
+    return store.read_pointer(name)
+
+
+def _swap_pointer(
+    faulty: FaultyStore, store: KeepsPointers, name: str, old: Link | None, new: Link
+) -> bool:
+    """Move a pointer, after a flush, which puts what is late and may have a fault of its own."""
+    faulty.flush()
+    fault = faulty._begin(SWAP_POINTER, new)
+    faulty._stop_for(fault)
+    has_moved = store.swap_pointer(name, old, new)
+    if isinstance(fault, Unanswered):
+        raise fault.error
+    return has_moved

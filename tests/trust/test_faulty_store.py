@@ -17,17 +17,19 @@ from ipldstore import (
     MappingCAStore,
     SQLiteCAStore,
 )
+from ipldstore.cid import make_link
 from ipldstore.testing import (
     HELLO_RAW,
-    BackendTests,
     Fail,
     FaultyStore,
     FlipBit,
     Late,
     Lose,
+    PointerTests,
     Stall,
     Swap,
     Truncate,
+    Unanswered,
     at,
     randomly,
 )
@@ -49,8 +51,11 @@ def inner(request, tmp_path):
         yield store
 
 
-class TestWithoutFaults(BackendTests):
+class TestWithoutFaults(PointerTests):
     can_pickle = False
+
+    def open_again(self, backend):
+        return DirectoryCAStore(backend.store.path)
 
     def make_backend(self, folder, default_hash="sha2-256"):
         return FaultyStore(DirectoryCAStore(folder / "blocks", default_hash=default_hash))
@@ -60,10 +65,13 @@ class TestWithoutFaults(BackendTests):
         file.write_bytes(b"damaged")
 
 
-class TestAllLate(BackendTests):
+class TestAllLate(PointerTests):
     """What is late is read from the wrapper, so that the contract holds."""
 
     can_pickle = False
+
+    def open_again(self, backend):
+        return DirectoryCAStore(backend.store.path)
 
     def make_backend(self, folder, default_hash="sha2-256"):
         store = DirectoryCAStore(folder / "blocks", default_hash=default_hash)
@@ -260,3 +268,42 @@ def test_faults_can_be_had_without_pytest():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "sound\n"
+
+
+A, B = make_link(b"a"), make_link(b"b")
+
+
+def test_fault_of_a_pointer(tmp_path):
+    store = DirectoryCAStore(tmp_path)
+    faulty = FaultyStore(store, at(1, Fail(BackendError("no")), on={"swap pointer"}))
+    with pytest.raises(BackendError, match="no"):
+        faulty.swap_pointer("default", None, A)
+    assert store.read_pointer("default") is None
+    assert faulty.swap_pointer("default", None, A)
+    faulty.schedule = at(1, Fail(BackendError("no")), on={"read pointer"})
+    with pytest.raises(BackendError, match="no"):
+        faulty.read_pointer("default")
+    assert faulty.read_pointer("default") == A
+    assert [call.operation for call in faulty.calls if call.cid == A] == ["swap pointer"] * 2
+
+
+def test_swap_that_is_done_and_not_answered(tmp_path):
+    store = DirectoryCAStore(tmp_path)
+    faulty = FaultyStore(store, at(1, Unanswered(BackendError("no answer"))))
+    with pytest.raises(BackendError, match="no answer"):
+        faulty.swap_pointer("default", None, A)
+    assert store.read_pointer("default") == A
+    assert faulty.swap_pointer("default", A, B)
+
+
+def test_what_is_late_is_there_before_the_pointer(tmp_path):
+    store = DirectoryCAStore(tmp_path)
+    faulty = FaultyStore(store, at(1, Late()))
+    cid = faulty.put_raw(b"late", "raw")
+    assert cid not in store
+    faulty.swap_pointer("default", None, cid)
+    assert store.get_block(cid) == b"late"
+    faulty.schedule = at(1, Fail(BackendError("no")), on={"flush"})
+    with pytest.raises(BackendError, match="no"):
+        faulty.swap_pointer("default", cid, A)
+    assert store.read_pointer("default") == cid

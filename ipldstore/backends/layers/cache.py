@@ -13,7 +13,12 @@ from ipldstore.backends.directory.store import DirectoryCAStore
 from ipldstore.backends.layers.bound import SizeBound
 from ipldstore.backends.layers.flights import Flights
 from ipldstore.backends.verified import VerifiedCAStore
-from ipldstore.blockstore.abilities import ListsRoots, RemovesBlocks, SeesManyAtOnce
+from ipldstore.blockstore.abilities import (
+    KeepsPointers,
+    ListsRoots,
+    RemovesBlocks,
+    SeesManyAtOnce,
+)
 from ipldstore.blockstore.contract import (
     ContentAddressableStore,
     StoredBlock,
@@ -33,7 +38,8 @@ class CachingCAStore(VerifiedCAStore):
     What is read comes from the cache if it is there and sound; else it is fetched from the
     source, once for all who want it at the time, verified and kept. What is written goes to the
     source first. Whether a block is there, and how large it is, only the source is asked. Where the
-    source can remove blocks, so can this; the cache lets go of its copy then, if it can.
+    source can remove blocks, so can this; the cache lets go of its copy then, if it can. Pointers
+    are those of the source.
 
     The cache never fails a call that reads or writes: what cannot be read there is fetched, what
     is damaged is fetched and mended, and if it cannot be written, a full disk for instance, a
@@ -91,6 +97,10 @@ class CachingCAStore(VerifiedCAStore):
             self.remove_block = partial(_remove, source, cache)
         if isinstance(source, ListsRoots):
             self.read_roots = source.read_roots
+        if isinstance(source, KeepsPointers):
+            self.read_pointer = source.read_pointer
+            self.swap_pointer = source.swap_pointer
+            self.iter_pointers = source.iter_pointers
         if isinstance(source, SeesManyAtOnce):
             self.find_missing_lately = source.find_missing_lately
         self._flights = Flights()

@@ -13,7 +13,12 @@ from typing import Any, TypeAlias
 from ipldstore.backends.health import Health, Penalty
 from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.basics.locks import Guard, Turns
-from ipldstore.blockstore.abilities import ListsRoots, RemovesBlocks, SeesManyAtOnce
+from ipldstore.blockstore.abilities import (
+    KeepsPointers,
+    ListsRoots,
+    RemovesBlocks,
+    SeesManyAtOnce,
+)
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock, require_block_store
 from ipldstore.blockstore.eventloops import get_block_on_loop
 from ipldstore.cid import CIDLike, Link, to_text
@@ -87,7 +92,8 @@ class UnionCAStore(VerifiedCAStore):
     ----------
     stores
         The stores, at least one. What is put goes into the first, which also names it; the
-        others are only read. Blocks are removed from the first, if it can do that.
+        others are only read. Blocks are removed from the first, and pointers are kept there, if it
+        can do that.
     race
         Whether all are asked at once and the first sound block is taken, instead of one after
         the other. That costs every store a request, and helps where one never knows which is fast.
@@ -122,6 +128,10 @@ class UnionCAStore(VerifiedCAStore):
             self.remove_block = self._first.remove_block
         if isinstance(self._first, ListsRoots):
             self.read_roots = self._first.read_roots
+        if isinstance(self._first, KeepsPointers):
+            self.read_pointer = self._first.read_pointer
+            self.swap_pointer = self._first.swap_pointer
+            self.iter_pointers = self._first.iter_pointers
         if isinstance(self._first, SeesManyAtOnce):
             self.find_missing_lately = partial(_find_missing_lately, stores)
         health = Health()

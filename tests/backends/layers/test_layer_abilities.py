@@ -129,6 +129,26 @@ def test_roots_and_blocks_are_those_of_the_archive(wrap, tmp_path):
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_pointers_are_those_of_the_wrapped_store(wrap, tmp_path):
+    blocks = SQLiteCAStore(tmp_path / "blocks.sqlite")
+    wrapper = wrap(blocks, tmp_path)
+    wrapper.put_block(CID, b"hello")
+    assert wrapper.swap_pointer("default", None, CID)
+    with SQLiteCAStore(tmp_path / "blocks.sqlite") as other:
+        assert other.read_pointer("default") == wrapper.read_pointer("default") == CID
+        assert CID in other
+    assert list(wrapper.iter_pointers()) == ["default"]
+    wrapper.close()
+
+
+def test_pointers_of_the_first_of_a_union_only(tmp_path):
+    first, second = IPFSStore("http://127.0.0.1:9"), MappingCAStore()
+    assert not isinstance(UnionCAStore(first, second), abilities.KeepsPointers)
+    second.swap_pointer("default", None, CID)
+    assert UnionCAStore(MappingCAStore(), second).read_pointer("default") is None
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
 def test_what_cannot_list_its_blocks_does_not_do_so_within_others(wrap, tmp_path):
     with pytest.raises(BackendError, match="cannot list its blocks"):
         list(wrap(IPFSStore("http://127.0.0.1:9"), tmp_path).iter_blocks())

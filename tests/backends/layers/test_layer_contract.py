@@ -5,7 +5,7 @@ import pytest
 from ipldstore import DirectoryCAStore, MappingCAStore
 from ipldstore.backends.layers.cache import CachingCAStore
 from ipldstore.backends.layers.union import UnionCAStore
-from ipldstore.testing import BackendTests
+from ipldstore.testing import BackendTests, PointerTests
 
 
 def damage(store):
@@ -40,15 +40,18 @@ class CachingTests(BackendTests):
         damage(backend.cache)
 
 
-class TestDirectoryBeforeMapping(CachingTests):
+class TestDirectoryBeforeMapping(CachingTests, PointerTests):
     source = "mapping"
+
+    def open_again(self, backend):
+        return CachingCAStore(MappingCAStore(backend.source.mapping), MappingCAStore())
 
 
 class TestBoundedDirectoryBeforeDirectory(CachingTests):
     max_bytes = 4 << 20
 
 
-class TestTinyDirectoryBeforeDirectory(CachingTests):
+class TestTinyDirectoryBeforeDirectory(CachingTests, PointerTests):
     max_bytes = 10
 
 
@@ -79,7 +82,7 @@ class TestUnionOfOneMapping(UnionTests):
     kinds = ("mapping",)
 
 
-class TestRaceOfDirectories(UnionTests):
+class TestRaceOfDirectories(UnionTests, PointerTests):
     kinds = ("directory", "directory")
     race = True
 
