@@ -53,8 +53,16 @@ class Cutter:
 
 def is_cut_after(segment: bytes, size: int) -> bool:
     """Whether a page ends after an entry of so many bytes, unless that is its first."""
-    digest = hashlib.sha256(segment).digest()
-    return int.from_bytes(digest[:4], "big") < _HASH_SCALE * size
+    return bool(cut_after((segment,), size))
+
+
+def cut_after(segments: Iterable[bytes], size: int) -> list[bytes]:
+    """Return those of several segments of which `is_cut_after` is true, of entries of one size."""
+    bound, sha256 = _HASH_SCALE * size, hashlib.sha256
+    if bound >= 1 << 32:
+        return list(segments)
+    prefix = bound.to_bytes(4, "big")
+    return [segment for segment in segments if sha256(segment).digest() < prefix]
 
 
 def head_size(count: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 from operator import itemgetter, lt
@@ -19,13 +20,13 @@ from ipldstore.cid import Link
 from ipldstore.errors import CodecError
 from ipldstore.formats import dagcbor
 from ipldstore.limits import MAX_CBOR_BYTES, MAX_CBOR_ITEMS
-from ipldstore.tree.cut import MAX_PAGE_BYTES, is_cut_after
+from ipldstore.tree.cut import MAX_PAGE_BYTES, cut_after
 from ipldstore.tree.keys import METADATA_NAMES
 from ipldstore.tree.order import natural_key
 
 T = TypeVar("T")
 
-_MAP = 5
+_LIST, _MAP = 4, 5
 _MIN_BYTES = 1 << 10
 _FEWEST = 4
 """Links of which it pays to make a run."""
@@ -37,11 +38,16 @@ _MAX_NAME = 23
 """Bytes of a name whose head is one byte."""
 
 _LINK_HEAD = re.escape(dagcbor.LINK_HEAD)
-_LINK = _LINK_HEAD + rb"\x01[\x55\x70\x71][\x12\x1e]\x20.{32}"
+_CID = rb"\x01[\x55\x70\x71][\x12\x1e]\x20.{32}"
+_LINK = _LINK_HEAD + _CID
 _CID_BYTES = 36
 _LINK_BYTES = len(dagcbor.LINK_HEAD) + _CID_BYTES
 _SIGN = rb"[^\0/\x80-\xff]"
 _NAMES = {1: rb"[^\0/.\x80-\xff]", 2: rb"(?!\.\.)" + _SIGN + b"{2}"}
+
+_PAIR = re.compile(b"\x82([\x61-\x77])(%s{1,23})%s(%s)" % (_SIGN, _LINK_HEAD, _CID), re.DOTALL)
+_PAIRS = re.compile(b"(?:%s)+" % _PAIR.pattern, re.DOTALL)
+"""Names and links of pages; a name ends where a link begins, and its size is to be compared."""
 
 _SHAPES = bytes.maketrans(b"123456789", b"0" * 9)
 
@@ -246,11 +252,13 @@ class Packed(Mapping[str, Link | T], Generic[T]):
         links = [(name, item) for name, item in self.others.items() if isinstance(item, Link)]
         if stop - start > MAX_PAGE_BYTES or len(links) < len(self.others):
             return False
-        sizes = [(name, run.stride) for run in self._runs for name in run.names(self._data)]
+        ends: list[bytes] = []
+        for run in self._runs:
+            ends += cut_after(run.names(self._data), run.stride)
         for segment, link in links:
             size = len(dagcbor.encode_text(segment)) + len(dagcbor.encode_link(link))
-            sizes.append((segment.encode(), size))
-        cuts = {natural_key(name.decode()) for name, size in sizes if is_cut_after(name, size)}
+            ends += cut_after((segment.encode(),), size)
+        cuts = {natural_key(name.decode()) for name in ends}
         least, greatest = self.natural_bounds()
         return cuts - {least} == {greatest}
 
@@ -282,17 +290,18 @@ class _Unsure(Exception):  # noqa: N818
     """What is read may break a rule."""
 
 
-def pack(data: bytes) -> Packed[Any] | dict[str, Any] | None:
-    """Read a block that holds a map of links, or of such maps.
+def pack(data: bytes) -> Packed[Any] | dict[str, Any] | list[Any] | None:
+    """Read a block that holds a map of links, or of such maps, or a list of pages.
 
     It is what `dagcbor.decode` returns, but maps with runs of links are packed. None if the block
     is something else, or small, or may break a rule of DAG-CBOR or of what names links: it is to be
     decoded then.
     """
-    if not _MIN_BYTES <= len(data) <= MAX_CBOR_BYTES or data[0] >> 5 != _MAP:
+    if not _MIN_BYTES <= len(data) <= MAX_CBOR_BYTES:
         return None
+    read = _read_map if data[0] >> 5 == _MAP else _read_pairs
     try:
-        found, position, items = _read_map(data, 0, MAX_CBOR_ITEMS, 1)
+        found, position, items = read(data, 0, MAX_CBOR_ITEMS, 1)
     except (CodecError, _Unsure):
         return None
     return found if position == len(data) and items >= 0 else None
@@ -336,10 +345,28 @@ def _read_map(
 def _read_entry(
     name: str, data: bytes, position: int, items: int, depth: int
 ) -> tuple[Any, int, int]:
-    is_map = position < len(data) and data[position] >> 5 == _MAP
-    if is_map and name not in METADATA_NAMES:
-        return _read_map(data, position, items, depth + 1)
+    if position < len(data) and name not in METADATA_NAMES:
+        if data[position] >> 5 == _MAP:
+            return _read_map(data, position, items, depth + 1)
+        if data[position] >> 5 == _LIST:
+            with suppress(_Unsure):
+                return _read_pairs(data, position, items, depth + 1)
     return dagcbor.decode_item(data, position, items, depth)
+
+
+def _read_pairs(data: bytes, start: int, items: int, depth: int) -> tuple[list[Any], int, int]:
+    """Read a list of pages, as `dagcbor.decode_item` reads it; `_Unsure` if it may be none."""
+    if data[start] >> 5 != _LIST or depth + 1 > dagcbor.MAX_DEPTH:
+        raise _Unsure
+    _, count, position = dagcbor.decode_head(data, start, len(data))
+    run = _PAIRS.match(data, position)
+    if run is None:
+        raise _Unsure
+    pairs = _PAIR.findall(data, position, run.end())
+    if len(pairs) != count or any(head[0] != 0x60 + len(name) for head, name, _ in pairs):
+        raise _Unsure
+    found = [[name.decode(), Link(cid)] for _, name, cid in pairs]
+    return found, run.end(), items - 3 * count
 
 
 def _run_at(data: bytes, position: int, most: int) -> Run | None:

@@ -142,6 +142,33 @@ def test_what_is_refused_is_refused_in_the_same_words(
         assert packed == outcome(data, first, end)
 
 
+lists = st.builds(
+    lambda names, links: [[name, links[0]] for name in names],
+    st.sampled_from([*GRIDS, [f"t{number:020}" for number in range(30)], [*"abc" * 9]]),
+    st.lists(st.sampled_from(LINKS), min_size=1),
+)
+
+
+@settings(max_examples=300)
+@given(lists, st.sampled_from([(), ("a",), ("a", "b"), ("zarr.json",)]), st.data())
+def test_lists_of_pages_are_read_as_the_decoder_reads_them(
+    value: Any, around: tuple[str, ...], data: st.DataObject
+) -> None:
+    chance = data.draw(st.randoms(use_true_random=False))
+    first, end = value[0][0], chance.choice([None, natural_key(value[-1][0])])
+    for name in around:
+        value = {name: value}
+    block = dagcbor.encode(value)
+    if around != ("zarr.json",) and len(block) >= 1024:
+        assert pack(block) == dagcbor.decode(block)
+    for _ in range(data.draw(st.integers(0, 3))):
+        block = changed(block, chance)
+    packed = outcome(block, first, end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode, "pack", lambda data: None)
+        assert packed == outcome(block, first, end)
+
+
 @pytest.mark.parametrize(
     ("names", "fault"),
     [
@@ -223,7 +250,8 @@ def test_small_and_mixed_maps_are_not_packed() -> None:
     assert pack(dagcbor.encode(dict.fromkeys(GRIDS[0][:10], CHUNK))) is None
     mixed = {str(number): CHUNK if number % 2 else {"0": CHUNK} for number in range(1000)}
     assert type(pack(dagcbor.encode(mixed))) is dict
-    assert pack(dagcbor.encode([["0", LINKS[2]]] * 100)) is None
+    assert pack(dagcbor.encode([["0", LINKS[2]], LINKS[2]] * 100)) is None
+    assert pack(dagcbor.encode([["0", LINKS[2], LINKS[2]]] * 100)) is None
 
 
 @given(maps, st.data())
