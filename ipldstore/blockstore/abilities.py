@@ -51,21 +51,52 @@ class KeepsPointers(Protocol):
     def read_pointer(self, name: str) -> Link | None:
         """Return the CID that a pointer is at, None if there is no such pointer.
 
-        Raises `InvalidNameError` if there can be none, and `BackendError` if it cannot be told.
+        Parameters
+        ----------
+        name
+            Its name.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such pointer.
+        BackendError
+            If it cannot be told, or what is kept is damaged.
         """
 
     def swap_pointer(self, name: str, old: Link | None, new: Link) -> bool:
-        """Move a pointer from one CID to another, or make one if it is to move from None.
+        """Move a pointer from one CID to another, in one step also beside other processes.
 
-        The store's blocks are flushed first. Returns whether it moved: if it is not at the old CID,
-        nothing changes. It moves in one step, also beside other processes and when one of them
-        dies, and is as durable as the store's blocks are. Raises `InvalidNameError` if there can be
-        no such pointer, and `BackendError` if it cannot be moved, or not be told whether it was: it
-        is where it was then, or it moved, and others may have moved it on.
+        The store's blocks are flushed first. It is as durable as they are.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        old
+            Where it has to be, or nothing changes; None for one that is not there yet.
+        new
+            Where it is to be.
+
+        Returns
+        -------
+        bool
+            Whether it moved.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such pointer.
+        BackendError
+            If it cannot be moved, or it cannot be told whether it was: it is where it was then, or
+            it moved, and others may have moved it on.
         """
 
     def iter_pointers(self) -> Iterator[str]:
         """Iterate the names of all pointers, in no order.
 
-        Raises `BackendError` if they cannot be listed.
+        Raises
+        ------
+        BackendError
+            If they cannot be listed.
         """

@@ -24,8 +24,17 @@ def check_pointer_name(name: str) -> None:
     """Check that a pointer may have a name.
 
     It has at most 64 of ``a`` to ``z``, ``0`` to ``9``, ``-`` and ``_``, a letter or digit first:
-    whatever keeps it, it is no path, and tells no upper from lower case. Raises `InvalidNameError`
-    if it may not.
+    whatever keeps it, it is no path, and tells no upper from lower case.
+
+    Parameters
+    ----------
+    name
+        The name.
+
+    Raises
+    ------
+    InvalidNameError
+        If it may not.
     """
     if not isinstance(name, str):
         raise InvalidNameError(f"name of a pointer is {type(name).__name__}, expected str")
@@ -57,6 +66,16 @@ def encode_pointer(cid: CIDLike) -> bytes:
     """Write what a pointer is at: the CID, and random digits, so that no two swaps write the same.
 
     By these, whoever got no answer finds out whether a swap was done.
+
+    Parameters
+    ----------
+    cid
+        The CID, in any form.
+
+    Returns
+    -------
+    bytes
+        A line of ASCII, of 93 bytes with a CID of sha2-256.
     """
     return f"{to_text(as_link(cid))} {secrets.token_hex(_NONCE_BYTES)}\n".encode()
 

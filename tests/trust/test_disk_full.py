@@ -101,6 +101,27 @@ def test_put_on_a_full_disk(small_disk, kind):
         assert blocks.get_block(BIG_CID) == BIG
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "car"])
+def test_swap_on_a_full_disk(small_disk, kind):
+    with open_blocks(kind, prepared(kind, small_disk)) as blocks:
+        first, second = (make_link(b"%d" % number) for number in range(2))
+        assert blocks.swap_pointer("default", None, first)
+        names = names_in(small_disk)
+        if kind == "sqlite":
+            # the pages of the log that are there already would be enough for a pointer
+            blocks.put_raw(BIG, "raw")
+        filler = fill(small_disk)
+        with pytest.raises(BackendError) as caught:
+            blocks.swap_pointer("default", first, second)
+        assert getattr(caught.value.__cause__, "errno", errno.ENOSPC) == errno.ENOSPC
+        assert names_in(small_disk) == names
+        assert blocks.read_pointer("default") == first
+        filler.unlink()
+        assert blocks.swap_pointer("default", first, second)
+    with open_blocks(kind, small_disk) as blocks:
+        assert blocks.read_pointer("default") == second
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_freeze_on_a_full_disk(small_disk, kind):
     with open_blocks(kind, prepared(kind, small_disk)) as blocks:
