@@ -332,3 +332,18 @@ def as_mere_owner(command):
     if not Path("/usr/bin/setpriv").exists():
         pytest.skip("root may write everywhere, and there is no setpriv")
     return ["setpriv", "--bounding-set=-dac_override", *command]
+
+
+def test_a_node_leaves_pointers_alone(attached, store):
+    kept, collected = as_link(store.put(b"kept")), as_link(store.put(b"collected"))
+    store.swap_pointer("default", None, collected)
+    store.swap_pointer("default", collected, kept)
+    before = contents(store.path / "ipldstore")
+    assert len(before) == 2
+    with attached:
+        attached.run("pin", "add", to_text(kept))
+        attached.run("repo", "verify")
+        attached.run("repo", "gc")
+    assert collected not in store
+    assert contents(store.path / "ipldstore") == before
+    assert store.get_block(store.read_pointer("default")) == b"kept"
