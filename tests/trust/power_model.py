@@ -18,8 +18,8 @@ SECTOR = 512
 class Operation(NamedTuple):
     """One change of a file, or what the process had promised by then.
 
-    `kind` is create, mkdir, rename, unlink, write, truncate, sync, sync_folder or mark. Files are
-    known by number, as their names change; `file` is the one that is made, named or written.
+    `kind` is create, mkdir, link, rename, unlink, write, truncate, sync, sync_folder or mark. Files
+    are known by number, as their names change; `file` is the one that is made, named or written.
     """
 
     kind: str
@@ -127,6 +127,8 @@ def _apply(operation, names, contents, sizes):
         names[path] = None
     elif kind == "create":
         names[path] = file
+    elif kind == "link":
+        names[operation.target] = file
     elif kind == "rename":
         names.pop(path, None)
         names[operation.target] = file

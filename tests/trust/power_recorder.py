@@ -162,6 +162,13 @@ class _Recorder:
     def _unlink(self, path, arguments, result):
         self._add("unlink", path=path, file=self._files.pop(path))
 
+    def _link(self, path, target, arguments, result):
+        assert os.path.dirname(path) == os.path.dirname(target)
+        file = self._files[target] = self._files[path]
+        self._add("link", path=path, target=target, file=file)
+
+    _linkat = _link
+
     def _rename(self, path, target, arguments, result):
         assert os.path.dirname(path) == os.path.dirname(target)
         file = self._files[target] = self._files.pop(path)
