@@ -149,3 +149,18 @@ def test_damaged_object(content):
             use("default")
     store.store.delete(*numbers(2))
     assert store.read_pointer("default") == A
+
+
+def test_no_pointer_moves_before_the_blocks_have_arrived(store, faulty):
+    def refuse_blocks():
+        if faulty.requests[-1][1].endswith(".data"):
+            faulty.faults.append((403, s3_error("AccessDenied")))
+
+    faulty.before_put = refuse_blocks
+    cid = store.put_raw(b"hello", "raw")
+    with pytest.raises(BackendError, match="AccessDenied"):
+        store.swap_pointer("default", A, cid)
+    assert store.read_pointer("default") == A
+    faulty.before_put = lambda: None
+    assert store.swap_pointer("default", A, cid)
+    assert names(store)[0].endswith(".data")
