@@ -73,7 +73,7 @@ class InvalidKeyError(IPLDStoreError, ValueError):
 
 
 class InvalidNameError(IPLDStoreError, ValueError):
-    """Text that cannot be the name of a branch, a tag or a repository."""
+    """Text that cannot be the name of a branch, a tag, a repository or a pointer."""
 
 
 class ReadOnlyStoreError(IPLDStoreError, ValueError):

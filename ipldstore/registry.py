@@ -235,8 +235,14 @@ def _say(plugin: EntryPoint) -> str:
 
 def _unknown_scheme(scheme: str, url: str, plugged: list[str]) -> BlockStoreURLError:
     known = ["file", *(name for name in _KINDS if name != "path"), *plugged]
-    extras = sorted({kind.extra for kind in _KINDS.values() if kind.extra})
-    need = [f"{name}:" for name, kind in _KINDS.items() if kind.extra]
+    by_extra: dict[str, list[str]] = {}
+    for name, kind in _KINDS.items():
+        if kind.extra:
+            by_extra.setdefault(kind.extra, []).append(f"{name}:")
+    needs = [
+        f"{', '.join(names)} need pip install 'ipldstore[{extra}]'"
+        for extra, names in by_extra.items()
+    ]
     near = get_close_matches(scheme, known, 1)
     guess = f"did you mean '{near[0]}:'? " if near else ""
     if scheme in ("http", "https"):
@@ -247,8 +253,8 @@ def _unknown_scheme(scheme: str, url: str, plugged: list[str]) -> BlockStoreURLE
         guess = f"did you mean 'ipfs+http://{url}'? "
     return BlockStoreURLError(
         f"{show_url(url)!r} names no block store: {guess}There are a folder, "
-        f"{', '.join(f'{name}:' for name in known)}; {', '.join(need)} need "
-        f"pip install 'ipldstore[{extras[0]}]'; a path with such a name is written ./{scheme}:..."
+        f"{', '.join(f'{name}:' for name in known)}; {', '.join(needs)}; a path with such "
+        f"a name is written ./{scheme}:..."
     )
 
 

@@ -525,8 +525,8 @@ def place_hint(store: object) -> str | None:
     """Say how to come from what was given in place of a block store to a block store."""
     if isinstance(store, type):
         return f"{store.__name__}(...) makes an object of that class"
-    if isinstance(getattr(store, "backend", None), ContentAddressableStore):
-        return "that of a hierarchy is its attribute backend"
+    if isinstance(getattr(store, "blocks", None), ContentAddressableStore):
+        return "that of a hierarchy is its attribute blocks"
     if isinstance(store, Mapping):
         return "MappingCAStore(mapping) makes one"
     if isinstance(store, bytes) or type(store).__name__ == "CID":

@@ -102,7 +102,7 @@ def test_the_wrong_way_round(root):
 def test_what_is_no_block_store(root):
     store = open_hierarchy("x.car")
     for wrong, hint in {
-        "IPLDStore": (store, "is its attribute backend"),
+        "IPLDStore": (store, "is its attribute blocks"),
         "dict": ({}, r"MappingCAStore\(mapping\) makes one"),
         "CID": (ipldstore.CID(root), r"ipldstore.open\(ROOT, BLOCKS\) opens a root"),
         "ABCMeta": (DirectoryCAStore, r"DirectoryCAStore\(...\) makes an object"),
