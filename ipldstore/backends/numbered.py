@@ -75,17 +75,21 @@ def swap_numbered(files: NumberedFiles, name: str, old: CIDLike | None, new: CID
     """
     data = encode_pointer(new)
     expected = None if old is None else as_link(old)
-    number = 0
+    taken = 0
     while True:
-        number, found = _find(files, name, number)
+        number, found = _find(files, name, taken)
         if found != expected:
             return False
+        if number < taken:
+            where = files.where(name, taken)
+            raise BackendError(f"pointer {name!r}: {where} is taken, and not there", retryable=True)
         number += 1
         if len(file_name(number)) > DIGITS:
             raise BackendError(f"no number is left after {files.where(name, number - 1)}")
         if files.make(name, number, data):
             _settle(files, name, number)
             return True
+        taken = number
 
 
 def _find(files: NumberedFiles, name: str, at_least: int = 0) -> tuple[int, Link | None]:

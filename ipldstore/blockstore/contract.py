@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from ipldstore.formats.cidobject import CID
 
 
-_READ = {"get_raw", "get_block", "size_of"}
-_READ_OTHERWISE = {"get_small", "fill_block"}
-"""Methods that may go past those above, and must not where a subclass overrides one of them."""
+READING = ("get_raw", "get_block", "size_of")
+"""Methods by which blocks are read in any store; `get_small` and `fill_block` may go past them."""
 
 
 class StoredBlock(NamedTuple):
@@ -93,10 +92,6 @@ class ContentAddressableStore(ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         adapt(cls, ContentAddressableStore)
-        first = min(_owner(cls, name) for name in _READ)
-        for name in _READ_OTHERWISE:
-            if first < _owner(cls, name):
-                setattr(cls, name, getattr(ContentAddressableStore, name))
 
     def __init__(self, *, default_hash: str = "sha2-256") -> None:
         hash_function(default_hash)
@@ -502,9 +497,18 @@ class ContentAddressableStore(ABC):
         return to_cid(cid)
 
 
-def _owner(cls: type, name: str) -> int:
-    """Return which of the classes that a class is made of has its method."""
-    return next(place for place, base in enumerate(cls.__mro__) if name in vars(base))
+def reading_methods(cls: type[ContentAddressableStore]) -> dict[str, object]:
+    """Return the methods of `READING` as a class has them now."""
+    return {name: getattr(cls, name) for name in READING}
+
+
+def reads_by(store: ContentAddressableStore, methods: dict[str, object]) -> bool:
+    """Whether a store reads by just these methods, neither its class nor itself by others.
+
+    It is asked at each call, as tests and decorators change classes and objects that are made.
+    """
+    kind, own = type(store), vars(store)
+    return all(getattr(kind, name) is way and name not in own for name, way in methods.items())
 
 
 def flat(data: bytes) -> bytes:

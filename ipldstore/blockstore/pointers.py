@@ -76,8 +76,14 @@ def encode_pointer(cid: CIDLike) -> bytes:
     -------
     bytes
         A line of ASCII, of 93 bytes with a CID of sha2-256.
+
+    Raises
+    ------
+    InvalidCIDError
+        If it is malformed, also where a `Link` was made of other bytes.
     """
-    return f"{to_text(as_link(cid))} {secrets.token_hex(_NONCE_BYTES)}\n".encode()
+    link = as_link(bytes(cid) if isinstance(cid, Link) else cid)
+    return f"{to_text(link)} {secrets.token_hex(_NONCE_BYTES)}\n".encode()
 
 
 def decode_pointer(data: bytes, where: str, advice: str = "") -> Link:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from ipldstore.cid import RAW, Link, codec_of, split, to_text
@@ -32,6 +33,8 @@ from ipldstore.unixfs.nodes import (
 
 CHUNK_BYTES = 1 << 20
 MAX_LINKS = 1024
+
+_BUFFER_BYTES = 16 << 20
 
 
 class FilePart(NamedTuple):
@@ -153,25 +156,66 @@ def read_content(
     another amount of content than announced, and `LimitExceededError` if the range has more than
     4 GiB, or is in more than 2^18 parts.
     """
-    stop = min(stop, node.size)
+    start, stop = max(start, 0), min(stop, node.size)
     check_range(start, stop)
-    whole = _make_buffer(max(stop - start, 0))
-    for offset, size, content in _iter_content(node, load, start, stop):
-        buffer = whole[max(offset - start, 0) : offset + size - start]
-        if isinstance(content, Link):
-            if len(buffer) == size and fill(content, buffer):
+    content = _Content(max(stop - start, 0))
+    for offset, size, part in _iter_content(node, load, start, stop):
+        if isinstance(part, Link):
+            is_whole = offset >= start and offset + size <= stop
+            if is_whole and content.take(size, partial(fill, part)):
                 continue
-            data = load(content)
-            _check_size(content, len(data), size)
+            data = load(part)
+            _check_size(part, len(data), size)
         else:
-            data = content
-        buffer[:] = data[max(start - offset, 0) : stop - offset]
-    return whole.toreadonly()
+            data = part
+        content.add(memoryview(data)[max(start - offset, 0) : stop - offset])
+    return content.joined()
 
 
-def _make_buffer(size: int) -> memoryview:
-    numpy = sys.modules.get("numpy")  # where arrays are read, and its buffers come without zeros
-    return memoryview(bytearray(size) if numpy is None else numpy.empty(size, "u1"))
+class _Content:
+    """Content as it is put together: one buffer, or several, each made when the last one is full.
+
+    So no more than the next buffer is taken for what is announced, and may not come.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._buffers: list[memoryview] = []
+        self._free = memoryview(b"")
+
+    def take(self, size: int, fill: Callable[[memoryview], bool]) -> bool:
+        """Have the next bytes filled in, and return whether they were."""
+        self._make_room()
+        if size > len(self._free) or not fill(self._free[:size]):
+            return False
+        self._free = self._free[size:]
+        return True
+
+    def add(self, part: memoryview) -> None:
+        """Copy the next bytes."""
+        while part:
+            self._make_room()
+            size = min(len(part), len(self._free))
+            self._free[:size] = part[:size]
+            self._free, part = self._free[size:], part[size:]
+
+    def _make_room(self) -> None:
+        if self._free or not self._left:
+            return
+        size = min(self._left, _BUFFER_BYTES)
+        # where arrays are read, numpy is there, whose buffers come without zeros
+        empty = getattr(sys.modules.get("numpy"), "empty", None)
+        self._free = memoryview(bytearray(size) if empty is None else empty(size, "u1"))
+        self._buffers.append(self._free)
+        self._left -= size
+
+    def joined(self) -> memoryview:
+        """Return all of it; `InvalidNodeError` if anything is missing."""
+        if self._free or self._left:
+            raise InvalidNodeError(f"{len(self._free) + self._left} bytes of a file are missing")
+        if len(self._buffers) == 1:
+            return self._buffers[0].toreadonly()
+        return memoryview(b"".join(self._buffers))
 
 
 def check_range(start: int, stop: int) -> None:

@@ -251,3 +251,37 @@ def test_death_at_every_step(tmp_path, fsync):
     expected = SWAP.replace("unlink", f"unlink {SYNCED}") if fsync else SWAP
     assert result.stdout.endswith(expected)
     assert at == B
+
+
+def test_what_has_the_name_of_a_pointer_and_is_none(backend, folder, tmp_path):
+    """Others may put anything there: it is no pointer, and hides none."""
+    (folder.parent / "pointer-file").write_bytes(VALUE)
+    (folder.parent / "pointer-loop").symlink_to("pointer-loop")
+    (folder.parent / "pointer-zero").mkdir()
+    (folder.parent / "pointer-zero" / f"{0:016}").write_bytes(VALUE)
+    assert list(backend.iter_pointers()) == ["default"]
+    assert backend.read_pointer("zero") is None
+
+
+def test_a_link_that_leads_nowhere_is_an_error(backend, folder):
+    (folder.parent / "pointer-nowhere").symlink_to(backend.path / "missing" / "folder")
+    with pytest.raises(BackendError, match="cannot move pointer 'nowhere'"):
+        backend.swap_pointer("nowhere", None, A)
+
+
+def test_a_number_that_is_always_taken_is_an_error(backend, folder, monkeypatch):
+    monkeypatch.setattr(PointerFiles, "make", lambda *arguments: False)
+    with pytest.raises(BackendError, match="is taken, and not there") as caught:
+        backend.swap_pointer("default", A, B)
+    assert caught.value.retryable
+
+
+def test_a_folder_that_went_is_no_absence(backend, folder):
+    shutil.rmtree(backend.path)
+    for use in (
+        lambda: backend.read_pointer("default"),
+        lambda: list(backend.iter_pointers()),
+        lambda: backend.swap_pointer("default", A, B),
+    ):
+        with pytest.raises(BackendError, match="was emptied or removed"):
+            use()

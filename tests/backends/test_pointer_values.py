@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multiformats import CID, multihash
 
-from ipldstore import BackendError, InvalidNameError, Link
+from ipldstore import BackendError, InvalidCIDError, InvalidNameError, Link
 from ipldstore.blockstore.pointers import (
     check_pointer_name,
     decode_pointer,
@@ -94,3 +94,11 @@ def test_a_name_is_text(name):
 @pytest.mark.parametrize("path", ["", "default", "pointer-", "xpointer-a", "pointer-A", "trial-a"])
 def test_other_paths_hold_no_pointer(path):
     assert parse_pointer_path(path) is None
+
+
+@pytest.mark.parametrize(
+    "link", [Link(b"xyz"), Link(b""), Link(b"\x01\x55\x00\xf4\x03" + bytes(500))]
+)
+def test_what_could_not_be_read_back_is_not_written(link):
+    with pytest.raises(InvalidCIDError):
+        encode_pointer(link)

@@ -1,6 +1,8 @@
 """CIDs: golden ones, every spelling of one, what is refused, and each hash function."""
 
+import base64
 import hashlib
+import random
 
 import pytest
 from blake3 import blake3
@@ -13,6 +15,7 @@ from ipldstore.cid import (
     Link,
     as_link,
     codec_of,
+    encode_base32,
     identity_data,
     make_link,
     multihash_of,
@@ -311,3 +314,9 @@ def test_multiformats_may_not_know_a_code():
     link = as_link(written(DIGEST, codec=0x7FFFFFFF))
     with pytest.raises(InvalidCIDError, match=str(link)):
         to_cid(link)
+
+
+@pytest.mark.parametrize("size", [*range(130), 50_000])
+def test_base32_of_any_length(size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    assert encode_base32(data) == base64.b32encode(data).decode().lower().rstrip("=")

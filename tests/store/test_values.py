@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TypeAlias
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.cid import Link, make_link, to_text
 from ipldstore.errors import BlockNotFoundError, CorruptBlockError, InvalidNodeError
 from ipldstore.store.hierarchy import Hierarchy
+from ipldstore.unixfs import file as unixfs
 from ipldstore.unixfs.file import decode_file, read_content, write_file
 from ipldstore.unixfs.nodes import (
     encode_field,
@@ -219,19 +222,44 @@ def put_part(blocks: MappingCAStore, part: Part) -> tuple[Link, bytes]:
 
 
 @pytest.mark.parametrize("has_numpy", [True, False])
-@given(file=FILES, start=st.integers(0, 30), length=st.integers(0, 30))
-def test_any_range_of_any_file(has_numpy: bool, file: Part, start: int, length: int) -> None:
+@given(file=FILES, start=st.integers(-9, 30), length=st.integers(-9, 30), most=st.integers(1, 99))
+def test_any_range_of_any_file(
+    has_numpy: bool, file: Part, start: int, length: int, most: int
+) -> None:
+    """A range that begins before the content begins with it; nothing is returned unwritten."""
     blocks = MappingCAStore()
     link, whole = put_part(blocks, file)
     node = decode_file(link, blocks.get_block(link))
     stop = start + length
     with pytest.MonkeyPatch.context() as patch:
-        if not has_numpy:
-            patch.delitem(sys.modules, "numpy")
+        patch.setattr(unixfs, "_BUFFER_BYTES", most)
+        if has_numpy:
+            patch.setattr(numpy, "empty", lambda size, dtype: numpy.full(size, 0xFF, dtype))
+        else:
+            patch.setitem(
+                sys.modules, "numpy", ModuleType("numpy")
+            )  # as it is while it is imported
         loaded = read_content(node, blocks.get_block, start, stop)
         filled = read_content(node, blocks.get_block, start, stop, blocks.fill_block)
-    assert loaded == filled == whole[start:stop]
+    assert loaded == filled == whole[max(start, 0) : max(stop, 0)]
     assert filled.readonly
+
+
+def test_what_is_announced_takes_no_memory() -> None:
+    """Of a file that says it has 4 GiB, no more than one buffer is made before its first leaf."""
+    blocks = MappingCAStore()
+    leaf = blocks.put_raw(b"little", "raw")
+    sizes = encode_number(4, 6) + encode_number(4, (4 << 30) - 6)
+    data = encode_number(1, 2) + encode_number(3, 4 << 30) + sizes
+    links = (encode_link(link, b"", 6) for link in (leaf, make_link(b"missing")))
+    file = blocks.put_raw(encode_node(links, data), "dag-pb")
+    node = decode_file(file, blocks.get_block(file))
+    made: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numpy, "empty", lambda size, dtype: made.append(size) or bytearray(size))
+        with pytest.raises(BlockNotFoundError):
+            read_content(node, blocks.get_block, 0, 4 << 30, blocks.fill_block)
+    assert made == [16 << 20]
 
 
 def test_leaves_are_read_into_one_buffer(tmp_path: Path) -> None:

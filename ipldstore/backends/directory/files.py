@@ -103,10 +103,11 @@ def remove(name: str) -> None:
 
 def read_file(name: str, most: int = MAX_BLOCK_BYTES) -> bytes:
     """Return the bytes of a file, which has so many at most."""
-    data = read_at_most(name, most)
-    if data is None:
-        raise OSError(errno.EFBIG, f"more than {most} bytes", name)
-    return data
+    with open(name, "rb", buffering=0, opener=_open_at_once) as file:
+        size = _size_of(file)
+        if size > most:
+            raise OSError(errno.EFBIG, f"{size} bytes, at most {most}", name)
+        return _read_all(file, size)
 
 
 def read_at_most(name: str, most: int) -> bytes | None:

@@ -38,15 +38,15 @@ class PointerFiles:
 
     def iter_names(self) -> Iterator[str]:
         """Iterate the names of all pointers."""
-        for found in _list(self._path / FOLDER):
+        for found in self._list(self._path / FOLDER):
             name = parse_pointer_path(found)
-            if name is not None and self.list_numbers(name):
+            if name is not None and self._folder(name).is_dir() and self.list_numbers(name):
                 yield name
 
     def list_numbers(self, name: str) -> list[int]:
         """Return the numbers of a pointer's files, none if there is no such pointer."""
-        numbers = map(parse_number, _list(self._folder(name)))
-        return [number for number in numbers if number is not None]
+        numbers = map(parse_number, self._list(self._folder(name)))
+        return [number for number in numbers if number]
 
     def read_number(self, name: str, number: int) -> bytes | None:
         """Return the bytes of a file, None if there is no such file."""
@@ -89,24 +89,29 @@ class PointerFiles:
     def _write(self, file: str, data: bytes) -> bool:
         """Write a file if there is none; return whether there was none."""
         try:
-            try:
-                write_file(file, data, sync=True, is_new=True)
-            except FileNotFoundError:
-                check_marked(self._path)
-                os.makedirs(os.path.dirname(file), exist_ok=True)
-                write_file(file, data, sync=True, is_new=True)
-        except FileExistsError:
-            return False
-        return True
+            return _make_file(file, data)
+        except FileNotFoundError:
+            check_marked(self._path)
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        return _make_file(file, data)
+
+    def _list(self, folder: Path) -> list[str]:
+        try:
+            return os.listdir(folder)
+        except FileNotFoundError:
+            check_marked(self._path)
+            return []
+        except OSError as error:
+            what = "cannot look through the folder of pointers"
+            raise backend_error(what, folder, error) from error
 
 
-def _list(folder: Path) -> list[str]:
+def _make_file(file: str, data: bytes) -> bool:
     try:
-        return os.listdir(folder)
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise backend_error("cannot look through the folder of pointers", folder, error) from error
+        write_file(file, data, sync=True, is_new=True)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _not_moved(name: str, file: str, error: OSError) -> BackendError:

@@ -25,7 +25,12 @@ from ipldstore.backends.directory.layout import SHARDING, parse_file_name, path_
 from ipldstore.backends.directory.pointers import PointerFiles
 from ipldstore.backends.numbered import read_numbered, swap_numbered
 from ipldstore.backends.paths import SHARDING_NAME, describe, local_path
-from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
+from ipldstore.blockstore.contract import (
+    ContentAddressableStore,
+    StoredBlock,
+    reading_methods,
+    reads_by,
+)
 from ipldstore.cid import Link, identity_data, to_text, verify_block
 from ipldstore.errors import BackendError, BlockNotFoundError
 
@@ -110,13 +115,14 @@ class DirectoryCAStore(ContentAddressableStore):
         return self._read_by(read_file, cid)
 
     def get_small(self, cid: Link) -> bytes | None:
-        if identity_data(cid) is not None:
+        if identity_data(cid) is not None or not reads_by(self, _READING):
             return super().get_small(cid)
         data = self._read_by(read_at_most, cid, self.inline_limit)
         return None if data is None else self._verified(cid, data)
 
     def fill_block(self, cid: Link, buffer: memoryview) -> bool:
-        if identity_data(cid) is not None or not hasattr(os, "preadv"):
+        is_plain = hasattr(os, "preadv") and reads_by(self, _READING)
+        if not is_plain or identity_data(cid) is not None:
             return super().fill_block(cid, buffer)
         is_filled = self._read_by(fill_from, cid, buffer)
         if is_filled:
@@ -314,3 +320,6 @@ def _iter_shard(folder: str) -> Iterator[StoredBlock]:
                 status = file.stat()
                 if stat.S_ISREG(status.st_mode):
                     yield StoredBlock(cid, status.st_size, status.st_mtime_ns)
+
+
+_READING = reading_methods(DirectoryCAStore)

@@ -8,7 +8,12 @@ from collections.abc import Iterator, MutableMapping
 from functools import partial
 
 from ipldstore.backends.memory.pointers import iter_pointers, read_pointer, swap_pointer
-from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
+from ipldstore.blockstore.contract import (
+    ContentAddressableStore,
+    StoredBlock,
+    reading_methods,
+    reads_by,
+)
 from ipldstore.cid import Link, identity_data, parse_text, to_text
 from ipldstore.errors import BlockNotFoundError, InvalidCIDError
 
@@ -54,7 +59,7 @@ class MappingCAStore(ContentAddressableStore):
             self.inline_limit = 64 << 10
         self.in_memory = isinstance(self.mapping, dict | UserDict)
         self.is_shared = not self.in_memory
-        if self.in_memory:
+        if self.in_memory and not hasattr(type(self), "read_pointer"):
             self.read_pointer = partial(read_pointer, self.mapping)
             self.swap_pointer = partial(swap_pointer, self.mapping)
             self.iter_pointers = partial(iter_pointers, self.mapping)
@@ -76,7 +81,8 @@ class MappingCAStore(ContentAddressableStore):
             raise BlockNotFoundError(f"no block {to_text(cid)} in {self!r}{empty}") from None
 
     def get_small(self, cid: Link) -> bytes | None:
-        if not self.is_local or identity_data(cid) is not None:
+        is_plain = type(self.mapping) is dict and reads_by(self, _READING)
+        if not is_plain or identity_data(cid) is not None:
             return super().get_small(cid)
         data = self.mapping.get(to_text(cid))
         return None if data is None or len(data) > self.inline_limit else self._verified(cid, data)
@@ -102,3 +108,6 @@ class MappingCAStore(ContentAddressableStore):
                 yield StoredBlock(parse_text(name), len(self.mapping[name]))
             except (InvalidCIDError, KeyError):
                 continue
+
+
+_READING = reading_methods(MappingCAStore)

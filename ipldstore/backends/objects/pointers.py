@@ -50,7 +50,7 @@ class Pointers:
     def list_numbers(self, name: str) -> list[int]:
         """Return the numbers of a pointer's objects, none if there is no such pointer."""
         numbers = map(parse_number, self._requests.list(pointer_path(name)))
-        return [number for number in numbers if number is not None]
+        return [number for number in numbers if number]
 
     def read_number(self, name: str, number: int) -> bytes | None:
         """Return the bytes of an object, None if there is no such object."""

@@ -20,7 +20,12 @@ from ipldstore.backends.sqlite.database import (
 )
 from ipldstore.backends.sqlite.pointers import list_pointers, read_pointer, swap_pointer
 from ipldstore.basics.locks import Guard
-from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
+from ipldstore.blockstore.contract import (
+    ContentAddressableStore,
+    StoredBlock,
+    reading_methods,
+    reads_by,
+)
 from ipldstore.blockstore.pointers import check_pointer_name
 from ipldstore.cid import Link, as_link, identity_data, multihash_of, parse_link, to_text
 from ipldstore.errors import BackendError, BlockNotFoundError
@@ -139,7 +144,8 @@ class SQLiteCAStore(ContentAddressableStore):
 
     def get_small(self, cid: Link) -> bytes | None:
         key = multihash_of(cid)
-        if key in self._pending or identity_data(cid) is not None:
+        is_plain = key not in self._pending and reads_by(self, _READING)
+        if not is_plain or identity_data(cid) is not None:
             return super().get_small(cid)
         values = (self.inline_limit, key)
         rows = self._select("cannot read a block in", _GET_SMALL, values, cid)
@@ -363,3 +369,6 @@ class SQLiteCAStore(ContentAddressableStore):
 
 def _reopen(path: Path, default_hash: str, fsync: bool, timeout: float) -> SQLiteCAStore:
     return SQLiteCAStore(path, default_hash=default_hash, fsync=fsync, timeout=timeout)
+
+
+_READING = reading_methods(SQLiteCAStore)
