@@ -212,7 +212,7 @@ class BackendTests:
             backend.fill_block(as_link(MISSING), memoryview(buffer))
 
     def test_corrupt_block_is_refused_at_once(self, backend: ContentAddressableStore) -> None:
-        cid = as_link(backend.put_raw(b"correct", "raw"))
+        cid = as_link(backend.put_raw(b"hello", "raw"))
         self.corrupt(backend, cid)
         with pytest.raises(CorruptBlockError, match=str(cid)):
             assert backend.get_small(cid) is None
