@@ -353,6 +353,7 @@ class Tree:
     def _existing(self, segments: Sequence[str]) -> list[Directory]:
         """Return the root directory and those below it on a path, as far as they exist."""
         self._trim()
+        _ = self.top  # of a fork, what its store had
         return self._walk(segments, self.load)
 
     def _walk(self, segments: Sequence[str], load: Load) -> list[Directory]:
