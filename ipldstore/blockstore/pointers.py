@@ -80,7 +80,7 @@ def encode_pointer(cid: CIDLike) -> bytes:
     Raises
     ------
     InvalidCIDError
-        If it is malformed, also where a `Link` was made of other bytes.
+        If it is malformed, also where a ``Link`` was made of other bytes.
     """
     link = as_link(bytes(cid) if isinstance(cid, Link) else cid)
     return f"{to_text(link)} {secrets.token_hex(_NONCE_BYTES)}\n".encode()
