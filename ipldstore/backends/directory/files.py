@@ -103,8 +103,8 @@ def remove(name: str) -> None:
 
 def read_file(name: str, most: int = MAX_BLOCK_BYTES) -> bytes:
     """Return the bytes of a file, which has so many at most."""
-    with open(name, "rb", buffering=0, opener=_open_at_once) as file:
-        size = _size_of(file)
+    with open(name, "rb", buffering=0, opener=_open_file) as file:
+        size = os.fstat(file.fileno()).st_size
         if size > most:
             raise OSError(errno.EFBIG, f"{size} bytes, at most {most}", name)
         return _read_all(file, size)
@@ -112,28 +112,20 @@ def read_file(name: str, most: int = MAX_BLOCK_BYTES) -> bytes:
 
 def read_at_most(name: str, most: int) -> bytes | None:
     """Return the bytes of a file, None if it has more."""
-    with open(name, "rb", buffering=0, opener=_open_at_once) as file:
-        size = _size_of(file)
+    with open(name, "rb", buffering=0, opener=_open_file) as file:
+        size = os.fstat(file.fileno()).st_size
         return _read_all(file, size) if size <= most else None
 
 
 def fill_from(name: str, buffer: memoryview) -> bool:
     """Read a file into a buffer, False if it has another size."""
-    with open(name, "rb", buffering=0, opener=_open_at_once) as file:
-        if _size_of(file) != len(buffer):
+    with open(name, "rb", buffering=0, opener=_open_file) as file:
+        if os.fstat(file.fileno()).st_size != len(buffer):
             return False
         descriptor, done = file.fileno(), 0
         while done < len(buffer) and (count := os.preadv(descriptor, [buffer[done:]], done)):
             done += count
         return True
-
-
-def _size_of(file: FileIO) -> int:
-    """Return the size of a file; a pipe would keep its reader waiting, and a device never end."""
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", file.name)
-    return status.st_size
 
 
 def _read_all(file: FileIO, size: int) -> bytes:
@@ -147,8 +139,13 @@ def _read_all(file: FileIO, size: int) -> bytes:
     return data
 
 
-def _open_at_once(name: str, flags: int) -> int:
-    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+def _open_file(name: str, flags: int) -> int:
+    """Open a file, and nothing else: a pipe would keep the reader waiting, a device never end."""
+    descriptor = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", name)
+    return descriptor
 
 
 def make_folder(path: Path) -> None:
