@@ -101,9 +101,10 @@ class Exchange:
         self.write(body)
 
     def wait_until_left(self):
-        """Return when the client closes the connection."""
-        while self.handler.connection.recv(1 << 16):
-            pass
+        """Return when the client closes the connection, or resets it."""
+        with contextlib.suppress(ConnectionError):
+            while self.handler.connection.recv(1 << 16):
+                pass
 
 
 def honest(exchange):
