@@ -6,7 +6,7 @@ Messages say what was expected and what came, and name the CID, the key or the b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 TAKE_A_PART = "this limit cannot be raised: take a part instead, such as ROOT/GROUP"
 """What to do about hierarchies that stand for too much to be looked at as a whole."""
@@ -111,6 +111,45 @@ class MergeConflictError(IPLDStoreError):
     def __init__(self, message: str, *, keys: Iterable[str] = ()) -> None:
         super().__init__(message)
         self.keys = tuple(keys)
+
+
+class CommitConflictError(MergeConflictError):
+    """Two versions changed the same things in different ways; neither is changed by that.
+
+    Attributes
+    ----------
+    conflicts : tuple of Conflict
+        What was changed in different ways: chunks, attributes, documents, or whole nodes.
+    """
+
+    def __init__(
+        self, message: str, *, conflicts: Iterable[Any] = (), keys: Iterable[str] = ()
+    ) -> None:
+        super().__init__(message, keys=keys)
+        self.conflicts = tuple(conflicts)
+
+
+class NoChangesError(IPLDStoreError, ValueError):
+    """A commit would have the root of the commit before it."""
+
+
+class RevisionError(IPLDStoreError, LookupError):
+    """Text names no commit of a repository, or several.
+
+    It is not a ``KeyError``, as `BlockNotFoundError` is none.
+    """
+
+
+class RefError(IPLDStoreError, ValueError):
+    """A branch or tag is there already, or moved meanwhile, or cannot be let go."""
+
+
+class RepositoryNotFoundError(IPLDStoreError, LookupError):
+    """A block store has no repository of a name."""
+
+
+class RepositoryExistsError(IPLDStoreError, ValueError):
+    """A block store has a repository of a name already."""
 
 
 class BackendError(IPLDStoreError):
