@@ -12,7 +12,7 @@ LAYERS = [
     {"basics", "errors", "limits", "version"},
     {"cid", "dag", "formats", "history", "tree", "unixfs"},
     {"blockstore"},
-    {"backends", "registry", "transfer"},
+    {"backends", "refs", "registry", "transfer"},
     {"model"},
     {"store"},
     {"diffing", "names"},

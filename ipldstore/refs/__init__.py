@@ -1,0 +1,1 @@
+"""A repository as it is read from a block store."""
