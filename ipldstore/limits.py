@@ -92,7 +92,7 @@ MAX_KEYS = 100_000_000
 
 MAX_HELD_KEYS = 10_000_000
 """Keys where something is held, asked or shown for each: `normalize`, `info`, `tree`, `references`,
-fsspec's `find` and `du` and, unless `max_keys` says otherwise, `from_unixfs`."""
+merging, fsspec's `find` and `du` and, unless `max_keys` says otherwise, `from_unixfs`."""
 
 MAX_REPEATED_BYTES = 4 << 20
 """Bytes of directories that `diff` reads again before it counts what all would come to."""
@@ -153,6 +153,10 @@ MAX_SHALLOW = 10_000
 
 MAX_LABEL_BYTES = 256
 """Bytes of what an operation, or a collector at work, is called in a state."""
+
+MAX_MERGED_KEY_LENGTH = 1 << 30
+"""Characters of the keys that two versions changed and that are held to merge them, a hundred for
+each of `MAX_HELD_KEYS`: a few blocks could stand for many keys of 128 KiB."""
 
 MAX_TIME = 253_402_300_799_999_999
 """Microseconds from 1970 to the end of the year 9999, the last that Python's dates know."""
