@@ -61,9 +61,12 @@ if TYPE_CHECKING:
     from ipldstore.faces.ipfs import get_ipfs_mapper
     from ipldstore.formats.cidobject import CID
     from ipldstore.inventory import info
+    from ipldstore.model.merging import Conflict
     from ipldstore.opening import open  # noqa: A004
     from ipldstore.references import car_reference_fs
     from ipldstore.registry import open_block_store
+    from ipldstore.repository.repository import Repository
+    from ipldstore.repository.session import Session
     from ipldstore.transfer import copy_root
     from ipldstore.verifying import Problem, VerifyReport, verify
 
@@ -93,6 +96,9 @@ _HOMES = {
     "info": "ipldstore.inventory",
     "open": "ipldstore.opening",
     "open_block_store": "ipldstore.registry",
+    "Conflict": "ipldstore.model.merging",
+    "Repository": "ipldstore.repository.repository",
+    "Session": "ipldstore.repository.session",
     "Problem": "ipldstore.verifying",
     "VerifyReport": "ipldstore.verifying",
     "verify": "ipldstore.verifying",
@@ -112,6 +118,7 @@ __all__ = [
     "CodecError",
     "CommitConflictError",
     "CompressionCheck",
+    "Conflict",
     "ContentAddressableStore",
     "CorruptBlockError",
     "DetachedStoreError",
@@ -135,10 +142,12 @@ __all__ = [
     "ReadOnlyStoreError",
     "ReentrantCallError",
     "RefError",
+    "Repository",
     "RepositoryExistsError",
     "RepositoryNotFoundError",
     "RevisionError",
     "SQLiteCAStore",
+    "Session",
     "StoredBlock",
     "UnfrozenChangesError",
     "UnfrozenChangesWarning",

@@ -158,6 +158,9 @@ MAX_MERGED_KEY_LENGTH = 1 << 30
 """Characters of the keys that two versions changed and that are held to merge them, a hundred for
 each of `MAX_HELD_KEYS`: a few blocks could stand for many keys of 128 KiB."""
 
+MAX_SWAPS = 10_000
+"""Times that a repository is tried to be moved on, each after others moved it meanwhile."""
+
 MAX_TIME = 253_402_300_799_999_999
 """Microseconds from 1970 to the end of the year 9999, the last that Python's dates know."""
 

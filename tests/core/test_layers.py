@@ -27,6 +27,7 @@ LAYERS = [
         "inventory",
         "opening",
         "references",
+        "repository",
         "testing",
         "verifying",
         "zarrstores",

@@ -1,0 +1,1 @@
+"""Repositories: a hierarchy with its history, its branches and its tags."""

@@ -1,0 +1,511 @@
+"""A repository: a hierarchy whose versions are kept, with branches and tags for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from ipldstore.blockstore.contract import ContentAddressableStore, require_block_store
+from ipldstore.cid import CIDLike, Link, as_link, to_text
+from ipldstore.errors import RefError, RevisionError
+from ipldstore.formats.cidobject import CID
+from ipldstore.history.names import check_ref_name
+from ipldstore.history.revisions import parse_revision, resolve_revision
+from ipldstore.history.state import Operation, State
+from ipldstore.names.finding import Blocks
+from ipldstore.registry import find_blocks, open_block_store
+from ipldstore.repository.committing import About, Begun, Committing, Merging
+from ipldstore.repository.log import Log, Version
+from ipldstore.repository.operations import Undoing, iter_operations
+from ipldstore.repository.versions import Versions, now
+
+if TYPE_CHECKING:
+    from ipldstore.faces import IPLDStore
+    from ipldstore.model.merging import Resolve
+    from ipldstore.repository.operations import Done
+    from ipldstore.repository.session import Session
+
+
+class Repository:
+    """A hierarchy with its history: commits, branches that move on, and tags that stay.
+
+    It is kept in a block store that keeps pointers: a folder, an SQLite database, a CAR file, a
+    bucket or memory. Several may live in one by their names. Nothing is kept here of where a branch
+    is: each call sees what others committed.
+
+    Parameters
+    ----------
+    blocks
+        The block store, or what `open_block_store` takes.
+    name
+        The repository's name in it.
+    author
+        Who commits, where a commit does not say so itself.
+    options
+        Of the block store, as in `open_block_store`.
+
+    Raises
+    ------
+    RepositoryNotFoundError
+        If there is none of this name; `Repository.create` makes one.
+    BackendError
+        If the block store cannot be used.
+
+    Examples
+    --------
+    >>> import ipldstore
+    >>> repo = ipldstore.Repository.create(ipldstore.MappingCAStore())
+    >>> with repo.writable("main", message="first") as store:
+    ...     store["a/0"] = b"chunk"
+    >>> with repo.writable("main", message="second") as store:
+    ...     store["a/0"] = b"other"
+    >>> [version.message for version in repo.log()]
+    ['second', 'first']
+    >>> repo.readonly("main~1")["a/0"]
+    b'chunk'
+    """
+
+    def __init__(
+        self, blocks: Blocks, name: str = "default", *, author: str | None = None, **options: Any
+    ) -> None:
+        opened = find_blocks(blocks, **options)
+        self._hold(opened, name, author, is_own=opened is not blocks)
+        try:
+            self._versions.read()
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def create(
+        cls,
+        blocks: Blocks,
+        name: str = "default",
+        *,
+        default: str = "main",
+        author: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Make a repository without commits.
+
+        Parameters
+        ----------
+        blocks
+            The block store, or what `open_block_store` takes; a folder or file is made.
+        name
+            The name of the repository in it: a letter or digit, then up to 63 of ``a`` to ``z``,
+            ``0`` to ``9``, ``-`` and ``_``.
+        default
+            The branch that is meant where none is named. Its first commit makes it.
+        author, options
+            As of `Repository`.
+
+        Raises
+        ------
+        RepositoryExistsError
+            If there is one of this name.
+        InvalidNameError
+            If one of the names cannot be one.
+        BackendError
+            If the block store cannot be used, or keeps no pointers.
+        """
+        check_ref_name(default)
+        if isinstance(blocks, ContentAddressableStore):
+            opened = find_blocks(blocks, **options)
+        else:
+            opened = open_block_store(blocks, **options)
+        repository = cls.__new__(cls)
+        repository._hold(opened, name, author, is_own=opened is not blocks)
+        try:
+            repository._versions.begin(default)
+        except BaseException:
+            repository.close()
+            raise
+        return repository
+
+    def _hold(
+        self, blocks: ContentAddressableStore, name: str, author: str | None, *, is_own: bool
+    ) -> None:
+        require_block_store(blocks)
+        self._versions = Versions(blocks, name)
+        self._author = author
+        self._is_own = is_own
+
+    @property
+    def blocks(self) -> ContentAddressableStore:
+        """The block store."""
+        return self._versions.blocks
+
+    @property
+    def name(self) -> str:
+        """The repository's name in the block store."""
+        return self._versions.name
+
+    @property
+    def cid(self) -> CID:
+        """The CID of the state as it is now: it names all branches, tags and commits."""
+        return CID(self._versions.read()[0])
+
+    @property
+    def default(self) -> str:
+        """The branch that is meant where none is named."""
+        return self._versions.read()[1].default
+
+    @property
+    def branches(self) -> dict[str, CID]:
+        """The branches, and the commit that each is at."""
+        return _as_cids(self._versions.read()[1].branches)
+
+    @property
+    def tags(self) -> dict[str, CID]:
+        """The tags, and the commit that each is for."""
+        return _as_cids(self._versions.read()[1].tags)
+
+    def find(self, revision: CIDLike | None = None) -> CID:
+        """Return the commit that a revision names.
+
+        Parameters
+        ----------
+        revision
+            A branch, a tag, the CID of a commit or the first 11 characters or more of one; each may
+            be followed by how far back: ``main~2``, ``main^2`` for a second parent,
+            ``main@2026-01-05`` for the last commit until the end of that day. None is the default
+            branch.
+
+        Raises
+        ------
+        RevisionError
+            If it names no commit, or several.
+        """
+        return CID(self._find(self._versions.read()[1], revision))
+
+    def _find(self, state: State, revision: CIDLike | None) -> Link:
+        if revision is None:
+            revision = state.default
+        text = revision if isinstance(revision, str) else to_text(as_link(revision))
+        return resolve_revision(parse_revision(text), state, self._versions.graph(state))
+
+    def readonly(self, revision: CIDLike | None = None) -> IPLDStore:
+        """Open a version, to read.
+
+        Parameters and errors are those of `find`. The store stays at this version, also where the
+        branch moves on.
+        """
+        from ipldstore.faces import IPLDStore
+
+        state = self._versions.read()[1]
+        root = self._versions.root_of(state, self._find(state, revision))
+        return IPLDStore(self.blocks, root=root, read_only=True)
+
+    def writable(
+        self,
+        branch: str | None = None,
+        *,
+        message: str = "",
+        author: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Begin a session: the branch as a store that can be written to, and committed.
+
+        ``with repo.writable("main", message="...") as store:`` commits at the end, unless there is
+        an exception, and leaves out a commit without changes. `Session.commit` commits at any time.
+        A session belongs to the process that began it.
+
+        Parameters
+        ----------
+        branch
+            The branch, the default one if None. If that one has no commit yet, the first one makes
+            it; others are made by `branch`.
+        message, author, metadata
+            What commits say that do not say it themselves, as in `Session.commit`.
+
+        Raises
+        ------
+        RevisionError
+            If there is no such branch.
+        """
+        from ipldstore.repository.session import begin
+
+        about = self._about(message, author, metadata)
+        branch, begun = self._begin(branch)
+        return begin(self._versions, branch, begun, about)
+
+    def commit(
+        self,
+        root: CIDLike,
+        branch: str | None = None,
+        *,
+        message: str,
+        author: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        time: datetime | None = None,
+    ) -> CID:
+        """Commit a hierarchy that is in the block store already, in place of what the branch has.
+
+        Parameters
+        ----------
+        root
+            Its root. Its top is looked into; `verify` looks at all of it.
+        branch
+            The branch, the default one if None; made if it is that one and not there.
+        message, author, metadata, time
+            As in `Session.commit`.
+
+        Raises
+        ------
+        NoChangesError
+            If the branch has this root.
+        RevisionError
+            If there is no such branch.
+        InvalidNodeError, BlockNotFoundError, CorruptBlockError, InvalidCIDError
+            If it is no root of a hierarchy.
+        """
+        about = self._about(message, author, metadata, time)
+        link = self._check_root(root)
+        branch, begun = self._begin(branch)
+        return CID(Committing(self._versions, branch, begun).commit(link, about, None).commit)
+
+    def _check_root(self, root: CIDLike) -> Link:
+        """Return the root if its block is that of a hierarchy."""
+        from ipldstore.store.reader import Reader
+
+        link = self.blocks.resolve(root)
+        _ = Reader(self.blocks, link).tree.top
+        return link
+
+    def _about(
+        self,
+        message: str,
+        author: str | None,
+        metadata: Mapping[str, Any] | None,
+        time: datetime | None = None,
+    ) -> About:
+        return About(message, self._author if author is None else author, metadata, time)
+
+    def _begin(self, branch: str | None) -> tuple[str, Begun]:
+        """Return a branch, the default one if None, and where it is, also before there is one."""
+        state = self._versions.read()[1]
+        branch = state.default if branch is None else branch
+        tip = state.branches.get(branch)
+        if tip is None and branch != state.default:
+            raise RevisionError(f"there is no branch {branch!r}{_listed(state)}")
+        return branch, Begun(tip, self._versions.root_of(state, tip))
+
+    def branch(self, name: str, revision: CIDLike | None = None) -> CID:
+        """Make a branch at a revision, the default branch if None, and return its commit.
+
+        Raises
+        ------
+        RefError
+            If there is a branch or tag of this name.
+        InvalidNameError
+            If it cannot be a name.
+        RevisionError
+            If there is no such revision.
+        """
+        return self._make("branch", name, revision)
+
+    def tag(self, name: str, revision: CIDLike | None = None) -> CID:
+        """Make a tag, which never moves; otherwise as `branch`."""
+        return self._make("tag", name, revision)
+
+    def _make(self, kind: str, name: str, revision: CIDLike | None) -> CID:
+        check_ref_name(name)
+        found: list[Link] = []
+
+        def change(state: State) -> State:
+            for what, refs in (("branch", state.branches), ("tag", state.tags)):
+                if name in refs:
+                    raise RefError(f"{name!r} is a {what} already, at {to_text(refs[name])}")
+            link = self._find(state, revision)
+            found[:] = [link]
+            return _with_ref(state, Operation(kind=kind, ref=name, after=link, time=now()))
+
+        self._versions.move(change)
+        return CID(found[0])
+
+    def delete(self, name: str) -> CID:
+        """Let a branch or tag go, and return the commit that it was at; `undo` brings it back.
+
+        Raises
+        ------
+        RefError
+            If it is the default branch.
+        RevisionError
+            If there is none of this name.
+        """
+        found: list[Link] = []
+
+        def change(state: State) -> State:
+            if name == state.default:
+                raise RefError(f"{name!r} is the default branch, which cannot be deleted")
+            link = state.branches.get(name) or state.tags.get(name)
+            if link is None:
+                raise RevisionError(f"there is no branch or tag {name!r}{_listed(state)}")
+            found[:] = [link]
+            operation = Operation(kind="delete", ref=name, before=link, time=now())
+            return _without_ref(state, operation)
+
+        self._versions.move(change)
+        return CID(found[0])
+
+    def reset(self, branch: str, revision: CIDLike) -> CID:
+        """Move a branch to a revision, and return that commit; `undo` moves it back.
+
+        Raises
+        ------
+        RevisionError
+            If there is no such branch or revision.
+        """
+        found: list[Link] = []
+
+        def change(state: State) -> State:
+            tip = state.branches.get(branch)
+            if tip is None:
+                raise RevisionError(f"there is no branch {branch!r}{_listed(state)}")
+            link = self._find(state, revision)
+            found[:] = [link]
+            if link == tip:
+                return state
+            return _with_ref(
+                state, Operation(kind="reset", ref=branch, before=tip, after=link, time=now())
+            )
+
+        self._versions.move(change)
+        return CID(found[0])
+
+    def merge(
+        self,
+        revision: CIDLike,
+        into: str | None = None,
+        *,
+        message: str | None = None,
+        author: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        time: datetime | None = None,
+        resolve: Resolve | None = None,
+    ) -> CID:
+        """Merge a revision into a branch, and return where the branch is then.
+
+        A branch that has the commit already stays, and one that has nothing of its own moves on to
+        it. Else both are compared with what they come from, key by key, and a commit with
+        two parents holds what both changed.
+
+        Parameters
+        ----------
+        revision
+            What is merged.
+        into
+            The branch that it is merged into, the default one if None.
+        message, author, metadata, time, resolve
+            As in `Session.commit`; "ours" is what the branch has.
+
+        Raises
+        ------
+        CommitConflictError
+            If both changed the same in different ways; the branch stays.
+        RevisionError
+            If there is no such branch or revision, or both have no commit in common.
+        """
+        state = self._versions.read()[1]
+        branch = state.default if into is None else into
+        other = self._find(state, revision)
+        shown = revision if isinstance(revision, str) else to_text(other)
+        text = f"Merge {shown} into {branch}" if message is None else message
+        about = self._about(text, author, metadata, time)
+        return CID(Merging(self._versions, branch, other, repr(shown)).merge(about, resolve))
+
+    def log(self, revision: CIDLike | None = None, *, all: bool = False) -> Log:  # noqa: A002
+        """Return the versions that led to a revision, the last first.
+
+        Parameters
+        ----------
+        revision
+            The revision, the default branch if None.
+        all
+            Whether to return those of all branches and tags instead.
+
+        Returns
+        -------
+        Log
+            They are loaded as they are iterated. It shows in a terminal and in notebooks, as a
+            drawing of which came from which.
+        """
+        state = self._versions.read()[1]
+        if all:
+            tips = {*state.branches.values(), *state.tags.values()}
+        elif revision is None and state.default not in state.branches:
+            tips = set()
+        else:
+            tips = {self._find(state, revision)}
+        return Log(self._versions.graph(state), tips, state)
+
+    def show(self, revision: CIDLike | None = None) -> Version:
+        """Return what a commit says of itself; `diff` says what it changed."""
+        state = self._versions.read()[1]
+        link = self._find(state, revision)
+        return Version.of(link, self._versions.graph(state).commit(link), state)
+
+    def operations(self) -> Iterator[Done]:
+        """Iterate what moved branches and tags, the last first, as far back as it is kept."""
+        return iter_operations(self._versions)
+
+    def undo(self, ref: str | None = None) -> Done:
+        """Take the last operation on a branch or tag back, and return what that was.
+
+        Undoing twice brings it back: what was undone last is undone. To go further back, `reset`
+        to what `operations` tells.
+
+        Parameters
+        ----------
+        ref
+            The branch or tag; if None, that of the last operation of all.
+
+        Raises
+        ------
+        RefError
+            If there is nothing to undo, or the branch or tag moved meanwhile.
+        """
+        return Undoing(self._versions, ref).undo()
+
+    def close(self) -> None:
+        """Let go of the block store, if it was opened here."""
+        if self._is_own:
+            self.blocks.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Repository {self.name!r} in {self.blocks!r}>"
+
+
+def _as_cids(refs: Mapping[str, Link]) -> dict[str, CID]:
+    return {name: CID(refs[name]) for name in sorted(refs)}
+
+
+def _listed(state: State, most: int = 10) -> str:
+    names = sorted(state.branches)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"; there are {', '.join(map(repr, names[:most]))}{more}" if names else "; there is none"
+
+
+def _with_ref(state: State, operation: Operation) -> State:
+    assert operation.ref is not None
+    assert operation.after is not None
+    kind = "tags" if operation.kind == "tag" else "branches"
+    refs = {**getattr(state, kind), operation.ref: operation.after}
+    return replace(state, **{kind: refs}, operation=operation)  # type: ignore[arg-type]
+
+
+def _without_ref(state: State, operation: Operation) -> State:
+    branches, tags = dict(state.branches), dict(state.tags)
+    assert operation.ref is not None
+    branches.pop(operation.ref, None)
+    tags.pop(operation.ref, None)
+    return replace(state, branches=branches, tags=tags, operation=operation)

@@ -1,0 +1,170 @@
+"""Sessions: a branch as a store that is written to, and committed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ipldstore.basics.locks import Guard
+from ipldstore.cid import Link
+from ipldstore.errors import DetachedStoreError, IPLDStoreError, NoChangesError, ReadOnlyStoreError
+from ipldstore.faces import IPLDStore
+from ipldstore.formats.cidobject import CID
+from ipldstore.model.merging import Resolve
+from ipldstore.repository.committing import About, Begun, Committing
+from ipldstore.repository.versions import Versions
+from ipldstore.store.writer import Writer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_NO_SESSION = "this copy of a session cannot commit: {} the session that repo.writable() returned"
+
+
+class SessionWriter(Writer):
+    """A hierarchy that is changed to be committed to a branch."""
+
+    how_to_keep = (
+        "session.commit(message) keeps them, or write within `with repo.writable(branch, "
+        "message=...) as session:`"
+    )
+
+    def __init__(self, versions: Versions, branch: str, begun: Begun, about: About) -> None:
+        super().__init__(versions.blocks, begun.root)
+        self.committing = Committing(versions, branch, begun)
+        self.about = about
+        self._turn = Guard()
+
+    def commit(self, about: About, resolve: Resolve | None) -> Link:
+        """Commit what is there now; see `Session.commit`."""
+        with self._turn():
+            root = self.freeze()
+            made = self.committing.commit(root, about, resolve)
+            self.note_handed_out(root)
+            if self._follow(root, made.root):
+                self.committing.adopted(made)
+            return made.commit
+
+    def _follow(self, root: Link, merged: Link) -> bool:
+        """Go on from what was committed, unless somebody wrote meanwhile."""
+        tree = self._make_tree(merged)
+        tree.note_change = self._note_change
+        try:
+            _ = tree.top
+        except IPLDStoreError:  # what is committed stays so; the next merge loads it again
+            return False
+        with self.lock():
+            if self.tree.root != root:
+                return False
+            tree.share_kept(self.tree)
+            self._flushed = merged
+            self.tree = tree
+        return True
+
+
+class Session(IPLDStore):
+    """A branch that is written to, as a mapping and Zarr store, and committed.
+
+    `Repository.writable` makes it. Leaving ``with`` commits what changed, unless there is an
+    exception; what was written is still in the session then, to be committed or left.
+    """
+
+    @property
+    def branch(self) -> str:
+        """The branch that is committed to."""
+        return self._session.committing.branch
+
+    @property
+    def base(self) -> CID | None:
+        """The commit that this began from, or the last one that it made; None if none."""
+        commit = self._session.committing.begun.commit
+        return None if commit is None else CID(commit)
+
+    @property
+    def _session(self) -> SessionWriter:
+        writer = self._writer
+        if isinstance(writer, SessionWriter) and not writer.is_detached:
+            return writer
+        if writer.is_detached:
+            raise DetachedStoreError(_NO_SESSION.format("it is in another process than"))
+        raise ReadOnlyStoreError(_NO_SESSION.format("merge() a fork into"))
+
+    def commit(
+        self,
+        message: str | None = None,
+        *,
+        author: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        time: datetime | None = None,
+        resolve: Resolve | None = None,
+    ) -> CID:
+        """Commit all that changed, as one version.
+
+        If others committed to the branch meanwhile, the changes are merged onto theirs. The session
+        goes on from what was committed.
+
+        Parameters
+        ----------
+        message
+            What changed, and why; that of `Repository.writable` if None.
+        author
+            Who changed it; if None what the session says, or the environment variable
+            ``IPLDSTORE_AUTHOR``, or nobody.
+        metadata
+            More to say of the version, as JSON or IPLD values, without links.
+        time
+            When it was made, with its zone; now if None. With a given time the same commit can be
+            made again.
+        resolve
+            What is done about conflicts: ``"ours"`` or ``"theirs"``, where ours is what this
+            session has, or a function that is called with each `Conflict` and returns one of
+            the two, or None to leave it.
+
+        Returns
+        -------
+        CID
+            The commit.
+
+        Raises
+        ------
+        NoChangesError
+            If the branch has nothing to gain.
+        CommitConflictError
+            If others changed the same in another way; the session is as it was.
+        RefError
+            If the branch is not there any more.
+        InvalidNodeError
+            If the message, the author or the metadata cannot be kept.
+        BackendError, BlockNotFoundError
+            If blocks cannot be kept or are gone, as in `freeze`, or the branch cannot be moved;
+            committing again does not commit twice.
+        """
+        self._check_writable()
+        session = self._session
+        given = session.about
+        about = About(
+            given.message if message is None else message,
+            given.author if author is None else author,
+            metadata if metadata is not None else given.metadata,
+            time,
+        )
+        return CID(session.commit(about, resolve))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Commit what changed, but not after an exception."""
+        if error is None and not self.read_only:
+            with suppress(NoChangesError):
+                self.commit()
+
+
+def begin(versions: Versions, branch: str, begun: Begun, about: About) -> Session:
+    """Begin a session."""
+    writer = SessionWriter(versions, branch, begun, about)
+    return Session._view(writer, read_only=False)
