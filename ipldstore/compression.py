@@ -91,7 +91,8 @@ def check_compression(
     Parameters
     ----------
     what
-        The hierarchy: a store, as it stands, or what `ipldstore.open` takes: a root, a CAR file.
+        The hierarchy: a store, as it stands, or what `ipldstore.open` takes: a root, a revision,
+        a CAR file.
     blocks
         Where the blocks of a root are, as in `ipldstore.open`; a store has its own.
     chunks

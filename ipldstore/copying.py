@@ -60,7 +60,7 @@ def copy(
         store. A path or URL is that of a plain Zarr store, a folder or a zip file, which is made;
         `open_block_store` opens a block store.
     root
-        What to copy from a block store.
+        What to copy from a block store: a root, or a revision of the repository in it.
     workers
         How many blocks or values are moved at once. If None: blocks as in `copy_root`, and values
         eight.
@@ -117,7 +117,7 @@ def copy(
     """
     with ExitStack() as stack:
         source = _find_source(source, root, stack)
-        if is_root(target) or (isinstance(target, str) and read_name(target).root is not None):
+        if is_root(target) or (isinstance(target, str) and read_name(target).is_in_blocks):
             raise TypeError(f"{target!r} is a root, which never changes: expected a store")
         _check_apart(source, target)
         if isinstance(source, Hierarchy):
@@ -153,7 +153,7 @@ def _find_source(source: Any, root: CIDLike | None, stack: ExitStack) -> Any:
     if isinstance(source, ContentAddressableStore):
         if root is None:
             raise TypeError("expected root=, the CID of what to copy from a block store")
-        return Hierarchy(source, root=root, read_only=True)
+        return stack.enter_context(found_store(root, source))
     if root is not None:
         raise TypeError(
             f"root= goes with a block store as the source, not with {type(source).__name__}; "
@@ -161,7 +161,7 @@ def _find_source(source: Any, root: CIDLike | None, stack: ExitStack) -> Any:
         )
     if isinstance(source, str | os.PathLike) or is_root(source):
         name = read_name(source)
-        if name.root is None and not name.is_archive:
+        if not name.is_in_blocks and not name.is_archive:
             return source
         return stack.enter_context(found_store(source))
     store, path = find_store(source)

@@ -60,7 +60,7 @@ def diff(
     ----------
     a, b
         The old and the new hierarchy: each a store, as it stands, frozen or not, or what
-        `ipldstore.open` takes: a root, a CAR file.
+        `ipldstore.open` takes: a root, a revision, a CAR file.
     blocks
         Where the blocks of roots are, as in `ipldstore.open`; if None, also where those of the
         other one are, if it is a store.

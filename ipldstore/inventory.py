@@ -79,7 +79,8 @@ def info(
     Parameters
     ----------
     what
-        The hierarchy: a store, which is frozen, or what `ipldstore.open` takes: a root, a CAR file.
+        The hierarchy: a store, which is frozen, or what `ipldstore.open` takes: a root, a
+        revision, a CAR file.
     blocks
         Where the blocks of a root are, as in `ipldstore.open`; a store has its own.
     backend

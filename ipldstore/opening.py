@@ -28,7 +28,10 @@ def open(  # noqa: A001
     ----------
     what
         * A root: a CID, ``ipld://CID``, ``ipfs://CID`` or, where a node knows names,
-          ``ipns://NAME``; the path of a group may follow.
+          ``ipns://NAME``; the path of a group may follow. The CID of a commit, or of the state of
+          a repository, leads to a root.
+        * With `blocks`, a revision of the repository there, such as ``"main~2"``; also as
+          ``ipld:///REVISION/path?blocks=STORE``, percent-encoded.
         * A CAR file, whose root is opened; the path of a group may follow: ``x.car/group``.
         * With ``read_only=False``, also another block store, in which an empty hierarchy begins.
     blocks
@@ -57,6 +60,8 @@ def open(  # noqa: A001
         If the block store cannot be used; `BlockStoreNotFoundError` if there is none.
     InvalidCIDError, BlockNotFoundError, CorruptBlockError, InvalidNodeError
         If the root is malformed or cannot be opened.
+    RevisionError, RepositoryNotFoundError
+        If there is no such commit, or no repository.
     InvalidKeyError
         If there is no group or array at the path.
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.basics.urls import show_url
 from ipldstore.blockstore.abilities import ListsRoots
 from ipldstore.blockstore.contract import ContentAddressableStore
-from ipldstore.cid import CIDLike, Link, as_link, to_text
-from ipldstore.errors import BlockStoreURLError, InvalidCIDError
-from ipldstore.names.naming import Name, fault_of, is_root, read_name, root_within
+from ipldstore.cid import DAG_CBOR, CIDLike, Link, as_link, codec_of, to_text
+from ipldstore.errors import (
+    BlockNotFoundError,
+    BlockStoreURLError,
+    CorruptBlockError,
+    InvalidCIDError,
+    RepositoryNotFoundError,
+)
+from ipldstore.names.naming import Name, fault_of, is_revision, is_root, read_name, root_within
+from ipldstore.refs.commits import find_commit, root_in
+from ipldstore.refs.states import find_pointer, find_state
 from ipldstore.registry import find_blocks, open_block_store
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.reader import Reader
@@ -42,29 +50,71 @@ def find_hierarchy(
     **options: Any,
 ) -> Found:
     """Find a hierarchy that is named; parameters and errors as in `ipldstore.open`."""
-    name = read_name(what)
+    name = read_meant(what, blocks)
     path = "/".join(filter(None, (name.path.strip("/"), path.strip("/"))))
     if path and create:
         raise ValueError(f"path {path!r}: a part of a hierarchy is opened with read_only=True only")
-    if name.root is not None:
-        found = find_blocks(blocks, **options)
-    elif blocks is not None:
-        _refuse_with_blocks(what, name, blocks)  # type: ignore[arg-type]
+    if name.is_in_blocks:
+        found = find_blocks(blocks if name.blocks is None else name.blocks, **options)
     else:
         found = _open_place(what, name.place, create=create, **options)  # type: ignore[arg-type]
     opened = None if found is blocks else found
     try:
-        if name.root is not None:
-            root = found.resolve(name.root)
-        elif create:
+        if create and not name.is_in_blocks:
             return Found(None, found, opened)
-        else:
-            root = noted_root(found, what)  # type: ignore[arg-type]
+        root = find_root(found, name)
         return Found(*(find_group(found, root, path) if path else (root, found)), opened)
     except BaseException:
         if opened is not None:
             opened.close()
         raise
+
+
+def read_meant(what: CIDLike | os.PathLike[str], blocks: Blocks | None) -> Name:
+    """Read what names a hierarchy as `read_name`; with blocks=, text that is no root is a revision.
+
+    Raises `TypeError` and `InvalidCIDError` if blocks= does not go with it.
+    """
+    name = read_name(what)
+    if name.blocks is not None and blocks is not None:
+        raise TypeError(
+            f"blocks= came twice: {show_url(str(what))!r} names {show_url(name.blocks)!r}"
+        )
+    if name.is_in_blocks or blocks is None:
+        return name
+    assert isinstance(what, str | os.PathLike)
+    _check_with_blocks(what, name, blocks)
+    return name._replace(revision=os.fspath(what).strip(), path="")
+
+
+def find_root(blocks: ContentAddressableStore, name: Name) -> Link:
+    """Return the root that a name names in a block store.
+
+    Raises `InvalidCIDError` for text that may be meant as a root where there is no repository.
+    """
+    if name.root is not None:
+        return lead_to_root(blocks, blocks.resolve(name.root))
+    if not name.revision:
+        return lead_to_root(blocks, noted_root(blocks, name.place))
+    if name.place and find_pointer(blocks) is None:
+        raise InvalidCIDError(
+            f"{fault_of(name.place)}, and it is no revision, as {blocks!r} has no repository"
+        )
+    return find_commit(blocks, name.revision)[1].root
+
+
+def lead_to_root(blocks: ContentAddressableStore, link: Link) -> Link:
+    """Return the root that a CID leads to, which may be that of a commit or of a state.
+
+    A block that is missing or damaged is left to who needs it: some only compare CIDs.
+    """
+    if codec_of(link) != DAG_CBOR:
+        return link
+    try:
+        data = blocks.get_block(link)
+    except (BlockNotFoundError, CorruptBlockError, InvalidCIDError):
+        return link
+    return root_in(blocks, link, data)
 
 
 @contextmanager
@@ -110,7 +160,7 @@ def share_blocks(
     else:
         shared = stack.enter_context(closing(find_blocks(blocks)))
     return [
-        None if isinstance(side, Hierarchy) or read_name(side).is_archive else shared
+        None if isinstance(side, Hierarchy) or read_name(side).has_blocks else shared
         for side in sides
     ]
 
@@ -127,8 +177,8 @@ def _open_place(
     return open_block_store(place, **options)
 
 
-def _refuse_with_blocks(what: str | os.PathLike[str], name: Name, blocks: object) -> NoReturn:
-    """Say why what was named is no root that blocks= could go with."""
+def _check_with_blocks(what: str | os.PathLike[str], name: Name, blocks: object) -> None:
+    """Refuse what is neither a root nor a revision, which blocks= could go with."""
     shown = show_url(os.fspath(what))
     if is_root(blocks):
         raise TypeError(f"expected open(ROOT, BLOCKS), not open({shown!r}, {str(blocks)!r})")
@@ -137,7 +187,8 @@ def _refuse_with_blocks(what: str | os.PathLike[str], name: Name, blocks: object
             f"blocks= goes with a root; {shown!r} is a CAR file, which holds its own: open it "
             "without blocks=, or name the root"
         )
-    raise InvalidCIDError(fault_of(what))
+    if not is_revision(what):
+        raise InvalidCIDError(fault_of(what))
 
 
 def noted_root(blocks: ContentAddressableStore, what: str | os.PathLike[str]) -> Link:
@@ -155,8 +206,17 @@ def noted_root(blocks: ContentAddressableStore, what: str | os.PathLike[str]) ->
         )
     raise BlockStoreURLError(
         f"{shown!r} is a block store that notes no root: name one, open(ROOT, {shown!r}), "
-        "or begin an empty hierarchy in it with read_only=False"
+        f"{_say_revision(blocks, shown)}or begin an empty hierarchy in it with read_only=False"
     )
+
+
+def _say_revision(blocks: ContentAddressableStore, shown: str) -> str:
+    """Say how the repository in a block store is opened, if there is one."""
+    try:
+        _, state = find_state(blocks)
+    except RepositoryNotFoundError:
+        return ""
+    return f"or a revision of its repository, open({state.default!r}, {shown!r}), "
 
 
 def find_group(

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import re
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ipldstore.backends.paths import BLOCKS_OPTION, describe
 from ipldstore.basics.urls import show_url
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import CIDLike, as_link, parse_text
-from ipldstore.errors import InvalidCIDError
+from ipldstore.errors import InvalidCIDError, RevisionError
 from ipldstore.formats.cidtext import looks_like_cid
+from ipldstore.history.revisions import parse_revision
 from ipldstore.registry import is_archive, local_place
 from ipldstore.store.hierarchy import Hierarchy
 
-_ROOTS = ("ipld://", "ipfs://", "/ipfs/")
+IPLD = "ipld://"
+
+_ROOTS = (IPLD, "ipfs://", "/ipfs/")
 _NAMES = ("ipns://", "/ipns/")
 _SHOWN = 200
 _END_OF_FILE = re.compile(r"\.car(?=/|\Z)", re.IGNORECASE)
@@ -26,26 +29,40 @@ class Name(NamedTuple):
     """What text names.
 
     `root` is a root, or a name for one; `place` the URL or path of a block store, if it is no root;
-    `path` the group, array or key below.
+    `path` the group, array or key below. Of ``ipld:///REVISION``, `revision` is set, and `blocks`
+    is the block store that it names.
     """
 
     root: CIDLike | None
     place: str = ""
     path: str = ""
+    revision: str = ""
+    blocks: str | None = None
 
     @property
     def is_archive(self) -> bool:
         """Whether it is a CAR file, by its name."""
         return bool(self.place) and is_archive(self.place)
 
+    @property
+    def is_in_blocks(self) -> bool:
+        """Whether it is something in a block store, for certain: a root, or a revision by URL."""
+        return self.root is not None or bool(self.revision)
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether it says by itself where its blocks are."""
+        return self.is_archive or self.blocks is not None
+
 
 def read_name(what: CIDLike | os.PathLike[str]) -> Name:
     """Read what names a hierarchy.
 
     White space around a root is left out; in the name of a file it counts. `what` is a root in any
-    form, ``ipld://CID``, ``ipfs://CID``, ``/ipfs/CID``, ``ipns://NAME``, or ``FILE.car``, each also
-    with a path after a slash; or the URL or path of a block store. Raises `InvalidCIDError` if a
-    root is malformed, and `TypeError` if it is of no type that names anything.
+    form, ``ipld://CID``, ``ipfs://CID``, ``/ipfs/CID``, ``ipns://NAME``, ``ipld:///REVISION`` or
+    ``FILE.car``, each also with a path after a slash; or the URL or path of a block store. Raises
+    `InvalidCIDError` if a root is malformed, `RevisionError` if there is none after three slashes,
+    and `TypeError` if it is of no type that names anything.
     """
     if isinstance(what, os.PathLike):
         return _read_place(os.fspath(what))
@@ -55,8 +72,7 @@ def read_name(what: CIDLike | os.PathLike[str]) -> Name:
     text = what.strip()
     for prefix in _ROOTS:
         if text.lower().startswith(prefix):
-            cid, _, path = text[len(prefix) :].partition("/")
-            return Name(parse_text(cid), path=path)
+            return _read_root(text[len(prefix) :], takes_revisions=prefix == IPLD)
     for prefix in _NAMES:
         if text.lower().startswith(prefix):
             name, _, path = text[len(prefix) :].partition("/")
@@ -69,6 +85,68 @@ def read_name(what: CIDLike | os.PathLike[str]) -> Name:
         if "\0" in text:  # which no path holds either
             raise
         return _read_place(what)
+
+
+def _read_root(rest: str, *, takes_revisions: bool) -> Name:
+    """Read what follows the slashes of a URL."""
+    if takes_revisions and rest.startswith("/"):
+        rest, blocks = split_blocks(rest)
+        first, _, path = rest[1:].partition("/")
+        try:
+            return Name(parse_text(first), path=path, blocks=blocks)
+        except InvalidCIDError:
+            return Name(None, path=path, revision=unquote_revision(first), blocks=blocks)
+    cid, _, path = rest.partition("/")
+    try:
+        return Name(parse_text(cid), path=path)
+    except InvalidCIDError as error:
+        hint = revision_hint(cid) if takes_revisions else ""
+        raise InvalidCIDError(f"{error}{hint}") from None
+
+
+def split_blocks(text: str) -> tuple[str, str | None]:
+    """Take a URL, or its end, apart from the block store that it names, percent-encoded."""
+    rest, found, blocks = text.partition("?blocks=")
+    return rest, unquote(blocks) if found else None
+
+
+def unquote_revision(text: str) -> str:
+    """Read a revision from a segment of a URL; `RevisionError` if it is none."""
+    try:
+        revision = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise RevisionError(f"{text[:_SHOWN]!r} is not UTF-8, percent-encoded") from None
+    if not revision:
+        raise RevisionError("'ipld:///' names no revision: expected ipld:///REVISION?blocks=STORE")
+    parse_revision(revision)
+    return revision
+
+
+def revision_hint(text: str) -> str:
+    """Say how a revision is written that stands where a URL has a CID; nothing of other text."""
+    if not text or is_root(text):
+        return ""
+    try:
+        parse_revision(text)
+    except RevisionError:
+        return ""
+    return f"; a revision has three slashes before it, ipld:///{text}?blocks=STORE"
+
+
+def is_revision(what: object) -> bool:
+    """Whether what is no root can be meant as a revision, and not as a mistyped root or a place."""
+    if not isinstance(what, str) or not (text := what.strip()):
+        return False
+    if looks_like_cid(text.partition("/")[0]):
+        return _begins_like_a_commit(text)
+    return ":" not in text.partition("@")[0] and root_within(text) is None
+
+
+def _begins_like_a_commit(text: str) -> bool:
+    try:
+        return parse_revision(text).is_prefix
+    except RevisionError:
+        return False
 
 
 def _check_type(what: object) -> None:

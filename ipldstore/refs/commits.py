@@ -61,9 +61,11 @@ def root_of(blocks: ContentAddressableStore, link: Link) -> Link:
     BlockNotFoundError, CorruptBlockError, InvalidNodeError, BackendError
         If a block on the way cannot be had, or is malformed.
     """
-    if codec_of(link) != DAG_CBOR:
-        return link
-    data = blocks.get_block(link)
+    return link if codec_of(link) != DAG_CBOR else root_in(blocks, link, blocks.get_block(link))
+
+
+def root_in(blocks: ContentAddressableStore, link: Link, data: bytes) -> Link:
+    """`root_of` a block of codec dag-cbor that was loaded."""
     if is_commit(data):
         return decode_commit(link, data).root
     if is_state(data):

@@ -49,7 +49,8 @@ def verify(
     Parameters
     ----------
     what
-        The hierarchy: a store, which is frozen, or what `ipldstore.open` takes: a root, a CAR file.
+        The hierarchy: a store, which is frozen, or what `ipldstore.open` takes: a root, a
+        revision, a CAR file.
     blocks
         Where the blocks of a root are, as in `ipldstore.open`; a store has its own. What
         it returns counts: a cache is asked before its source, and of several stores any that has
