@@ -22,9 +22,11 @@ except ModuleNotFoundError:
 from ipldstore.basics.urls import show_url
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.blockstore.eventloops import run_on_loop
-from ipldstore.cid import RAW, Link, codec_of, parse_text, to_text
+from ipldstore.cid import RAW, Link, codec_of, to_text
 from ipldstore.errors import InvalidKeyError, IPLDStoreError, LimitExceededError, ReadOnlyStoreError
 from ipldstore.limits import MAX_HELD_KEYS
+from ipldstore.names.finding import find_root
+from ipldstore.names.naming import IPLD, read_name, split_blocks
 from ipldstore.registry import BLOCKS_VARIABLE, absolute, find_blocks
 from ipldstore.store.async_access import find_on_loop, read_on_loop
 from ipldstore.store.reader import Reader, read_from
@@ -35,12 +37,13 @@ from ipldstore.tree.keys import split_path
 from ipldstore.tree.nodes import Directory, Entry, is_value
 
 _HIERARCHIES = 16
+_KNOWN_ROOTS = 1000
 _READ_ONLY = "files of ipld:// are only read"
 _WRITE_ELSEWHERE = f"{_READ_ONLY}: write through an IPLDStore"
 
 
 class _ByBlocks(type(AsyncFileSystem)):  # type: ignore[misc]
-    """Makes file systems that fsspec may use again: only those that name their blocks by a URL."""
+    """Makes file systems that fsspec may use again: those of roots, with blocks named by a URL."""
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         options = apply_config(cls, options)
@@ -51,16 +54,23 @@ class _ByBlocks(type(AsyncFileSystem)):  # type: ignore[misc]
             options["blocks"] = absolute(os.fspath(blocks))
         else:
             options["skip_instance_cache"] = True
+        if options.get("revision") is not None:
+            options["skip_instance_cache"] = True  # as each opening finds out what it names now
         return super().__call__(*args, **options)
 
 
 class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc]
-    """Reads hierarchies as files: ``ipld://CID/path``.
+    """Reads hierarchies as files: ``ipld://CID/path``, ``ipld:///REVISION/path?blocks=STORE``.
 
     fsspec finds it by its protocol, in ``xarray.open_zarr("ipld://CID/group")``,
     ``zarr.open("ipld://CID")`` and ``fsspec.open("ipld://CID/zarr.json")``; what is said here as
     parameters goes into their ``storage_options``. Paths are taken literally: ``%20`` stands for
     itself.
+
+    A revision stands after three slashes, percent-encoded, as in
+    ``ipld:///feature%2Fx~2/group``; the block store is named by ``?blocks=`` at the end,
+    percent-encoded, or as the parameter. It is looked up once, when it is first used, and copies in
+    other processes read the same. Each URL that is opened has a file system of its own.
 
     Only a key that the hierarchy does not hold is a ``FileNotFoundError``. A block that is missing,
     corrupt or out of reach raises an error of this package, which is no ``OSError``, so that no
@@ -72,6 +82,8 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         The block store: a URL or path as `ipldstore.open_block_store` takes it, or an
         object. If None, fsspec's configuration names it, else the environment variable
         ``IPLDSTORE_BLOCKS``. Caching protocols and fsspec's JSON need a URL.
+    revision
+        Set by fsspec where a URL has one: keeps the file system apart from others.
     asynchronous, loop, batch_size
         As in fsspec's ``AsyncFileSystem``.
     options
@@ -104,15 +116,37 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         asynchronous: bool = False,
         loop: asyncio.AbstractEventLoop | None = None,
         batch_size: int | None = None,
+        revision: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(asynchronous=asynchronous, loop=loop, batch_size=batch_size)
         self.blocks = find_blocks(blocks, **options)
         self._source = read_from(self.blocks)
         # no part of it leads back here, so that connections are closed as soon as nobody uses them
-        self._hierarchy: Callable[[str], Reader] = lru_cache(_HIERARCHIES)(
-            partial(_read, self.blocks, self._source)
+        self._hierarchy: Callable[[Link], Reader] = lru_cache(_HIERARCHIES)(
+            partial(Reader, self.blocks, source=self._source)
         )
+        self._roots: dict[str, Link] = {}
+        self._pins: dict[str, Link] = {}
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(each) for each in path]
+        path = super()._strip_protocol(path)
+        return split_blocks(path)[0].rstrip("/") if path.startswith("/") else path
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
+        rest, blocks = split_blocks(path.removeprefix(IPLD))
+        if not rest.startswith("/"):
+            return {}
+        options = {"revision": rest[1:].partition("/")[0], "blocks": blocks}
+        return {name: value for name, value in options.items() if value is not None}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make, arguments = super().__reduce__()
+        return (_restore, (arguments, self._pins)) if self._pins else (make, arguments)
 
     @property
     def backend(self) -> ContentAddressableStore:
@@ -124,13 +158,15 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
             isinstance(other, IPLDFileSystem)
             and self.blocks == other.blocks
             and self.asynchronous == other.asynchronous
+            and self._pins == other._pins
         )
 
     def __hash__(self) -> int:
         return hash((IPLDFileSystem, self.blocks))
 
-    def __dask_tokenize__(self) -> tuple[str, str]:
-        return "ipldstore.IPLDFileSystem", repr(self.blocks)
+    def __dask_tokenize__(self) -> tuple[str, ...]:
+        pins = (f"{top} {root}" for top, root in sorted(self._pins.items()))
+        return "ipldstore.IPLDFileSystem", repr(self.blocks), *pins
 
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **options: Any
@@ -144,7 +180,11 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
             raise
 
     async def _find_value(self, path: str) -> Link | Document:
-        hierarchy, segments = self._locate(path)
+        top, segments = self._split(path)
+        root = self._find_known(top)
+        if root is None:
+            root = await run_on_loop(self.blocks, self._find_root, top)
+        hierarchy = self._hierarchy(root)
         entry = await find_on_loop(hierarchy, segments) if segments else None
         if entry is not None:
             return entry
@@ -238,9 +278,12 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
         once.
         """
         if maxdepth is None:
-            hierarchy, segments = self._locate(path)
-            await asyncio.to_thread(hierarchy.check_held, segments)
+            await asyncio.to_thread(self._check_held, path)
         return await super()._find(path, maxdepth=maxdepth, withdirs=withdirs, **options)
+
+    def _check_held(self, path: str) -> None:
+        hierarchy, segments = self._locate(path)
+        hierarchy.check_held(segments)
 
     async def _walk(
         self, path: str, maxdepth: int | None = None, **options: Any
@@ -304,19 +347,49 @@ class IPLDFileSystem(AsyncFileSystem, metaclass=_ByBlocks):  # type: ignore[misc
     _pipe_file = _put_file = _cp_file = _rm = _rm_file = _mkdir = _makedirs = _refuse
 
     def _locate(self, path: str) -> tuple[Reader, list[str]]:
-        """Take a path apart; one that no key can have is like one that is not there."""
-        root, _, key = self._strip_protocol(path).partition("/")
+        top, segments = self._split(path)
+        return self._hierarchy(self._find_known(top) or self._find_root(top)), segments
+
+    def _split(self, path: str) -> tuple[str, list[str]]:
+        """Take a path apart; one that no key can have is like one that is not there.
+
+        What names the hierarchy comes first: a CID, or a revision after a slash.
+        """
+        stripped = self._strip_protocol(path)
+        begin = "/" if stripped.startswith("/") else ""
+        root, _, key = stripped.removeprefix("/").partition("/")
         if not root:
-            raise FileNotFoundError(f"{show_url(path)!r} names no root: expected ipld://CID/path")
+            raise FileNotFoundError(
+                f"{show_url(path)!r} names no root: expected ipld://CID/path, or "
+                "ipld:///REVISION/path"
+            )
         try:
             segments = split_path(key)
         except InvalidKeyError as error:
             raise FileNotFoundError(f"{show_url(path)!r}: {error}") from None
-        return self._hierarchy(root), segments
+        return begin + root, segments
+
+    def _find_known(self, top: str) -> Link | None:
+        return self._pins.get(top) or self._roots.get(top)
+
+    def _find_root(self, top: str) -> Link:
+        """Find out which root is meant; what a revision names is so from then on."""
+        name = read_name(f"{IPLD}{top}")
+        root = find_root(self.blocks, name)
+        if name.revision:
+            return self._pins.setdefault(top, root)
+        if len(self._roots) >= _KNOWN_ROOTS:
+            self._roots = {}
+        self._roots[top] = root
+        return root
 
 
-def _read(blocks: ContentAddressableStore, source: ContentAddressableStore, root: str) -> Reader:
-    return Reader(blocks, parse_text(root), source=source)
+def _restore(arguments: tuple[Any, ...], pins: dict[str, Link]) -> IPLDFileSystem:
+    """Make a file system anew, in which revisions name what they named."""
+    cls, positional, options = arguments
+    files: IPLDFileSystem = cls(*positional, **options, skip_instance_cache=True)
+    files._pins.update(pins)
+    return files
 
 
 class IPLDFile(AbstractBufferedFile):  # type: ignore[misc]
