@@ -27,8 +27,9 @@ Where = Annotated[
 ]
 ROOT = "ROOT"
 _ROOTS = (
-    "CID, CID/PATH or ipfs://CID for blocks in --blocks; ipns://NAME if that is a node; or a CAR "
-    "file, FILE.car or FILE.car/PATH, which holds its own blocks."
+    "CID, CID/PATH or ipfs://CID for blocks in --blocks, or a revision of the repository there, "
+    "such as main~2; ipns://NAME if that is a node; or a CAR file, FILE.car or FILE.car/PATH, "
+    "which holds its own blocks."
 )
 Root = Annotated[
     str, typer.Argument(metavar=ROOT, show_default=False, help=f"The hierarchy: {_ROOTS}")

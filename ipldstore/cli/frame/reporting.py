@@ -25,6 +25,8 @@ from ipldstore.errors import (
     InvalidNodeError,
     IPLDStoreError,
     LimitExceededError,
+    RepositoryNotFoundError,
+    RevisionError,
 )
 
 P = ParamSpec("P")
@@ -32,7 +34,10 @@ P = ParamSpec("P")
 NOT_FOUND, CORRUPT, UNREACHABLE = 3, 4, 5
 _EXIT_CODES: tuple[tuple[int, tuple[type[Exception], ...]], ...] = (
     (2, (InvalidCIDError,)),
-    (NOT_FOUND, (BlockNotFoundError, FileNotFoundError)),
+    (
+        NOT_FOUND,
+        (BlockNotFoundError, FileNotFoundError, RevisionError, RepositoryNotFoundError),
+    ),
     (
         CORRUPT,
         (CorruptBlockError, CarFormatError, InvalidNodeError, CodecError, LimitExceededError),

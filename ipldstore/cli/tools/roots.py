@@ -10,10 +10,11 @@ from typing import NamedTuple
 from ipldstore.basics.urls import show_url
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
+from ipldstore.cli.frame.options import BLOCKS
 from ipldstore.cli.tools.blocks import open_blocks
 from ipldstore.errors import BlockStoreURLError, InvalidCIDError
-from ipldstore.names.finding import find_group, noted_root
-from ipldstore.names.naming import fault_of, is_root, read_name
+from ipldstore.names.finding import find_group, find_root
+from ipldstore.names.naming import Name, fault_of, is_revision, is_root, read_name
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import split_path
 from ipldstore.tree.tree import Tree
@@ -31,18 +32,35 @@ class Located(NamedTuple):
 def located(what: str, where: str) -> Iterator[Located]:
     """Open the block store of a hierarchy, and find its root.
 
-    `what` is ``CID``, ``ipfs://CID``, ``ipns://NAME`` where a node knows names, or a CAR file; each
-    also with a path after a slash. `where` is where the blocks of a root are.
+    `what` is ``CID``, ``ipfs://CID``, ``ipns://NAME`` where a node knows names, ``ipld:///REVISION``
+    or a CAR file, each also with a path after a slash; or a revision. `where` is where the blocks
+    of a root or a revision are.
     """
+    name = _read(what, where)
+    place = name.blocks or where if name.is_in_blocks else name.place
+    with _open_place(what, name, place) as blocks:
+        yield Located(blocks, _root_of(blocks, name), name.path)
+
+
+def _read(what: str, where: str) -> Name:
+    """Read what is named; text that names nothing else, and no file, is a revision."""
     name = read_name(what)
-    if name.root is not None:
-        with open_blocks(where) as blocks:
-            yield Located(blocks, blocks.resolve(name.root), name.path)
-    elif name.is_archive:
-        with open_blocks(name.place, named_by="") as blocks:
-            yield Located(blocks, _root_of(blocks, name.place), name.path)
-    else:
+    if name.is_in_blocks or name.is_archive:
+        return name
+    if not is_revision(what) or os.path.lexists(what):
         raise _not_a_root(what)
+    return name._replace(revision=what.strip())
+
+
+def _open_place(what: str, name: Name, place: str) -> ContentAddressableStore:
+    if not name.is_in_blocks:
+        return open_blocks(place, named_by="")
+    try:
+        return open_blocks(place)
+    except FileNotFoundError:
+        if name.place and place == BLOCKS:  # which nobody may have meant
+            raise _not_a_root(what) from None
+        raise
 
 
 @contextmanager
@@ -79,8 +97,11 @@ def check_order(what: str, destination: str) -> None:
 
 def name_root(what: str) -> str:
     """Return what names a root for a node: that of a CAR file in place of the file."""
-    if read_name(what).root is not None:
+    name = read_name(what)
+    if name.root is not None:
         return what
+    if not name.is_archive:
+        raise _not_a_root(what)
     with located(what, "") as (_, root, path):
         if path:
             raise InvalidCIDError(f"expected a root, not a place under one: {show_url(what)!r}")
@@ -89,14 +110,23 @@ def name_root(what: str) -> str:
 
 def _not_a_root(what: str) -> InvalidCIDError:
     fault = fault_of(what)
-    error = InvalidCIDError(fault if fault.startswith("not a CID") else f"not a CID: {fault}")
+    text = fault if fault.startswith("not a CID") else f"not a CID: {fault}"
+    return _expecting(InvalidCIDError(text), what)
+
+
+def _expecting(error: InvalidCIDError, what: str) -> InvalidCIDError:
     if not os.path.lexists(what):
-        error.add_note("expected CID[/PATH], ipfs://CID, ipns://NAME or FILE.car[/PATH]")
+        error.add_note(
+            "expected CID[/PATH], ipfs://CID, ipns://NAME, FILE.car[/PATH], or a revision such as "
+            "main~2"
+        )
     return error
 
 
-def _root_of(blocks: ContentAddressableStore, place: str) -> Link:
+def _root_of(blocks: ContentAddressableStore, name: Name) -> Link:
     try:
-        return noted_root(blocks, place)
+        return find_root(blocks, name)
     except BlockStoreURLError as error:
         raise InvalidCIDError(str(error)) from None
+    except InvalidCIDError as error:
+        raise _expecting(error, name.place) if name.place else error from None
