@@ -1,4 +1,4 @@
-"""Keeping versions: our stores against Icechunk, OCDBT and py-hamt, step by step, in one run.
+"""Keeping versions: our repositories against Icechunk, OCDBT and py-hamt, step by step, in one run.
 
 OCDBT is TensorStore's, read and written by TensorStore's own driver for Zarr; all others go through
 zarr-python. TensorStore and py-hamt are left out where they are not installed; py-hamt needs Python
@@ -44,13 +44,16 @@ class ByZarr:
         raise NotImplementedError
 
 
-class Ours(ByZarr):
-    """An `IPLDStore`; a commit is a freeze."""
+class Roots(ByZarr):
+    """An `IPLDStore` without a history; a commit is a freeze."""
 
     def __init__(self, folder: str | None, default_hash: str = "sha2-256") -> None:
         self._options = {"default_hash": default_hash}
         self._folder = folder
         self._blocks = None if folder else ipldstore.MappingCAStore(**self._options)
+        self._begin()
+
+    def _begin(self) -> None:
         self.store = ipldstore.IPLDStore(self._backend())
 
     def _backend(self) -> ipldstore.ContentAddressableStore:
@@ -61,6 +64,20 @@ class Ours(ByZarr):
 
     def reopen(self) -> Any:
         self.store = ipldstore.IPLDStore(self._backend(), root=self._root)
+        return self.store
+
+
+class Ours(Roots):
+    """A `Repository`; a commit is one to its branch."""
+
+    def _begin(self) -> None:
+        self.store = ipldstore.Repository.create(self._backend()).writable("main")
+
+    def commit(self) -> None:
+        self.store.commit("chunks")
+
+    def reopen(self) -> Any:
+        self.store = ipldstore.Repository(self._backend()).writable("main")
         return self.store
 
 
@@ -150,12 +167,14 @@ PEERS: dict[str, Callable[[str], Any]] = {
     "ipldstore memory": lambda folder: Ours(None),
     "icechunk memory": lambda folder: Icechunk(None),
     "ipldstore disk": Ours,
+    "roots disk": Roots,
     "blake3 disk": lambda folder: Ours(folder, "blake3"),
     "icechunk disk": Icechunk,
 }
 COMPARISONS = [
     ("ipldstore memory", "icechunk memory"),
     ("ipldstore disk", "icechunk disk"),
+    ("roots disk", "icechunk disk"),
     ("blake3 disk", "icechunk disk"),
     ("ipldstore disk", "ocdbt disk"),
     ("ipldstore memory", "py-hamt memory"),
@@ -203,11 +222,15 @@ def hashing(data: Any, chunk: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument(
+        "--million", action="store_true", help="a million chunks of 64 bytes instead"
+    )
     parser.add_argument("--fused", action="store_true", help="zarr's FusedCodecPipeline (zarr 3.4)")
     arguments = parser.parse_args()
     if arguments.fused:
         zarr.config.set({"codec_pipeline.path": "zarr.core.codec_pipeline.FusedCodecPipeline"})
-    for title, (chunk, count) in SIZES.items():
+    sizes = {"64 bytes": (64, 1_000_000)} if arguments.million else SIZES
+    for title, (chunk, count) in sizes.items():
         data = np.random.default_rng(0).integers(0, 256, chunk * count, dtype="u1")
         table = Table()
         for _ in range(arguments.runs):

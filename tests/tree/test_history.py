@@ -15,6 +15,8 @@ from writers import PARTS, value_of, write_keys
 
 from ipldstore import DirectoryCAStore, InvalidKeyError, IPLDStore
 
+pytestmark = pytest.mark.once
+
 SEGMENTS = st.sampled_from(["a", "b", "0", "1", "2", "10", "é", "a0"])
 KEYS = st.tuples(
     st.lists(SEGMENTS, max_size=2), SEGMENTS | st.sampled_from([".zattrs", "zarr.json"])

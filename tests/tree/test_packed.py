@@ -20,6 +20,8 @@ from ipldstore.tree.order import natural_key
 from ipldstore.tree.packed import Packed, pack
 from tests.tree.counting import CountingCAStore
 
+pytestmark = pytest.mark.once
+
 CHUNK = make_link(b"chunk")
 NEW = make_link(b"new")
 FAST = make_link(b"chunk", "raw", "blake3")

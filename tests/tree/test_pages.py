@@ -19,6 +19,8 @@ from ipldstore.tree.pages import pages_ahead
 from tests.tree.counting import CountingCAStore
 from tests.tree.reference import PAGE, cid_of, in_order, root_of
 
+pytestmark = pytest.mark.once
+
 POOL = [f"{row}.{column}" for row in range(160) for column in range(100)]
 
 
@@ -107,7 +109,7 @@ class History(RuleBasedStateMachine):
 
 
 TestHistory = History.TestCase
-TestHistory.settings = settings(max_examples=8, stateful_step_count=8, deadline=None)
+TestHistory.settings = settings(max_examples=5, stateful_step_count=8, deadline=None)
 
 
 def test_history_of_groups_in_pages() -> None:

@@ -10,6 +10,8 @@ from ipldstore.cid import Link, as_link, make_link
 from ipldstore.dag import iter_dag, links_held
 from ipldstore.errors import BlockNotFoundError
 
+pytestmark = pytest.mark.once
+
 
 class Blocks(dict):
     """Blocks by CID, made with the dag-cbor package; loading one is noted."""
