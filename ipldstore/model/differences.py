@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import count
 from operator import attrgetter
@@ -23,8 +23,9 @@ from ipldstore.limits import (
 from ipldstore.model.chunkkeys import ChunkKeys, read_chunk_keys
 from ipldstore.tree.decode import decode_directory, decode_pages
 from ipldstore.tree.documents import Document
-from ipldstore.tree.nodes import Directory, Entry, Page, PageList, is_value
+from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, is_value
 from ipldstore.tree.order import natural_key
+from ipldstore.tree.packed import Packed
 from ipldstore.tree.pages import Load, end_of, scan_for
 
 
@@ -239,9 +240,9 @@ def _iter_unequal(
     Yields a segment, the CIDs of its values, and the directories that are to be compared as well:
     None if there are none or they are the same.
     """
-    for segment, old, new in _iter_pairs(
-        *(_Cursor(side, source.load) for side, source in zip(pair, sources, strict=True))
-    ):
+    cursors = [_Cursor(source.load) for source in sources]
+    _enter_both(cursors, pair, (None, None))
+    for segment, old, new in _iter_pairs(*cursors):
         if old == new:
             continue
         values = _cid(old, segment, sources[0]), _cid(new, segment, sources[1])
@@ -275,20 +276,26 @@ class _Item(NamedTuple):
 class _Cursor:
     """Goes through a directory in natural order, `head` being next, and loads what is opened."""
 
-    def __init__(self, directory: Directory | None, load: Load) -> None:
+    def __init__(self, load: Load) -> None:
         self._load = load
         self._stack: list[Iterator[_Item]] = []
         self.head: _Item | None = None
-        if directory is not None:
-            self._enter(directory.pages or directory, None)
 
-    def _enter(self, node: Directory | Page | PageList, end: str | None) -> None:
+    def enter(self, node: Directory | Page | PageList, end: str | None) -> None:
+        """Go through a node, which ends before a natural key, before all else."""
         if len(self._stack) > MAX_LIST_DEPTH:
             raise InvalidNodeError(f"lists of pages nested more than {MAX_LIST_DEPTH} levels deep")
+        if isinstance(node, Directory):
+            node = node.pages or node
         if isinstance(node, PageList):
             self._stack.append(_iter_children(node, end))
+            self.advance()
         else:
-            self._stack.append(_iter_entries(node))
+            self.enter_entries(node.items())
+
+    def enter_entries(self, entries: Iterable[tuple[str, Entry]]) -> None:
+        """Go through entries before all else."""
+        self._stack.append(_iter_entries(entries))
         self.advance()
 
     def advance(self) -> None:
@@ -299,22 +306,64 @@ class _Cursor:
             if item is None:
                 self._stack.pop()
             elif item.link is None and isinstance(item.node, Page | PageList):
-                self._enter(item.node, item.end)
+                self.enter(item.node, item.end)
             else:
                 self.head = item
 
-    def open(self) -> None:
-        """Go into the page or list of pages that stands next."""
+    def opened(self) -> Page | PageList:
+        """Return the page or list of pages that stands next, loaded."""
         assert self.head is not None
         _, first, node, _, end = self.head
         if isinstance(node, Link):
             node = decode_pages(node, self._load(node), first, end)
         assert isinstance(node, Page | PageList)
-        self._enter(node, end)
+        return node
+
+    def open(self) -> None:
+        """Go into the page or list of pages that stands next."""
+        assert self.head is not None
+        self.enter(self.opened(), self.head.end)
 
 
-def _iter_entries(node: Directory | Page) -> Iterator[_Item]:
-    items = (_Item(natural_key(segment), segment, entry) for segment, entry in node.items())
+def _enter_both(
+    cursors: Sequence[_Cursor],
+    nodes: Sequence[Directory | Page | PageList | None],
+    ends: tuple[str | None, str | None],
+) -> None:
+    """Go into two nodes for the same segments, past the entries that are the same in both."""
+    apart = _entries_apart(*nodes)
+    for index, (cursor, node) in enumerate(zip(cursors, nodes, strict=True)):
+        if apart is not None:
+            cursor.enter_entries(apart[index])
+        elif node is not None:
+            cursor.enter(node, ends[index])
+
+
+Pairs: TypeAlias = "list[tuple[str, Entry]]"
+
+
+def _entries_apart(
+    old: Directory | Page | PageList | None, new: Directory | Page | PageList | None
+) -> tuple[Pairs, Pairs] | None:
+    """Return the entries of two nodes that are not the same; None if either has pages."""
+    for node in (old, new):
+        if node is None or isinstance(node, PageList) or getattr(node, "pages", None):
+            return None
+    assert isinstance(old, Directory | Page)
+    assert isinstance(new, Directory | Page)
+    return _unlike(old.entries, new.entries), _unlike(new.entries, old.entries)
+
+
+def _unlike(entries: Entries, others: Entries) -> Pairs:
+    """Return the entries that are not among others."""
+    left: Entries = entries
+    if isinstance(entries, Packed) and isinstance(others, Packed):
+        left = entries.unlike(others)
+    return [(segment, entry) for segment, entry in left.items() if others.get(segment) != entry]
+
+
+def _iter_entries(entries: Iterable[tuple[str, Entry]]) -> Iterator[_Item]:
+    items = (_Item(natural_key(segment), segment, entry) for segment, entry in entries)
     return iter(sorted(items, key=attrgetter("key")))
 
 
@@ -332,6 +381,8 @@ def _iter_pairs(old: _Cursor, new: _Cursor) -> Iterator[tuple[str, Entry | None,
         if a is not None and b is not None and a.link is not None and a.link == b.link:
             old.advance()
             new.advance()
+        elif a is not None and b is not None and _are_alike(a, b):
+            _enter_both((old, new), (old.opened(), new.opened()), (a.end, b.end))
         elif first.link is not None:
             (old if first is a else new).open()
         else:
@@ -340,6 +391,12 @@ def _iter_pairs(old: _Cursor, new: _Cursor) -> Iterator[tuple[str, Entry | None,
                 if item is not None:
                     cursor.advance()
             yield first.segment, *(item and item.node for item in here)  # type: ignore[misc]
+
+
+def _are_alike(old: _Item, new: _Item) -> bool:
+    """Whether two items are pages, or lists of them, for the same segments."""
+    are_pages = old.link is not None and new.link is not None
+    return are_pages and (old.key, old.end) == (new.key, new.end)
 
 
 def _first_of(old: _Cursor, new: _Cursor) -> _Item | None:

@@ -235,6 +235,20 @@ class Packed(Mapping[str, Link | T], Generic[T]):
         entries.update(self.others)
         return entries
 
+    def unlike(self, other: Packed[T]) -> dict[str, Link | T]:
+        """Return entries, among them all that the other one does not have, and few it has."""
+        if self._patches or other._patches:
+            return self.unpacked()
+        pairs = self._pairs() - other._pairs()
+        return {name.decode(): Link(cid) for name, cid in pairs} | self.others
+
+    def _pairs(self) -> set[tuple[bytes, bytes]]:
+        """Return the names and CIDs in runs, without what was patched."""
+        pairs: set[tuple[bytes, bytes]] = set()
+        for run in self._runs:
+            pairs.update(_pair_pattern(run.size).findall(self._data, run.start, run.stop))
+        return pairs
+
     def items(self) -> ItemsView[str, Link | T]:
         """Return segments and entries, made anew."""
         return self.unpacked().items()

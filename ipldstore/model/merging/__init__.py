@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ipldstore.cid import Link
+from ipldstore.formats import dagcbor
 from ipldstore.model.differences import Source
 from ipldstore.model.merging.conflicts import (
     SIDES,
@@ -14,6 +15,7 @@ from ipldstore.model.merging.conflicts import (
     Resolver,
     Side,
     describe,
+    settle,
 )
 from ipldstore.model.merging.consolidated import follow_members
 from ipldstore.model.merging.merge import Outcome, Outcomes, merge_keys
@@ -28,6 +30,8 @@ from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
 __all__ = ["Conflict", "Merged", "Resolve", "Side", "apply_merged", "describe", "merge_trees"]
 
 Value: TypeAlias = Link | Document
+
+_EMPTY = dagcbor.encode({})
 
 
 class Merged(NamedTuple):
@@ -57,7 +61,11 @@ def merge_trees(
     Swapping the sides, and what `resolve` answers, leads to the same hierarchy.
     """
     resolver = Resolver(resolve)
-    sides = Sides(bases or (None,), ours, theirs, Source(load, name))
+    bases = bases or (None,)
+    side = _settle_at_once([*bases, ours, theirs], name)
+    if side is not None:
+        return Merged(side, {}, [])
+    sides = Sides(bases, ours, theirs, Source(load, name))
     outcomes = merge_keys(sides, settle_nodes(sides, resolver), resolver)
     if resolver.conflicts:
         return Merged("ours", {}, resolver.conflicts)
@@ -65,6 +73,12 @@ def merge_trees(
     changed = {side: _changed_keys(outcomes, side, name) for side in SIDES}
     onto = min(SIDES, key=lambda side: len(changed[side]))
     return Merged(onto, {key: _value(outcomes, key) for key in changed[onto]}, [])
+
+
+def _settle_at_once(roots: Sequence[Link | None], name: Callable[[bytes], Link]) -> Side | None:
+    """Return the side that has all, None if both differ from what they came from."""
+    *bases, ours, theirs = (name(_EMPTY) if root is None else root for root in roots)
+    return settle(bases, ours, theirs)
 
 
 def _changed_keys(outcomes: Outcomes, side: Side, name: Callable[[bytes], Link]) -> list[str]:

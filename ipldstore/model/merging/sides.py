@@ -208,6 +208,6 @@ def _make_row(values: list[Any], bases: int) -> Row:
     """Make a row of what differences told: what they did not mention is the same in both."""
     *known, array, chunk = values
     base = next(value for value in known[:bases] if value is not _UNKNOWN)
-    ours, theirs = (base if value is _UNKNOWN else value for value in known[bases:])
-    filled = (ours if value is _UNKNOWN else value for value in known[:bases])
+    ours, theirs = [base if value is _UNKNOWN else value for value in known[bases:]]
+    filled = [ours if value is _UNKNOWN else value for value in known[:bases]]
     return Row(tuple(filled), ours, theirs, array, chunk)
