@@ -43,7 +43,7 @@ class SessionWriter(Writer):
             root = self.freeze()
             made = self.committing.commit(root, about, resolve)
             self.note_handed_out(root)
-            if self._follow(root, made.root):
+            if made.root != root and self._follow(root, made.root):
                 self.committing.adopted(made)
             return made.commit
 
