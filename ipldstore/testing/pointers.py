@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -19,9 +19,25 @@ import pytest
 from ipldstore.blockstore.abilities import KeepsPointers
 from ipldstore.cid import Link, as_link, make_link
 from ipldstore.errors import BackendError, InvalidNameError
+from ipldstore.history.state import Operation, State, decode_state
 from ipldstore.testing.contract import IDENTITY_HELLO, BackendTests
 
-A, B, C = (make_link(data, "dag-cbor") for data in (b"a", b"b", b"c"))
+
+def _make_state(label: str, previous: Link | None = None) -> bytes:
+    """Make the state of an empty repository that a label tells from others."""
+    operation = Operation(kind=label, time=0)
+    return State(
+        branches={},
+        tags={},
+        default="main",
+        operation=operation,
+        previous=previous,
+        nonce=bytes(16),
+    ).encode()
+
+
+STATES = [_make_state(label) for label in "abc"]
+A, B, C = (make_link(data, "dag-cbor") for data in STATES)
 
 NAMES = ("default", "a", "0", "con", "nul", "com1", "a-b_c", "pointer-a", "x" * 64)
 """Names that pointers may have."""
@@ -58,6 +74,10 @@ class PointerTests(BackendTests):
     ----------
     swaps : int
         How often each of several threads or processes moves a pointer.
+    names : sequence of str
+        Names that pointers may have; ``default`` is one of them.
+    keeps_states_only : bool
+        Whether a pointer may be at nothing but the state of a repository, whose block is there.
 
     Examples
     --------
@@ -68,6 +88,8 @@ class PointerTests(BackendTests):
     """
 
     swaps: int = 20
+    names: Sequence[str] = NAMES
+    keeps_states_only: bool = False
 
     def open_again(self, backend: Any) -> Any:
         """Open another store on the blocks of one, as another process would.
@@ -86,6 +108,7 @@ class PointerTests(BackendTests):
         assert list(backend.iter_pointers()) == []
 
     def test_first_swap_makes_the_pointer(self, backend: Any) -> None:
+        _put_states(backend)
         assert backend.swap_pointer("default", A, B) is False
         assert backend.read_pointer("default") is None
         assert backend.swap_pointer("default", None, A) is True
@@ -95,12 +118,14 @@ class PointerTests(BackendTests):
         assert backend.read_pointer("default") == A
 
     def test_swap_from_another_cid_changes_nothing(self, backend: Any) -> None:
+        _put_states(backend)
         backend.swap_pointer("default", None, A)
         assert backend.swap_pointer("default", B, C) is False
         assert backend.swap_pointer("default", B, A) is False
         assert backend.read_pointer("default") == A
 
     def test_pointer_moves_and_comes_back(self, backend: Any) -> None:
+        _put_states(backend)
         moves = [(None, A), (A, B), (B, A), (A, A), (A, C)]
         for old, new in moves:
             assert backend.swap_pointer("default", old, new) is True
@@ -116,13 +141,15 @@ class PointerTests(BackendTests):
         assert list(backend.iter_pointers()) == []
 
     def test_pointers_are_apart_and_listed(self, backend: Any) -> None:
-        cids = {name: make_link(name.encode()) for name in NAMES}
+        cids = {name: _put_state(backend, name) for name in self.names}
         for name, cid in cids.items():
             assert backend.swap_pointer(name, None, cid) is True
-        assert {name: backend.read_pointer(name) for name in NAMES} == cids
-        assert sorted(backend.iter_pointers()) == sorted(NAMES)
+        assert {name: backend.read_pointer(name) for name in self.names} == cids
+        assert sorted(backend.iter_pointers()) == sorted(self.names)
 
     def test_pointer_is_at_any_cid(self, backend: Any) -> None:
+        if self.keeps_states_only:
+            pytest.skip("this store keeps pointers to states only")
         cids = [
             make_link(b"raw"),
             make_link(b"other", 0x0129, "blake2b-256"),
@@ -134,22 +161,25 @@ class PointerTests(BackendTests):
             assert backend.read_pointer("default") == new
 
     def test_pointers_are_no_blocks(self, backend: Any) -> None:
-        backend.put_raw(b"hello", "raw")
-        for name in NAMES:
-            backend.swap_pointer(name, None, A)
+        _put_states(backend)
+        backend.flush()
         try:
-            listed = [block.size for block in backend.iter_blocks()]
+            listed = sorted(backend.iter_blocks())
         except BackendError:
             pytest.skip("this store cannot list its blocks")
-        assert listed == [5]
+        for name in self.names:
+            backend.swap_pointer(name, None, A)
+        assert sorted(backend.iter_blocks()) == listed
+        assert len(listed) >= len(STATES)
 
     def test_blocks_are_there_before_the_pointer_is(self, backend: Any) -> None:
         other = self.open_again(backend)
-        cid = as_link(backend.put_raw(b"hello", "raw"))
+        cid = _put_state(backend, "a")
         assert backend.swap_pointer("default", None, cid) is True
-        assert other.get_block(other.read_pointer("default")) == b"hello"
+        assert other.get_block(other.read_pointer("default")) == _make_state("a")
 
     def test_another_store_sees_and_moves_pointers(self, backend: Any) -> None:
+        _put_states(backend)
         backend.swap_pointer("default", None, A)
         other = self.open_again(backend)
         assert other.read_pointer("default") == A
@@ -161,7 +191,7 @@ class PointerTests(BackendTests):
         assert other.read_pointer("default") == backend.read_pointer("default") == C
 
     def test_one_of_many_threads_makes_a_pointer(self, backend: Any) -> None:
-        cids = [make_link(b"%d" % number) for number in range(8)]
+        cids = [_put_state(backend, str(number)) for number in range(8)]
         with ThreadPoolExecutor(8) as pool:
             moved = list(pool.map(lambda cid: backend.swap_pointer("default", None, cid), cids))
         assert moved.count(True) == 1
@@ -218,13 +248,21 @@ class PointerTests(BackendTests):
             pytest.skip("this store is of one process")
 
 
+def _put_state(backend: Any, label: str, previous: Link | None = None) -> Link:
+    return as_link(backend.put_raw(_make_state(label, previous), "dag-cbor"))
+
+
+def _put_states(backend: Any) -> None:
+    backend.put_many(zip((A, B, C), STATES, strict=True))
+
+
 def _move(backend: Any, writer: int, number: int) -> None:
-    """Put a block that says whose it is and where the pointer is, and move the pointer there."""
+    """Put a state that says whose it is and where the pointer is, and move the pointer there."""
     is_done = False
     while not is_done:
         old = backend.read_pointer("default")
-        new = backend.put_raw(f"{writer} {number} {old}".encode(), "raw")
-        is_done = backend.swap_pointer("default", old, as_link(new))
+        new = _put_state(backend, f"{writer} {number}", old)
+        is_done = backend.swap_pointer("default", old, new)
 
 
 def _move_often(backend: Any, writer: int, count: int) -> None:
@@ -247,10 +285,12 @@ def _all_moves(writers: int, count: int) -> list[tuple[int, int]]:
 def _read_history(backend: Any) -> list[tuple[int, int]]:
     """Return whose moves led to where the pointer is, the last one first."""
     found = []
-    at = str(backend.read_pointer("default"))
-    while at != "None":
-        writer, number, at = backend.get_block(at).decode().split()
+    at = backend.read_pointer("default")
+    while at is not None:
+        state = decode_state(at, backend.get_block(at))
+        writer, number = state.operation.kind.split()
         found.append((int(writer), int(number)))
+        at = state.previous
     return found
 
 

@@ -13,6 +13,8 @@ from ipldstore import (
     UnionCAStore,
 )
 from ipldstore.cid import make_link
+from ipldstore.history.state import Operation as HistoryOperation
+from ipldstore.history.state import State
 from ipldstore.testing import FaultyStore
 
 LARGE = 70 << 10
@@ -73,9 +75,17 @@ class Blocks:
         if codec == "dag-cbor":
             # a map of one key: a1 61 6b and a byte string of 8 bytes
             data = b"\xa1\x61k\x48" + data[:8]
+        if codec == "state":
+            data, codec = make_state(len(self.made)), "dag-cbor"
         link = make_link(data, codec)
         self.made[link] = data
         return link, data
+
+
+def make_state(number):
+    operation = HistoryOperation(kind="test", time=number)
+    state = State(branches={}, tags={}, default="main", operation=operation, nonce=bytes(16))
+    return state.encode()
 
 
 class Operation(NamedTuple):
@@ -138,11 +148,11 @@ def list_pointers(store, name):
 
 def pointed(store, blocks):
     """Return a pointer, where it is, and a block that was put and not flushed, to move it to."""
-    (block,) = kept(store, blocks, 1)
+    (block,) = kept(store, blocks, 1, "state")
     old = store.read_pointer("default")
     assert store.swap_pointer("default", old, block[0])
-    pending = blocks()
-    put(store, pending)
+    pending = blocks(codec="state")
+    store.put_block(*pending)
     return "default", block[0], pending
 
 
@@ -153,8 +163,8 @@ def unpointed(store, blocks):
     return f"pointer-{len(blocks.made)}", None, block
 
 
-def kept(store, blocks, count=3):
-    made = [blocks() for _ in range(count)]
+def kept(store, blocks, count=3, codec="raw"):
+    made = [blocks(codec=codec) for _ in range(count)]
     store.put_many(made)
     store.flush()
     return made
@@ -198,5 +208,3 @@ OPERATIONS = {
     "swap, first": Operation(unpointed, swap),
     "list pointers": Operation(lambda store, blocks: pointed(store, blocks)[0], list_pointers),
 }
-POINTERS = ("swap", "swap, first", "list pointers")
-"""What is done to stores that keep pointers only."""

@@ -12,7 +12,8 @@ from power_faults import CALLS, run_with_fault
 from power_script import FIRST, KINDS, THIRD, make_archive, open_blocks
 
 from ipldstore import BackendError, IPLDStore, MappingCAStore
-from ipldstore.cid import make_link
+from ipldstore.cid import as_link, make_link
+from ipldstore.history.state import Operation, State
 
 pytestmark = pytest.mark.once
 
@@ -26,6 +27,12 @@ def prepared(kind, folder):
     """Make the folder of a store, whose parent has to be there when it is only looked at."""
     (folder / "new" if kind == "directory" else folder).mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def make_state(number):
+    operation = Operation(kind="test", time=number)
+    state = State(branches={}, tags={}, default="main", operation=operation, nonce=bytes(16))
+    return state.encode()
 
 
 def faults_of(kind, fault):
@@ -120,6 +127,25 @@ def test_swap_on_a_full_disk(small_disk, kind):
         assert blocks.swap_pointer("default", first, second)
     with open_blocks(kind, small_disk) as blocks:
         assert blocks.read_pointer("default") == second
+
+
+def test_swap_in_an_archive_on_a_full_disk(small_disk):
+    """The root has its place already, so that only the state may find none."""
+    first, second = map(make_state, range(2))
+    with open_blocks("car", prepared("car", small_disk)) as blocks:
+        old = as_link(blocks.put_raw(first, "dag-cbor"))
+        assert blocks.swap_pointer("default", None, old)
+        filler = fill(small_disk)
+        with pytest.raises(BackendError):
+            for number in range(2, 100):
+                blocks.put_raw(make_state(number), "dag-cbor")
+        assert blocks.read_pointer("default") == old
+        filler.unlink()
+        new = as_link(blocks.put_raw(second, "dag-cbor"))
+        filler = fill(small_disk)
+        assert blocks.swap_pointer("default", old, new)
+    with open_blocks("car", small_disk) as blocks:
+        assert blocks.read_pointer("default") == new
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,11 +14,33 @@ from ipldstore.backends.carfile.sections import Section
 from ipldstore.backends.paths import local_path
 from ipldstore.basics.locks import Guard
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock, flat
-from ipldstore.cid import Link, identity_data, to_text
-from ipldstore.errors import BackendError, BlockNotFoundError, CarFormatError, ReadOnlyStoreError
+from ipldstore.blockstore.pointers import check_pointer_name
+from ipldstore.cid import (
+    DAG_CBOR,
+    CIDLike,
+    Link,
+    as_link,
+    codec_of,
+    identity_data,
+    to_text,
+    verify_block,
+)
+from ipldstore.errors import (
+    BackendError,
+    BlockNotFoundError,
+    CarFormatError,
+    CorruptBlockError,
+    InvalidCIDError,
+    InvalidNameError,
+    ReadOnlyStoreError,
+)
 from ipldstore.formats.car import encode_header, encode_section_head
+from ipldstore.history.kinds import is_state
+from ipldstore.limits import MAX_STATE_BYTES
 
 _EMPTY_HIERARCHY = b"\xa0"
+_POINTER = "default"
+"""The one pointer of an archive."""
 
 
 class CARStore(ContentAddressableStore):
@@ -34,6 +56,9 @@ class CARStore(ContentAddressableStore):
     One store writes at a time: it holds a lock from its first put until `close`. Others read what
     was there when they opened the archive, or called `refresh`. Archives of version 2, or with
     several roots or none, are only read; an index in them is used, and not relied on.
+
+    It keeps one pointer, ``default``, which is the root where that is the state of a repository.
+    Then the roots of hierarchies that are frozen on it are not written into the archive.
 
     It needs a POSIX system.
 
@@ -193,6 +218,8 @@ class CARStore(ContentAddressableStore):
     def note_root(self, root: Link) -> None:
         """Make a root that of the archive, whose blocks are there; one only read keeps its own.
 
+        So does one whose root is the state of a repository, which `swap_pointer` moves.
+
         Raises
         ------
         BackendError
@@ -206,11 +233,109 @@ class CARStore(ContentAddressableStore):
                 return
             archive = self._writing()
             self._check_current(archive)
+            if self._names_state(archive):
+                return
             if not archive.find(root):
                 raise BackendError(f"block {root}, the root, is not in {self!r}: write anew")
-            self._sync(archive)
-            archive.write_root(root)
-            self._sync(archive)
+            self._write_root(archive, root)
+
+    def _write_root(self, archive: Archive, root: Link) -> None:
+        self._sync(archive)
+        archive.write_root(root)
+        self._sync(archive)
+
+    def read_pointer(self, name: str) -> Link | None:
+        """Return the archive's root if it is the state of a repository, as the file has it now.
+
+        Raises
+        ------
+        InvalidNameError
+            If the name is not ``default``: an archive holds one repository.
+        BackendError
+            If it cannot be told: the root's block is missing or damaged, or the file.
+        CarFormatError
+            If the file is no CAR archive any more.
+        """
+        _check_name(name)
+        with self._guard(), self._failing("cannot read the pointer of"):
+            self._refresh()
+            return self._state_of(self._opened())
+
+    def swap_pointer(self, name: str, old: Link | None, new: CIDLike) -> bool:
+        """Make another state the archive's root, with its block in the archive.
+
+        The first one takes the place of the empty hierarchy only.
+
+        Raises
+        ------
+        InvalidNameError
+            If the name is not ``default``: an archive holds one repository.
+        BackendError
+            If it cannot be written, there is no such state, the root is a hierarchy that would be
+            lost, or its block is missing or damaged.
+        CarFormatError
+            If the file is no CAR archive any more.
+        ReadOnlyStoreError
+            If the archive or the store is only read, or the CID has another length than its root.
+        """
+        _check_name(name)
+        new = as_link(new)
+        with self._guard(), self._failing("cannot move the pointer of"):
+            if old is not None and not self.read_only and self._opened() is None:
+                return False
+            archive = self._writing()
+            self._check_current(archive)
+            if self._state_of(archive) != old:
+                return False
+            if old is None:
+                self._check_empty(archive)
+            if not self._is_state(archive, new):
+                raise BackendError(f"block {new} in {self!r} is not the state of a repository")
+            self._write_root(archive, new)
+            return True
+
+    def iter_pointers(self) -> Iterator[str]:
+        return iter(() if self.read_pointer(_POINTER) is None else (_POINTER,))
+
+    def _state_of(self, archive: Archive | None) -> Link | None:
+        """Return the root of an archive if it is the state of a repository."""
+        root = _root_of(archive)
+        if archive is None or root is None:
+            return None
+        return root if self._is_state(archive, root) else None
+
+    def _is_state(self, archive: Archive, cid: Link) -> bool:
+        """Whether a block of an archive is a state; an error if it is missing or damaged."""
+        if codec_of(cid) != DAG_CBOR or identity_data(cid) is not None:
+            return False
+        section = self._section(archive, cid)
+        if section is None:
+            raise BackendError(f"no block {to_text(cid)} in {self!r}{_torn(archive)}")
+        if section.size > MAX_STATE_BYTES:
+            return False
+        data = archive.read(section)
+        try:
+            verify_block(cid, data)
+        except (CorruptBlockError, InvalidCIDError) as error:
+            raise BackendError(f"cannot tell what block {to_text(cid)} is: {error}") from error
+        return is_state(data)
+
+    def _names_state(self, archive: Archive) -> bool:
+        """Whether the root is a state, as far as its block can be read: damage is to be mended."""
+        try:
+            return self._state_of(archive) is not None
+        except BackendError:
+            return False
+
+    def _check_empty(self, archive: Archive) -> None:
+        """Refuse to make a repository of an archive whose root nothing would lead to then."""
+        (root,) = archive.layout.roots
+        section = self._section(archive, root)
+        if section is None or archive.read(section) != _EMPTY_HIERARCHY:
+            raise BackendError(
+                f"{str(self.path)!r} is the archive of the hierarchy {root}, which would be lost: "
+                "make the repository in a new file, and commit the hierarchy there"
+            )
 
     def flush(self) -> None:
         with self._guard():
@@ -257,14 +382,17 @@ class CARStore(ContentAddressableStore):
             If it cannot be read, or is gone and is only to be read.
         """
         with self._guard(), self._failing("cannot read"):
-            archive = self._archive
-            if archive is None or archive.is_locked:
-                return
-            if archive.is_current():
-                archive.refresh()
-            else:
-                self._drop()
-                self._opened()
+            self._refresh()
+
+    def _refresh(self) -> None:
+        archive = self._archive
+        if archive is None or archive.is_locked:
+            return
+        if archive.is_current():
+            archive.refresh()
+        else:
+            self._drop()
+            self._opened()
 
     def close(self) -> None:
         """Flush, and let go of the file and of the lock; what is used after that opens it anew."""
@@ -359,6 +487,14 @@ class CARStore(ContentAddressableStore):
             if note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
             raise
+
+
+def _check_name(name: str) -> None:
+    check_pointer_name(name)
+    if name != _POINTER:
+        raise InvalidNameError(
+            f"a CAR archive holds one repository, with the name {_POINTER!r}, found {name!r}"
+        )
 
 
 def _root_of(archive: Archive | None) -> Link | None:

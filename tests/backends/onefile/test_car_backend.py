@@ -16,7 +16,7 @@ from ipldstore import (
 )
 from ipldstore.backends.carfile.store import CARStore
 from ipldstore.cid import make_link
-from ipldstore.testing import BackendTests
+from ipldstore.testing import PointerTests
 from tests.archives.carbytes import make_block, read_car, write_car
 
 EMPTY = make_block({})
@@ -46,7 +46,10 @@ def damage_last_block(path):
     path.write_bytes(data)
 
 
-class CARTests(BackendTests):
+class CARTests(PointerTests):
+    names = ("default",)
+    keeps_states_only = True
+
     def corrupt(self, backend, cid):
         damage_last_block(backend.path)
 
