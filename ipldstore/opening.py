@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ipldstore.cid import CIDLike
-from ipldstore.names.finding import Blocks, find_hierarchy
+from ipldstore.errors import InvalidNodeError
+from ipldstore.names.finding import Blocks, Found, find_hierarchy, lead_to_root
 
 if TYPE_CHECKING:
     from ipldstore.faces import IPLDStore
@@ -80,12 +81,24 @@ def open(  # noqa: A001
     for given, meant in _MEANT.items():
         if given in options:
             raise TypeError(f"open() takes no option {given!r}: did you mean {meant}?")
-    from ipldstore.faces import IPLDStore
-
-    found = find_hierarchy(what, blocks, path=path, create=not read_only, **options)
+    create = not read_only
+    found = find_hierarchy(what, blocks, path=path, create=create, leads=False, **options)
     try:
-        return IPLDStore(found.blocks, root=found.root, read_only=read_only)
+        return _open_store(found, read_only)
     except BaseException:
         if found.opened is not None:
             found.opened.close()
         raise
+
+
+def _open_store(found: Found, read_only: bool) -> IPLDStore:
+    """Open what was found; that it is no root but leads to one shows when it is read."""
+    from ipldstore.faces import IPLDStore
+
+    try:
+        return IPLDStore(found.blocks, root=found.root, read_only=read_only)
+    except InvalidNodeError:
+        root = None if found.root is None else lead_to_root(found.blocks, found.root)
+        if root == found.root:
+            raise
+    return IPLDStore(found.blocks, root=root, read_only=read_only)

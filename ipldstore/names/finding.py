@@ -13,6 +13,7 @@ from ipldstore.blockstore.abilities import ListsRoots
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import DAG_CBOR, CIDLike, Link, as_link, codec_of, to_text
 from ipldstore.errors import (
+    BackendError,
     BlockNotFoundError,
     BlockStoreURLError,
     CorruptBlockError,
@@ -47,9 +48,14 @@ def find_hierarchy(
     *,
     path: str = "",
     create: bool = False,
+    leads: bool = True,
     **options: Any,
 ) -> Found:
-    """Find a hierarchy that is named; parameters and errors as in `ipldstore.open`."""
+    """Find a hierarchy that is named; parameters and errors as in `ipldstore.open`.
+
+    The CID of a commit or state leads to a root. Telling these from a root reads its block; without
+    `leads`, they are returned as they are.
+    """
     name = read_meant(what, blocks)
     path = "/".join(filter(None, (name.path.strip("/"), path.strip("/"))))
     if path and create:
@@ -62,7 +68,7 @@ def find_hierarchy(
     try:
         if create and not name.is_in_blocks:
             return Found(None, found, opened)
-        root = find_root(found, name)
+        root = find_root(found, name, leads=leads or bool(path))
         return Found(*(find_group(found, root, path) if path else (root, found)), opened)
     except BaseException:
         if opened is not None:
@@ -87,13 +93,14 @@ def read_meant(what: CIDLike | os.PathLike[str], blocks: Blocks | None) -> Name:
     return name._replace(revision=os.fspath(what).strip(), path="")
 
 
-def find_root(blocks: ContentAddressableStore, name: Name) -> Link:
-    """Return the root that a name names in a block store.
+def find_root(blocks: ContentAddressableStore, name: Name, *, leads: bool = True) -> Link:
+    """Return the root that a name names in a block store; `leads` as in `find_hierarchy`.
 
     Raises `InvalidCIDError` for text that may be meant as a root where there is no repository.
     """
     if name.root is not None:
-        return lead_to_root(blocks, blocks.resolve(name.root))
+        link = blocks.resolve(name.root)
+        return lead_to_root(blocks, link) if leads else link
     if not name.revision:
         return lead_to_root(blocks, noted_root(blocks, name.place))
     if name.place and find_pointer(blocks) is None:
@@ -106,29 +113,29 @@ def find_root(blocks: ContentAddressableStore, name: Name) -> Link:
 def lead_to_root(blocks: ContentAddressableStore, link: Link) -> Link:
     """Return the root that a CID leads to, which may be that of a commit or of a state.
 
-    A block that is missing or damaged is left to who needs it: some only compare CIDs.
+    A block that cannot be had is left to who needs it: some only compare CIDs.
     """
     if codec_of(link) != DAG_CBOR:
         return link
     try:
         data = blocks.get_block(link)
-    except (BlockNotFoundError, CorruptBlockError, InvalidCIDError):
+    except (BackendError, BlockNotFoundError, CorruptBlockError, InvalidCIDError):
         return link
     return root_in(blocks, link, data)
 
 
 @contextmanager
 def found_root(
-    what: HierarchyLike, blocks: Blocks | None = None
+    what: HierarchyLike, blocks: Blocks | None = None, *, leads: bool = True
 ) -> Iterator[tuple[Link, ContentAddressableStore]]:
     """Give the root that is meant and its block store, and close what was opened for it.
 
-    A store is frozen for that; other parameters and errors are those of `ipldstore.open`.
+    A store is frozen for that; other parameters and errors are those of `find_hierarchy`.
     """
     if isinstance(what, Hierarchy):
         yield as_link(what.freeze()), what.blocks
         return
-    root, found, opened = find_hierarchy(what, blocks)
+    root, found, opened = find_hierarchy(what, blocks, leads=leads)
     assert root is not None
     with nullcontext() if opened is None else closing(opened):
         yield root, found

@@ -110,7 +110,7 @@ def verify(
         repair_from = (repair_from,)
     for source in repair_from:
         require_block_store(source)
-    with found_root(what, renamed(blocks, backend)) as (root, found):
+    with found_root(what, renamed(blocks, backend), leads=False) as (root, found):
         if codec_of(root) != DAG_CBOR:
             fault = codec_fault(root)
             raise InvalidNodeError(f"{to_text(root)} is not the root of a hierarchy: {fault}")

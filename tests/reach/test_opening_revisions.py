@@ -166,9 +166,41 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_what_looks_at_a_hierarchy(repository, call):
     expected = call(repository.roots[2], "blocks")
-    for what in ("main", "~0", str(repository.commits[2]), repository.link, "ipld:///main"):
+    for what in ("main", "~0", "ipld:///main"):
         for blocks in ("blocks", repository.blocks):
             assert call(what, blocks) == expected
+
+
+@pytest.mark.parametrize("name", ["info", "check_compression", "diff"])
+def test_the_cids_of_commits_and_states_lead_to_a_root(repository, name):
+    expected = CALLS[name](repository.roots[2], "blocks")
+    for what in (str(repository.commits[2]), repository.link):
+        assert CALLS[name](what, "blocks") == expected
+
+
+def test_verifying_says_what_a_commit_is(repository):
+    """Nothing is read twice, not even a root to tell what it is."""
+    for what, message in (
+        (repository.commits[2], f"it is a commit, of the hierarchy {repository.roots[2]}"),
+        (repository.link, "it is the state of a repository"),
+    ):
+        (problem,) = ipldstore.verify(what, "blocks").problems
+        assert message in problem.message
+
+
+class Counting(MappingCAStore):
+    """Counts the blocks that are read."""
+
+    def get_raw(self, cid):
+        self.reads = getattr(self, "reads", 0) + 1
+        return super().get_raw(cid)
+
+
+def test_a_root_is_read_once():
+    blocks = Counting()
+    root = blocks.put_raw(b"\xa0", "dag-cbor")
+    ipldstore.open(root, blocks)
+    assert blocks.reads == 1
 
 
 def test_differences_of_two_revisions(repository):
