@@ -334,32 +334,24 @@ def _enter_both(
     apart = _entries_apart(*nodes)
     for index, (cursor, node) in enumerate(zip(cursors, nodes, strict=True)):
         if apart is not None:
-            cursor.enter_entries(apart[index])
+            cursor.enter_entries(apart[index].items())
         elif node is not None:
             cursor.enter(node, ends[index])
 
 
-Pairs: TypeAlias = "list[tuple[str, Entry]]"
-
-
 def _entries_apart(
     old: Directory | Page | PageList | None, new: Directory | Page | PageList | None
-) -> tuple[Pairs, Pairs] | None:
-    """Return the entries of two nodes that are not the same; None if either has pages."""
+) -> tuple[Entries, Entries] | None:
+    """Return the entries of two nodes without most that are the same; None if either has pages."""
     for node in (old, new):
         if node is None or isinstance(node, PageList) or getattr(node, "pages", None):
             return None
     assert isinstance(old, Directory | Page)
     assert isinstance(new, Directory | Page)
-    return _unlike(old.entries, new.entries), _unlike(new.entries, old.entries)
-
-
-def _unlike(entries: Entries, others: Entries) -> Pairs:
-    """Return the entries that are not among others."""
-    left: Entries = entries
-    if isinstance(entries, Packed) and isinstance(others, Packed):
-        left = entries.unlike(others)
-    return [(segment, entry) for segment, entry in left.items() if others.get(segment) != entry]
+    before, after = old.entries, new.entries
+    if isinstance(before, Packed) and isinstance(after, Packed):
+        return before.apart(after)
+    return before, after
 
 
 def _iter_entries(entries: Iterable[tuple[str, Entry]]) -> Iterator[_Item]:

@@ -235,12 +235,12 @@ class Packed(Mapping[str, Link | T], Generic[T]):
         entries.update(self.others)
         return entries
 
-    def unlike(self, other: Packed[T]) -> dict[str, Link | T]:
-        """Return entries, among them all that the other one does not have, and few it has."""
+    def apart(self, other: Packed[T]) -> tuple[dict[str, Link | T], dict[str, Link | T]]:
+        """Return entries of both: all that are not the same, and of those that are only few."""
         if self._patches or other._patches:
-            return self.unpacked()
-        pairs = self._pairs() - other._pairs()
-        return {name.decode(): Link(cid) for name, cid in pairs} | self.others
+            return self.unpacked(), other.unpacked()
+        ours, theirs = self._pairs(), other._pairs()
+        return _made(ours - theirs) | self.others, _made(theirs - ours) | other.others
 
     def _pairs(self) -> set[tuple[bytes, bytes]]:
         """Return the names and CIDs in runs, without what was patched."""
@@ -290,6 +290,10 @@ class Packed(Mapping[str, Link | T], Generic[T]):
             ends += map(bytes.decode, (*least.values(), *greatest.values()))
         keys = [natural_key(end) for end in ends]
         return min(keys), max(keys)
+
+
+def _made(pairs: set[tuple[bytes, bytes]]) -> dict[str, Link]:
+    return {name.decode(): Link(cid) for name, cid in pairs}
 
 
 def _scan(data: bytes, run: Run, key: bytes) -> int | None:

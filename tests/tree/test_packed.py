@@ -75,6 +75,29 @@ def test_it_holds_what_the_decoder_reads(value: dict[str, Any]) -> None:
     assert packed.natural_bounds() == (keys[0], keys[-1])
 
 
+@given(maps, maps, st.booleans())
+def test_what_two_have_apart(one: dict[str, Any], other: dict[str, Any], patched: bool) -> None:
+    a, b = pack(dagcbor.encode(one)), pack(dagcbor.encode(other))
+    assert isinstance(a, Packed)
+    assert isinstance(b, Packed)
+    if patched:
+        name = next(iter(other))
+        assert b.patch(name, NEW)
+        other = other | {name: NEW}
+    left, right = a.apart(b)
+    for name in one | other:
+        if one.get(name) != other.get(name):
+            assert left.get(name) == one.get(name)
+            assert right.get(name) == other.get(name)
+        else:
+            assert (name in left) == (name in right)
+    if not patched and a.others.keys() == b.others.keys():
+        assert left.keys() | right.keys() <= {
+            *a.others,
+            *(name for name in one | other if one.get(name) != other.get(name)),
+        }
+
+
 @given(maps, st.text() | st.sampled_from(sum(GRIDS, [*OTHERS])))
 def test_it_finds_nothing_else(value: dict[str, Any], name: str) -> None:
     packed = pack(dagcbor.encode(value))
