@@ -55,7 +55,7 @@ def explain(bases: Sequence[Any], ours: Any, theirs: Any) -> str:
     if ours is None:
         return "deleted by ours, changed by theirs"
     if theirs is None:
-        return "changed by ours, deleted by theirs"
+        return "deleted by theirs, changed by ours"
     return "added by both" if all(base is None for base in bases) else "changed by both"
 
 

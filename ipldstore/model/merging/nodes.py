@@ -101,8 +101,7 @@ class _Finder:
         if kind is not None and kind[1] == "group" and set(bases) == {None}:
             return None
         if any(self._sides.is_changed_by(OTHER[side], key) for key in self._sides.keys_below(path)):
-            what = "deleted" if kind is None else f"made an {kind[1]}"
-            what = what.replace("an group", "a group")
+            what = "deleted" if kind is None else "made something else"
             return f"{what} by {side}, changed by {OTHER[side]}"
         self.done.add(path)
         return None
@@ -163,8 +162,10 @@ class _Finder:
 
 
 def _explain_bodies(bases: list[bytes], ours: bytes | None, theirs: bytes | None) -> str:
+    if not bases:
+        return "added by both"
     pairs = [(old, new) for old in bases for new in (ours, theirs) if new is not None]
-    is_size = bool(pairs) and all(is_resized(old, new) for old, new in pairs)
+    is_size = all(is_resized(old, new) for old, new in pairs)
     return "both resized it" if is_size else "both changed it"
 
 
@@ -172,7 +173,7 @@ def _explain_kinds(ours: Kind | None, theirs: Kind | None) -> str:
     if ours is None:
         return "deleted by ours, made something else by theirs"
     if theirs is None:
-        return "made something else by ours, deleted by theirs"
+        return "deleted by theirs, made something else by ours"
     return "both made different things of it"
 
 

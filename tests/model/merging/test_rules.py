@@ -378,6 +378,42 @@ def test_a_node_is_taken_whole_and_all_else_alone() -> None:
     assert found == [("chunk", "b", "b/c/0", (0,))]
 
 
+@pytest.mark.parametrize(
+    ("case", "why", "swapped"),
+    [
+        ("grown differently", "both resized it", "both resized it"),
+        ("two arrays, both new", "added by both", "added by both"),
+        (
+            "shrunk, and a chunk",
+            "changed by ours, its chunks changed by theirs",
+            "changed by theirs, its chunks changed by ours",
+        ),
+        (
+            "a chunk deleted and written",
+            "deleted by ours, changed by theirs",
+            "deleted by theirs, changed by ours",
+        ),
+        (
+            "an array deleted, a chunk changed",
+            "deleted by ours, changed by theirs",
+            "deleted by theirs, changed by ours",
+        ),
+        (
+            "a directory deleted, a key added",
+            "deleted by ours, changed by theirs",
+            "deleted by theirs, changed by ours",
+        ),
+    ],
+)
+def test_why(case: str, why: str, swapped: str) -> None:
+    base, ours, theirs, _ = CASES[case]
+    merge = Merge()
+    roots = merge.root(base), merge.root(ours), merge.root(theirs)
+    assert [found.why for found in merge.run(roots[:1], *roots[1:], None).conflicts] == [why]
+    reverse = merge.run(roots[:1], *roots[:0:-1], None)
+    assert [found.why for found in reverse.conflicts] == [swapped]
+
+
 def test_wrong_ways_to_resolve() -> None:
     for resolve in ("both", "", "Ours"):
         with pytest.raises(ValueError, match="expected 'ours' or 'theirs'"):
