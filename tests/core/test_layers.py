@@ -29,6 +29,7 @@ LAYERS = [
         "references",
         "repository",
         "testing",
+        "unnamed",
         "verifying",
         "zarrstores",
         "__main__",
