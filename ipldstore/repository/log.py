@@ -13,7 +13,7 @@ from ipldstore.formats.cidobject import CID
 from ipldstore.history.commit import Commit
 from ipldstore.history.graph import Graph
 from ipldstore.history.state import State
-from ipldstore.views.ancestry import Drawn, draw_html, draw_text
+from ipldstore.views.ancestry import Drawn, draw_html, iter_ancestry_lines
 
 _SHOWN = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -91,7 +91,19 @@ class Log:
 
     def draw(self, most: int | None = None) -> str:
         """Draw which version came from which, a line for each of so many; None for all."""
-        return draw_text(self._drawn(most))
+        return "\n".join(self.iter_lines(most))
+
+    def iter_lines(self, most: int | None = None, *, ascii_only: bool = False) -> Iterator[str]:
+        """Iterate the lines of the drawing as the versions are loaded.
+
+        Parameters
+        ----------
+        most
+            How many versions are drawn at most; None for all.
+        ascii_only
+            Whether to draw with ASCII characters only, and to spell out all others.
+        """
+        return iter_ancestry_lines(self._drawn(most), ascii_only=ascii_only)
 
     def _drawn(self, most: int | None) -> Iterator[Drawn]:
         found = self._graph.iter_ancestors(self._tips)

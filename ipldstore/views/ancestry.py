@@ -121,14 +121,18 @@ def _connect(
 
 
 def _tell(version: Drawn, ascii_only: bool) -> str:
-    lines = version.message.strip().splitlines()
-    first = printable(lines[0] if lines else "", ascii_only=ascii_only)
-    if len(first) > _MOST_MESSAGE:
-        first = first[: _MOST_MESSAGE - 3] + "..."
+    first = first_line(version.message, ascii_only=ascii_only)
     refs = f" ({', '.join(printable(ref, ascii_only=ascii_only) for ref in version.refs)})"
     author = f" - {printable(version.author, ascii_only=ascii_only)}" * bool(version.author)
     named = refs * bool(version.refs)
     return f"{version.cid[:SHORT]}  {version.time:%Y-%m-%d %H:%M}{named}  {first}{author}"
+
+
+def first_line(message: str, *, ascii_only: bool = False) -> str:
+    """Return the first line of a message, cut to a length."""
+    lines = message.strip().splitlines()
+    first = printable(lines[0] if lines else "", ascii_only=ascii_only)
+    return first if len(first) <= _MOST_MESSAGE else first[: _MOST_MESSAGE - 3] + "..."
 
 
 def draw_text(versions: Iterable[Drawn]) -> str:
