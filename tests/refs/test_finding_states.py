@@ -39,7 +39,8 @@ def test_none(blocks):
     with pytest.raises(RepositoryNotFoundError) as caught:
         find_state(blocks)
     assert str(caught.value) == (
-        f"no repository 'default' in {blocks!r}: ipldstore.Repository.create makes one"
+        f"no repository 'default' in {blocks!r}: `ipldstore init` or ipldstore.Repository.create "
+        "makes one"
     )
     assert find_pointer(blocks) is None
 
