@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from ipldstore.cli.commands import (
+    branch,
     cat,
     check_compression,
+    commit,
     copy,
     demo,
     diff,
@@ -17,12 +19,20 @@ from ipldstore.cli.commands import (
     get,
     import_,
     info,
+    init,
+    log,
     ls,
+    merge,
     node,
+    operations,
     pin,
     publish,
     put,
+    reset,
+    show,
+    tag,
     tree,
+    undo,
     unixfs,
     verify,
 )
@@ -31,9 +41,9 @@ from ipldstore.cli.frame.reporting import reported
 from ipldstore.version import __version__
 
 _EPILOG = (
-    "Exit codes: 0 done, 2 usage or malformed CID, 3 block or file not found, 4 corrupt or "
-    "malformed data, 5 blocks cannot be reached or used, 130 interrupted, 141 the reader of the "
-    "output went away, 1 anything else."
+    "Exit codes: 0 done, 2 usage or malformed CID, 3 block, file or revision not found, 4 "
+    "corrupt or malformed data, 5 blocks cannot be reached or used, 130 interrupted, 141 the "
+    "reader of the output went away, 1 anything else."
 )
 
 
@@ -97,6 +107,16 @@ _add(app, "verify", verify.verify, "verify bafyrei... --repair-from ipfs:")
 _add(app, "copy", copy.copy, "copy bafyrei... s3://bucket/prefix")
 _add(app, "export", export.export, f"export bafyrei... | ssh host {PROGRAM} import")
 _add(app, "import", import_.import_, "import data.car --blocks store")
+_add(app, "init", init.init, "init store --default main")
+_add(app, "commit", commit.commit, "commit bafyrei... --branch main -m 'first year'")
+_add(app, "log", log.log, "log main~2 -n 20")
+_add(app, "show", show.show, "show main@2026-01-05")
+_add(app, "branch", branch.branch, "branch trial main~2")
+_add(app, "tag", tag.tag, "tag v1 main")
+_add(app, "merge", merge.merge, "merge trial --into main --theirs")
+_add(app, "reset", reset.reset, "reset main main~1")
+_add(app, "undo", undo.undo, "undo main")
+_add(app, "operations", operations.operations, "operations --json")
 _add(app, "publish", publish.publish, "publish bafyrei... --name 'my dataset'")
 app.add_typer(pins, name="pin")
 _add(pins, "add", pin.add, "pin add bafyrei... --name 'my dataset'")

@@ -18,7 +18,8 @@ CHUNK_BYTES = 24
 
 @pytest.fixture
 def stored(call: Any, classic: Path) -> None:
-    assert call("put", "classic.zarr").code == 0
+    assert call("init").code == 0
+    assert call("put", "classic.zarr", "--branch", "main").code == 0
 
 
 def chunk_file() -> Path:
@@ -63,6 +64,18 @@ def keep() -> None:
         (3, lose, ["verify", CLASSIC_ROOT]),
         (3, lose, ["cat", f"{CLASSIC_ROOT}/a/0"]),
         (3, lose, ["copy", CLASSIC_ROOT, "other"]),
+        (1, keep, ["commit", CLASSIC_ROOT, "-m", "again"]),
+        (1, keep, ["init"]),
+        (1, keep, ["branch", "main"]),
+        (2, keep, ["commit", CLASSIC_ROOT]),
+        (2, keep, ["init", "other", "--default", "a..b"]),
+        (2, keep, ["branch", "HEAD"]),
+        (2, keep, ["log", "main", "--repository", "../x"]),
+        (3, keep, ["log", "main", "--repository", "other"]),
+        (3, keep, ["show", "other"]),
+        (3, keep, ["show", "main~1"]),
+        (3, keep, ["show", "main~~x"]),
+        (3, keep, ["commit", ABSENT_ROOT, "-m", "gone"]),
         (4, spoil, ["verify", CLASSIC_ROOT]),
         (4, spoil, ["cat", f"{CLASSIC_ROOT}/a/0"]),
         (4, spoil, ["export", CLASSIC_ROOT, "x.car"]),

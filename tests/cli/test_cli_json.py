@@ -18,7 +18,7 @@ from ipldstore.cli.app import app
 from ipldstore.cli.frame.output import say
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "reference" / "json"
-LISTINGS = {"ls", "diff"}
+LISTINGS = {"ls", "diff", "log", "operations", "branch", "tag"}
 NEED_A_NODE = {"publish", "pin add", "pin ls", "pin rm", "pin update", "node attach"}
 """Run with a node, in the tests of what goes to nodes."""
 
@@ -46,6 +46,23 @@ CASES = [
     ("unixfs", ["unixfs", CLASSIC_ROOT]),
     ("check-compression", ["check-compression", CLASSIC_ROOT]),
     ("demo", ["demo"]),
+    ("put", ["put", "classic.zarr", "--branch", "main"]),
+    ("init", ["init", "--repository", "second"]),
+    ("commit", ["commit", CLASSIC_ROOT, "-m", "again", "--metadata", "run=7"]),
+    ("log", ["log"]),
+    ("log", ["log", "--all", "-n", "2"]),
+    ("show", ["show"]),
+    ("show", ["show", "main~1"]),
+    ("branch", ["branch"]),
+    ("branch", ["branch", "other", "v1"]),
+    ("branch", ["branch", "--delete", "trial"]),
+    ("tag", ["tag"]),
+    ("tag", ["tag", "v2"]),
+    ("tag", ["tag", "-d", "v1"]),
+    ("merge", ["merge", "trial"]),
+    ("reset", ["reset", "main", "v1"]),
+    ("undo", ["undo"]),
+    ("operations", ["operations"]),
 ]
 
 
@@ -72,9 +89,22 @@ def stored(call: Any, classic: Path, consolidated: Path) -> None:
     call("put", "consolidated.zarr")
     call("put", "classic.zarr")
     call("export", CONSOLIDATED_ROOT, "x.car")
+    keep_versions(call)
     (classic / "a" / "0").write_bytes(bytes(24))
     changed = call("put", "classic.zarr", "--blocks", "changed").out.decode().strip()
     call("export", changed, "other.car", "--blocks", "changed")
+
+
+def keep_versions(call: Any) -> None:
+    """Make a repository with two commits on a branch, of which another one has the first."""
+    for words in (
+        ["init"],
+        ["commit", CLASSIC_ROOT, "-m", "first", "--author", "Ada", "--metadata", "run=1"],
+        ["branch", "trial"],
+        ["tag", "v1"],
+        ["commit", CONSOLIDATED_ROOT, "-m", "second"],
+    ):
+        assert call(*words).code == 0
 
 
 @pytest.mark.usefixtures("stored")
@@ -175,6 +205,7 @@ def test_values_and_facts(call: Any, classic: Path) -> None:
         "bytes": 222,
         "left_out": [],
         "followed": [],
+        "commit": None,
     }
     assert json.loads(call("cat", f"{CLASSIC_ROOT}/.zgroup", "--json").out) == {
         "key": ".zgroup",

@@ -73,7 +73,15 @@ def test_schemas_are_linked() -> None:
 def test_exit_codes_and_variables() -> None:
     for code in (0, 1, 2, 3, 4, 5, 130, 141):
         assert re.search(rf"^\| {code} \|", TEXT, re.MULTILINE)
-    for name in ("IPLDSTORE_BLOCKS", "NO_COLOR", "TERM", "COLUMNS", "IPFS_PATH", "IPFS_API"):
+    for name in (
+        "IPLDSTORE_AUTHOR",
+        "IPLDSTORE_BLOCKS",
+        "NO_COLOR",
+        "TERM",
+        "COLUMNS",
+        "IPFS_PATH",
+        "IPFS_API",
+    ):
         assert f"| `{name}` |" in TEXT
 
 

@@ -22,6 +22,7 @@ from ipldstore.version import __version__
 COMMANDS = [
     *("put", "get", "ls", "tree", "info", "cat", "diff", "verify", "copy", "export", "import"),
     *("publish", "unixfs", "check-compression", "demo"),
+    *("init", "commit", "log", "show", "branch", "tag", "merge", "reset", "undo", "operations"),
 ]
 HEAVY = {
     *("aiohttp", "asyncio", "dag_cbor", "dask", "multiformats", "netCDF4", "numpy"),
@@ -66,13 +67,31 @@ def test_help_names_every_command_and_is_light(run: Any) -> None:
         (["verify", CLASSIC_ROOT], set()),
         (["copy", CLASSIC_ROOT, "target"], {"multiformats"}),
         (["import", "x.car", "--blocks", "target"], {"multiformats"}),
+        (["init", "target"], {"multiformats"}),
+        (["commit", CLASSIC_ROOT, "-m", "again"], {"multiformats"}),
+        (["log", "--all"], {"multiformats"}),
+        (["show", "main~1"], {"multiformats"}),
+        (["branch"], {"multiformats"}),
+        (["tag", "v1"], {"multiformats"}),
+        (["merge", "trial"], {"multiformats"}),
+        (["reset", "main", "trial"], {"multiformats"}),
+        (["undo", "main"], {"multiformats"}),
+        (["operations"], {"multiformats"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_commands_import_what_they_need(
-    arguments: list[str], needed: set[str], call: Any, run: Any, classic: Path
+    arguments: list[str],
+    needed: set[str],
+    call: Any,
+    run: Any,
+    classic: Path,
+    consolidated: Path,
 ) -> None:
-    call("put", "classic.zarr")
+    call("init")
+    call("put", "classic.zarr", "--branch", "main")
+    call("branch", "trial")
+    call("put", "consolidated.zarr", "--branch", "main")
     call("export", CLASSIC_ROOT, "x.car")
     outcome = run(*arguments, code=SAY_MODULES)
     assert outcome.code == 0

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.frame.options import BLOCKS, Json, Where
+from ipldstore.cli.frame.options import (
+    BLOCKS,
+    REPOSITORY,
+    Author,
+    Json,
+    Metadata,
+    OptionalMessage,
+    RepositoryName,
+    Where,
+)
 from ipldstore.cli.frame.output import show
 
 
@@ -31,11 +40,29 @@ def put(
     into: Annotated[
         str, typer.Option("--into", metavar="GROUP", help="Put it below this group.")
     ] = "",
+    branch: Annotated[
+        str | None,
+        typer.Option(
+            "--branch",
+            metavar="NAME",
+            help="Commit the root to this branch, in place of what it has, and print the commit.",
+        ),
+    ] = None,
+    message: OptionalMessage = None,
+    author: Author = None,
+    metadata: Metadata = None,
+    repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:
     """Write datasets as blocks and print their root CID."""
-    from ipldstore.cli.work.put import put_sources
+    from ipldstore.cli.tools.repositories import read_metadata
+    from ipldstore.cli.work.put import Onto, put_sources
 
-    done = put_sources(sources, where, concat=concat, into=into)
-    show(done, done["root"])
+    onto = None
+    if branch is not None:
+        onto = Onto(repository, branch, message, author, read_metadata(metadata))
+    elif message is not None or author is not None or metadata:
+        raise typer.BadParameter("--message, --author and --metadata go with --branch")
+    done = put_sources(sources, where, concat=concat, into=into, onto=onto)
+    show(done, *filter(None, (done["root"], done["commit"])))

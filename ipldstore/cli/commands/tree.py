@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ipldstore.cli.frame.options import BLOCKS, AllowPadding, Json, Root, Where
-from ipldstore.cli.frame.output import show
+from ipldstore.cli.frame.output import is_ascii_only, show
 
 if TYPE_CHECKING:
     from ipldstore.model.outline import Outline
@@ -45,8 +45,7 @@ def tree(
     if depth is not None:
         found = _cut(found, depth)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNCUT
-    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
-    show(found.as_dict(), *iter_tree_lines(found, width=width, ascii_only=ascii_only))
+    show(found.as_dict(), *iter_tree_lines(found, width=width, ascii_only=is_ascii_only()))
 
 
 def _cut(node: Outline, depth: int) -> Outline:

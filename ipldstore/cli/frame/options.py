@@ -101,3 +101,40 @@ Json = Annotated[
         help="Write JSON for scripts instead of text for people.",
     ),
 ]
+
+REPOSITORY = "default"
+RepositoryName = Annotated[
+    str,
+    typer.Option("--repository", metavar="NAME", help="Which of the repositories in there."),
+]
+Revision = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="REVISION",
+        show_default=False,
+        help="A branch, a tag, or the CID of a commit or its first 11 characters or more; main~2 "
+        "is two back, main^2 the second parent, main@2026-01-05 the last until that day.",
+    ),
+]
+Branch = Annotated[
+    str | None,
+    typer.Option(
+        "--branch", metavar="NAME", help="The branch to commit to; else the default branch."
+    ),
+]
+_MESSAGE = typer.Option("--message", "-m", metavar="TEXT", help="What changed, and why.")
+Message = Annotated[str, _MESSAGE]
+OptionalMessage = Annotated[str | None, _MESSAGE]
+Author = Annotated[
+    str | None,
+    typer.Option("--author", metavar="NAME", help="Who did it; else what IPLDSTORE_AUTHOR says."),
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metadata",
+        metavar="KEY=VALUE",
+        help="More to say of it, as text; may be given several times.",
+        show_default=False,
+    ),
+]

@@ -15,6 +15,11 @@ def is_json() -> bool:
     return is_set("--json")
 
 
+def is_ascii_only() -> bool:
+    """Whether standard output may lack the characters that lines are drawn with."""
+    return not (sys.stdout.encoding or "").lower().startswith("utf")
+
+
 def show(facts: dict[str, Any], *lines: str) -> None:
     """Write what came out: the lines, or the facts as one JSON object."""
     for line in [_encode(facts)] if is_json() else lines:

@@ -22,6 +22,7 @@ from ipldstore.errors import (
     CodecError,
     CorruptBlockError,
     InvalidCIDError,
+    InvalidNameError,
     InvalidNodeError,
     IPLDStoreError,
     LimitExceededError,
@@ -33,7 +34,7 @@ P = ParamSpec("P")
 
 NOT_FOUND, CORRUPT, UNREACHABLE = 3, 4, 5
 _EXIT_CODES: tuple[tuple[int, tuple[type[Exception], ...]], ...] = (
-    (2, (InvalidCIDError,)),
+    (2, (InvalidCIDError, InvalidNameError)),
     (
         NOT_FOUND,
         (BlockNotFoundError, FileNotFoundError, RevisionError, RepositoryNotFoundError),

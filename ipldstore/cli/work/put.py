@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 from ipldstore.basics.words import size_text
-from ipldstore.cid import as_link, to_text
+from ipldstore.blockstore.contract import ContentAddressableStore
+from ipldstore.cid import Link, as_link, to_text
 from ipldstore.cli.frame.interruption import KEPT, interruptible
 from ipldstore.cli.frame.output import count_text, say
 from ipldstore.cli.frame.reporting import CommandError
@@ -16,18 +17,60 @@ from ipldstore.cli.sources.reading import Content, Opened, open_source
 from ipldstore.cli.sources.writing import check_formats, write_contents
 from ipldstore.cli.sources.zarrs import Values
 from ipldstore.cli.tools.blocks import measure_local, open_blocks
+from ipldstore.cli.tools.repositories import MADE_BY
+from ipldstore.errors import NoChangesError, RevisionError
+from ipldstore.repository.repository import Repository
 from ipldstore.tree.keys import split_key, split_path
 
 _SHOWN = 3
 
 
+class Onto(NamedTuple):
+    """The branch that a root is committed to, and what the commit says of itself."""
+
+    repository: str
+    branch: str
+    message: str | None
+    author: str | None
+    metadata: Mapping[str, str]
+
+    def find(self, blocks: ContentAddressableStore) -> Repository:
+        """Return the repository; `RevisionError` if there is no such branch to commit to."""
+        repo = Repository(blocks, self.repository)
+        if self.branch != repo.default and self.branch not in repo.branches:
+            raise RevisionError(
+                f"there is no branch {self.branch!r}: `ipldstore branch {self.branch}` makes it"
+            )
+        return repo
+
+    def commit(self, repo: Repository, root: Link, what: str) -> str:
+        """Commit a root and return the commit, that which has the root if the branch is at it."""
+        message = f"put {what}" if self.message is None else self.message
+        try:
+            made = repo.commit(
+                root, self.branch, message=message, author=self.author, metadata=self.metadata
+            )
+        except NoChangesError:
+            tip = repo.show(self.branch)
+            say(f"branch {self.branch!r} has this root already")
+            return str(tip.cid)
+        say(f"committed to branch {self.branch!r}")
+        return str(made)
+
+
 def put_sources(
-    sources: Sequence[str], where: str, *, concat: str | None = None, into: str = ""
+    sources: Sequence[str],
+    where: str,
+    *,
+    concat: str | None = None,
+    into: str = "",
+    onto: Onto | None = None,
 ) -> dict[str, Any]:
     """Write datasets as blocks and return what was done.
 
     Of several sources each becomes a group of its name; with `concat` they are joined along that
-    dimension instead. `into` is the group below which they are put; the root if empty.
+    dimension instead. `into` is the group below which they are put; the root if empty. `onto` says
+    what the root is committed to, if it is.
     """
     if concat is not None and (not concat.strip() or "/" in concat):
         raise CommandError(f"{concat!r} cannot be the name of a dimension")
@@ -39,10 +82,12 @@ def put_sources(
         contents = [one.content for one in opened] if concat is None else [_join(opened, concat)]
         placed = dict(zip(groups, contents, strict=True))
         check_formats(placed)
-        blocks = stack.enter_context(open_blocks(where, make=True))
+        blocks = stack.enter_context(_open_blocks(where, onto))
         what = _text(named)
+        repo = None if onto is None else onto.find(blocks)
         mapping, counted = write_contents(placed, blocks, what)
         root = as_link(mapping.freeze())
+        commit = None if onto is None or repo is None else onto.commit(repo, root, what)
         extent = measure_local(blocks, root)
     size = counted + sum(one.size for one in opened)
     place = repr(blocks) if extent is None else str(extent)
@@ -56,7 +101,15 @@ def put_sources(
         "bytes": stored,
         "left_out": _tell("left out what systems leave behind", opened, "left_out"),
         "followed": _tell("followed links that lead elsewhere", opened, "followed"),
+        "commit": commit,
     }
+
+
+def _open_blocks(where: str, onto: Onto | None) -> ContentAddressableStore:
+    """Open the blocks to write to; they are there already where a repository is in them."""
+    if onto is None:
+        return open_blocks(where, make=True)
+    return open_blocks(where, named_by=MADE_BY)
 
 
 def _groups_of(named: list[Named], concat: str | None, into: str) -> list[str]:

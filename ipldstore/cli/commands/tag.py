@@ -1,0 +1,28 @@
+"""``ipldstore tag``: the tags of a repository."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ipldstore.cli.frame.options import BLOCKS, REPOSITORY, Json, RepositoryName, Revision, Where
+
+
+def tag(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", show_default=False, help="The tag to make; else list them."),
+    ] = None,
+    revision: Revision = None,
+    delete: Annotated[
+        bool, typer.Option("--delete", "-d", help="Delete the tag NAME instead.")
+    ] = False,
+    repository: RepositoryName = REPOSITORY,
+    where: Where = BLOCKS,
+    json: Json = False,
+) -> None:
+    """List tags, make one, which stays at its commit, or delete one."""
+    from ipldstore.cli.work.refs import run_refs
+
+    run_refs("tag", name, revision, where, repository, delete=delete)
