@@ -18,6 +18,7 @@ PROGRAMS = {
     "s3": ("IPLDSTORE_S3", "versitygw"),
     "gs": ("IPLDSTORE_GCS", "fake-gcs-server"),
     "redis-server": ("", "redis-server"),
+    "git": ("", "git"),
 }
 NOT_RUN = {
     ("docs/contributing.md", "it is what runs this page"),
