@@ -32,7 +32,10 @@ numpydoc_show_class_members = False
 
 nitpick_ignore_regex = [
     # the pages of others: the site is built without a network
-    ("py:.*", r"(asyncio|collections|os|pathlib|typing|fsspec|multiformats|xarray|zarr)\..*"),
+    (
+        "py:.*",
+        r"(asyncio|collections|datetime|os|pathlib|typing|fsspec|multiformats|xarray|zarr)\..*",
+    ),
     # types that only type checkers import, and words of docstrings in the place of a type
     ("py:class", r"[\w ]+|archive\.Source|xr\.Dataset"),
     ("py:class", r"ipldstore\.(cid\.Link|contentstore\.StoredBlock|store\..*|backends\..*)"),
