@@ -16,6 +16,7 @@ from ipldstore import (
     IPLDStoreError,
     MappingCAStore,
     NoChangesError,
+    ObjectCAStore,
     Repository,
     SQLiteCAStore,
 )
@@ -25,11 +26,18 @@ from ipldstore.testing.faults import Fail, Unanswered, at
 TIME = datetime(2026, 1, 5, tzinfo=UTC)
 TRIED = 1 << 30 if os.environ.get("IPLDSTORE_EVERY_POINT") else 20
 
+
+def make_objects(folder):
+    store = pytest.importorskip("obstore.store")
+    return ObjectCAStore(store.LocalStore(folder / "objects", mkdir=True))
+
+
 KINDS = {
     "dict": lambda folder: MappingCAStore(),
     "folder": lambda folder: DirectoryCAStore(folder / "blocks"),
     "sqlite": lambda folder: SQLiteCAStore(folder / "blocks.sqlite"),
     "car": lambda folder: CARStore(folder / "data.car"),
+    "objects": make_objects,
 }
 
 
@@ -173,7 +181,7 @@ def _interrupt():
 
 @pytest.mark.once
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("kind", ["folder", "sqlite", "car"])
+@pytest.mark.parametrize("kind", ["folder", "sqlite", "car", "objects"])
 def test_a_process_that_is_killed_at_every_call(kind, tmp_path):
     """It is killed before each of the calls to its block store; the next process goes on."""
     done = set()
