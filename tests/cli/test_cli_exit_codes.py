@@ -18,8 +18,7 @@ CHUNK_BYTES = 24
 
 @pytest.fixture
 def stored(call: Any, classic: Path) -> None:
-    assert call("init").code == 0
-    assert call("put", "classic.zarr", "--branch", "main").code == 0
+    assert call("put", "classic.zarr").code == 0
 
 
 def chunk_file() -> Path:
@@ -64,18 +63,6 @@ def keep() -> None:
         (3, lose, ["verify", CLASSIC_ROOT]),
         (3, lose, ["cat", f"{CLASSIC_ROOT}/a/0"]),
         (3, lose, ["copy", CLASSIC_ROOT, "other"]),
-        (1, keep, ["commit", CLASSIC_ROOT, "-m", "again"]),
-        (1, keep, ["init"]),
-        (1, keep, ["branch", "main"]),
-        (2, keep, ["commit", CLASSIC_ROOT]),
-        (2, keep, ["init", "other", "--default", "a..b"]),
-        (2, keep, ["branch", "HEAD"]),
-        (2, keep, ["log", "main", "--repository", "../x"]),
-        (3, keep, ["log", "main", "--repository", "other"]),
-        (3, keep, ["show", "other"]),
-        (3, keep, ["show", "main~1"]),
-        (3, keep, ["show", "main~~x"]),
-        (3, keep, ["commit", ABSENT_ROOT, "-m", "gone"]),
         (4, spoil, ["verify", CLASSIC_ROOT]),
         (4, spoil, ["cat", f"{CLASSIC_ROOT}/a/0"]),
         (4, spoil, ["export", CLASSIC_ROOT, "x.car"]),
@@ -88,6 +75,34 @@ def keep() -> None:
 )
 def test_codes(code: int, first: Any, arguments: list[str], call: Any) -> None:
     first()
+    done = call(*arguments)
+    assert done.code == code, done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (1, ["commit", CLASSIC_ROOT, "-m", "again"]),
+        (1, ["init"]),
+        (1, ["init", "gateway+http://127.0.0.1:9"]),
+        (1, ["branch", "main"]),
+        (2, ["commit", CLASSIC_ROOT]),
+        (2, ["init", "other", "--default", "a..b"]),
+        (2, ["branch", "HEAD"]),
+        (2, ["log", "main", "--repository", "../x"]),
+        (3, ["log", "main", "--repository", "other"]),
+        (3, ["show", "other"]),
+        (3, ["show", "main~1"]),
+        (3, ["show", "main~~x"]),
+        (3, ["commit", ABSENT_ROOT, "-m", "gone"]),
+        (4, ["put", "classic.zarr/a", "--branch", "main", "-m", "x" * 100_000]),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
+)
+def test_codes_of_repositories(code: int, arguments: list[str], call: Any) -> None:
+    assert call("init").code == call("commit", CLASSIC_ROOT, "-m", "first").code == 0
     done = call(*arguments)
     assert done.code == code, done.err
     assert "Traceback" not in done.err
