@@ -27,7 +27,7 @@ Call = Callable[..., Outcome]
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name in ("IPLDSTORE_BLOCKS", "FORCE_COLOR", "PYTHONWARNINGS"):
+    for name in ("IPLDSTORE_AUTHOR", "IPLDSTORE_BLOCKS", "FORCE_COLOR", "PYTHONWARNINGS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     return tmp_path
