@@ -29,6 +29,7 @@ from ipldstore.cli.commands import (
     publish,
     put,
     reset,
+    roots,
     show,
     tag,
     tree,
@@ -117,6 +118,7 @@ _add(app, "merge", merge.merge, "merge trial --into main --theirs")
 _add(app, "reset", reset.reset, "reset main main~1")
 _add(app, "undo", undo.undo, "undo main")
 _add(app, "operations", operations.operations, "operations --json")
+_add(app, "roots", roots.roots, "roots --blocks store")
 _add(app, "publish", publish.publish, "publish bafyrei... --name 'my dataset'")
 app.add_typer(pins, name="pin")
 _add(pins, "add", pin.add, "pin add bafyrei... --name 'my dataset'")

@@ -18,7 +18,7 @@ from ipldstore.cli.app import app
 from ipldstore.cli.frame.output import say
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "reference" / "json"
-LISTINGS = {"ls", "diff", "log", "operations", "branch", "tag"}
+LISTINGS = {"ls", "diff", "log", "operations", "branch", "tag", "roots"}
 NEED_A_NODE = {"publish", "pin add", "pin ls", "pin rm", "pin update", "node attach"}
 """Run with a node, in the tests of what goes to nodes."""
 
@@ -63,6 +63,7 @@ CASES = [
     ("reset", ["reset", "main", "v1"]),
     ("undo", ["undo"]),
     ("operations", ["operations"]),
+    ("roots", ["roots", "--blocks", "changed"]),
 ]
 
 

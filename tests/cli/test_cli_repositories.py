@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT, CONSOLIDATED_ROOT, write_files
 
-from ipldstore import DirectoryCAStore, Repository, SQLiteCAStore
-from ipldstore.cid import as_link
+from ipldstore import CID, DirectoryCAStore, Repository
+from ipldstore.cid import as_link, parse_text
 from ipldstore.cli.frame.options import REPOSITORY
 from ipldstore.refs.states import DEFAULT_REPOSITORY
 from tests.histories import NOON, History, make_state, put_state
@@ -63,13 +63,12 @@ def test_the_repository_that_is_meant() -> None:
     assert REPOSITORY == DEFAULT_REPOSITORY
 
 
-@pytest.mark.parametrize("place", ["blocks", "other", "sqlite:x.db"])
+@pytest.mark.parametrize("place", ["blocks", "other", "sqlite:x.db", "x.car"])
 def test_init(place: str, call: Any) -> None:
     made = call("init", *([place] if place != "blocks" else []), "--default", "trunk", "--json")
     assert (made.code, made.err) == (0, "")
     facts = json.loads(made.out)
-    store = SQLiteCAStore("x.db") if place.startswith("sqlite") else DirectoryCAStore(place)
-    repo = Repository(store)
+    repo = Repository(place)
     assert facts == {
         "blocks": place,
         "repository": "default",
@@ -77,11 +76,12 @@ def test_init(place: str, call: Any) -> None:
         "state": str(repo.cid),
     }
     assert (repo.default, repo.branches) == ("trunk", {})
+    repo.close()
     again = call("init", place)
     assert (again.code, again.out) == (1, b"")
     assert "has a repository 'default' already" in again.err
-    assert call("init", place, "--repository", "second").code == 0
-    store.close()
+    second = call("init", place, "--repository", "second")
+    assert second.code == (2 if place == "x.car" else 0)
 
 
 def test_init_says_what_it_made(call: Any) -> None:
@@ -549,6 +549,48 @@ def test_repositories_side_by_side(call: Any) -> None:
     assert call("log", "trunk").code == 3
 
 
+@pytest.mark.usefixtures("stored")
+def test_what_is_not_named(call: Any) -> None:
+    call("reset", "main", "main~1")
+    assert lines(call("roots")) == []  # an earlier state of the repository names it
+    write_files(Path("classic.zarr"), {"a/0": b"x", "g/b/.zarray": b"{}", "g/.zgroup": b"{}"})
+    (root,) = lines(call("put", "classic.zarr"))
+    history = History(DirectoryCAStore("blocks"))
+    commits = [
+        str(CID(history.commit(root=parse_text(text)))) for text in (CLASSIC_ROOT, ABSENT_ROOT)
+    ]
+    for path in Path("blocks").rglob("*.data"):
+        is_commit = any(part in path.read_bytes() for part in (b"commit 0", b"commit 1"))
+        os.utime(path, ns=(0, NOON * 1000 - is_commit * 10**9))
+    assert lines(call("roots")) == [
+        f"hierarchy 2026-01-05 12:00:00 UTC {root} a, g/b",
+        *sorted(
+            f"commit    2026-01-05 11:59:59 UTC {commit} {arrays}"
+            for commit, arrays in zip(commits, "a-", strict=True)
+        ),
+    ]
+    found = [json.loads(line) for line in lines(call("roots", "--json"))]
+    assert found[0] == {
+        "cid": root,
+        "kind": "hierarchy",
+        "time": "2026-01-05T12:00:00.000000Z",
+        "arrays": ["a", "g/b"],
+    }
+    assert {entry["cid"]: entry["arrays"] for entry in found[1:]} == {
+        commits[0]: ["a"],
+        commits[1]: None,
+    }
+
+
+def test_the_root_of_an_archive_is_named(call: Any, classic: Path) -> None:
+    call("put", "classic.zarr")
+    assert len(lines(call("roots"))) == 1
+    call("export", CLASSIC_ROOT, "x.car")
+    assert lines(call("roots", "--blocks", "x.car")) == []
+    assert call("roots", "--blocks", "nowhere").code == 3
+    assert call("roots", "--blocks", "gateway+http://127.0.0.1:9").code == 5
+
+
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
 def test_what_others_said_steers_no_terminal(
     form: list[str], call: Any, run: Any, workplace: Path
@@ -569,6 +611,7 @@ def test_what_others_said_steers_no_terminal(
         ["branch"],
         ["tag"],
         ["operations"],
+        ["roots"],
         ["merge", EVIL_NAME],
         ["branch", f"{EVIL_NAME}2", EVIL_NAME],
         ["branch", "-d", f"{EVIL_NAME}2"],

@@ -22,7 +22,19 @@ from ipldstore.version import __version__
 COMMANDS = [
     *("put", "get", "ls", "tree", "info", "cat", "diff", "verify", "copy", "export", "import"),
     *("publish", "unixfs", "check-compression", "demo"),
-    *("init", "commit", "log", "show", "branch", "tag", "merge", "reset", "undo", "operations"),
+    *(
+        "init",
+        "commit",
+        "log",
+        "show",
+        "branch",
+        "tag",
+        "merge",
+        "reset",
+        "undo",
+        "operations",
+        "roots",
+    ),
 ]
 HEAVY = {
     *("aiohttp", "asyncio", "dag_cbor", "dask", "multiformats", "netCDF4", "numpy"),
@@ -77,6 +89,7 @@ def test_help_names_every_command_and_is_light(run: Any) -> None:
         (["reset", "main", "trial"], {"multiformats"}),
         (["undo", "main"], {"multiformats"}),
         (["operations"], {"multiformats"}),
+        (["roots"], {"multiformats"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
