@@ -197,7 +197,8 @@ def _list_refs(state: State) -> str:
             if refs
             else f"no {one}"
         )
-    return f"there are {' and '.join(found)}"
+    verb = "are" if len(state.branches) > 1 else "is"
+    return f"there {verb} {' and '.join(found)}"
 
 
 def _find_prefix(prefix: str, state: State, graph: Graph) -> Link:

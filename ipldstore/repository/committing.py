@@ -194,7 +194,7 @@ def merge_roots(
     )
     if merged.conflicts:
         raise CommitConflictError(
-            f"{what} {describe(merged.conflicts)}",
+            f"{what}:\n{describe(merged.conflicts)}",
             conflicts=merged.conflicts,
             keys=sorted({conflict.path for conflict in merged.conflicts}),
         )

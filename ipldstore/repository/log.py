@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from ipldstore.basics.words import printable
 from ipldstore.cid import Link
 from ipldstore.formats.cidobject import CID
 from ipldstore.history.commit import Commit
 from ipldstore.history.graph import Graph
 from ipldstore.history.state import State
-from ipldstore.views.ancestry import Drawn, draw_html, iter_ancestry_lines
+from ipldstore.views.ancestry import SHORT, Drawn, draw_html, iter_ancestry_lines
 
 _SHOWN = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,7 +25,7 @@ def time_of(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Version:
     """A version of a repository.
 
@@ -54,6 +55,24 @@ class Version:
     time: datetime
     metadata: Mapping[str, Any] = field(default_factory=dict)
     refs: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        facts = {
+            "commit": str(self.cid),
+            "refs": ", ".join(self.refs),
+            "root": str(self.root),
+            "parents": ", ".join(map(str, self.parents)),
+            "time": f"{self.time:%Y-%m-%d %H:%M:%S} UTC",
+            "author": self.author,
+            **{f"{name}:": f"{value}" for name, value in self.metadata.items()},
+        }
+        lines = [f"{name:8} {value}" for name, value in facts.items() if value]
+        message = [f"    {line}" for line in self.message.splitlines()]
+        return "\n".join(map(printable, [*lines, *([""] * bool(message)), *message]))
+
+    def __repr__(self) -> str:
+        first = next(iter(self.message.splitlines()), "")
+        return f"<Version {str(self.cid)[:SHORT]} {self.time:%Y-%m-%d %H:%M} {first[:72]!r}>"
 
     @classmethod
     def of(cls, link: Link, commit: Commit, state: State) -> Version:

@@ -86,6 +86,7 @@ class Repository:
         *,
         default: str = "main",
         author: str | None = None,
+        exist_ok: bool = False,
         **options: Any,
     ) -> Self:
         """Make a repository without commits.
@@ -99,13 +100,15 @@ class Repository:
             ``0`` to ``9``, ``-`` and ``_``.
         default
             The branch that is meant where none is named. Its first commit makes it.
+        exist_ok
+            Whether to open one that is there already, as it is.
         author, options
             As of `Repository`.
 
         Raises
         ------
         RepositoryExistsError
-            If there is one of this name.
+            If there is one of this name, and that is not said to be fine.
         InvalidNameError
             If one of the names cannot be one.
         BackendError
@@ -119,7 +122,7 @@ class Repository:
         repository = cls.__new__(cls)
         repository._hold(opened, name, author, is_own=opened is not blocks)
         try:
-            repository._versions.begin(default)
+            repository._versions.begin(default, exist_ok=exist_ok)
         except BaseException:
             repository.close()
             raise
@@ -206,6 +209,8 @@ class Repository:
         message: str = "",
         author: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        time: datetime | None = None,
+        resolve: Resolve | None = None,
     ) -> Session:
         """Begin a session: the branch as a store that can be written to, and committed.
 
@@ -218,8 +223,8 @@ class Repository:
         branch
             The branch, the default one if None. If that one has no commit yet, the first one makes
             it; others are made by `branch`.
-        message, author, metadata
-            What commits say that do not say it themselves, as in `Session.commit`.
+        message, author, metadata, time, resolve
+            What holds for commits that do not say it themselves, as in `Session.commit`.
 
         Raises
         ------
@@ -228,9 +233,9 @@ class Repository:
         """
         from ipldstore.repository.session import begin
 
-        about = self._about(message, author, metadata)
+        about = self._about(message, author, metadata, time)
         branch, begun = self._begin(branch)
-        return begin(self._versions, branch, begun, about)
+        return begin(self._versions, branch, begun, about, resolve)
 
     def commit(
         self,

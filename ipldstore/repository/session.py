@@ -31,18 +31,29 @@ class SessionWriter(Writer):
         "message=...) as session:`"
     )
 
-    def __init__(self, versions: Versions, branch: str, begun: Begun, about: About) -> None:
+    def __init__(
+        self,
+        versions: Versions,
+        branch: str,
+        begun: Begun,
+        about: About,
+        resolve: Resolve | None,
+    ) -> None:
         super().__init__(versions.blocks, begun.root)
         self.committing = Committing(versions, branch, begun)
         self.about = about
+        self.resolve = resolve
         self._turn = Guard()
+
+    def note_handed_out(self, root: Link) -> None:
+        """Leave it that changes are lost with the session: to know their root is no commit."""
 
     def commit(self, about: About, resolve: Resolve | None) -> Link:
         """Commit what is there now; see `Session.commit`."""
         with self._turn():
             root = self.freeze()
             made = self.committing.commit(root, about, resolve)
-            self.note_handed_out(root)
+            super().note_handed_out(root)
             if made.root != root and self._follow(root, made.root):
                 self.committing.adopted(made)
             return made.commit
@@ -108,15 +119,14 @@ class Session(IPLDStore):
         Parameters
         ----------
         message
-            What changed, and why; that of `Repository.writable` if None.
+            What changed, and why. What is None here is as `Repository.writable` was told.
         author
-            Who changed it; if None what the session says, or the environment variable
-            ``IPLDSTORE_AUTHOR``, or nobody.
+            Who changed it; else the environment variable ``IPLDSTORE_AUTHOR``, or nobody.
         metadata
             More to say of the version, as JSON or IPLD values, without links.
         time
-            When it was made, with its zone; now if None. With a given time the same commit can be
-            made again.
+            When it was made, with its zone; else now. With a given time the same commit can be made
+            again.
         resolve
             What is done about conflicts: ``"ours"`` or ``"theirs"``, where ours is what this
             session has, or a function that is called with each `Conflict` and returns one of
@@ -147,10 +157,10 @@ class Session(IPLDStore):
         about = About(
             given.message if message is None else message,
             given.author if author is None else author,
-            metadata if metadata is not None else given.metadata,
-            time,
+            given.metadata if metadata is None else metadata,
+            given.time if time is None else time,
         )
-        return CID(session.commit(about, resolve))
+        return CID(session.commit(about, session.resolve if resolve is None else resolve))
 
     def __exit__(
         self,
@@ -164,7 +174,9 @@ class Session(IPLDStore):
                 self.commit()
 
 
-def begin(versions: Versions, branch: str, begun: Begun, about: About) -> Session:
+def begin(
+    versions: Versions, branch: str, begun: Begun, about: About, resolve: Resolve | None
+) -> Session:
     """Begin a session."""
-    writer = SessionWriter(versions, branch, begun, about)
+    writer = SessionWriter(versions, branch, begun, about, resolve)
     return Session._view(writer, read_only=False)

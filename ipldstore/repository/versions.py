@@ -54,8 +54,11 @@ class Versions:
         """Return the hierarchy of a commit; None, which is an empty one, for none."""
         return None if tip is None else self.graph(state).commit(tip).root
 
-    def begin(self, default: str) -> Link:
-        """Make the first state; `RepositoryExistsError` if there is one."""
+    def begin(self, default: str, *, exist_ok: bool) -> None:
+        """Make the first state; `RepositoryExistsError` if there is one, unless that is fine."""
+        if exist_ok and _pointers_of(self.blocks).read_pointer(self.name) is not None:
+            self.read()
+            return
         state = State(
             branches={},
             tags={},
@@ -64,12 +67,11 @@ class Versions:
             nonce=_nonce(),
         )
         link = self._put_state(state)
-        if not self._swap(None, link):
+        if not self._swap(None, link) and not exist_ok:
             raise RepositoryExistsError(
                 f"{self.blocks!r} has a repository {self.name!r} already: open it with "
                 "Repository(blocks), or name another one"
             )
-        return link
 
     def move(self, change: Change) -> tuple[Link, State]:
         """Move on to the next state, whatever others do meanwhile, and return it.

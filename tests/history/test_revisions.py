@@ -161,7 +161,7 @@ def test_a_default_branch_without_a_commit():
     with pytest.raises(RevisionError) as caught:
         find("~2", make_state({}, default="trunk"))
     assert str(caught.value) == (
-        "the default branch 'trunk' has no commit yet: there are no branch and no tag"
+        "the default branch 'trunk' has no commit yet: there is no branch and no tag"
     )
     assert find("^", make_state({"main": a, "trunk": b}, default="trunk")) == a
 

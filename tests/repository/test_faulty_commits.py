@@ -181,7 +181,7 @@ def _interrupt():
 
 @pytest.mark.once
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("kind", ["folder", "sqlite", "car", "objects"])
+@pytest.mark.parametrize("kind", ["folder", "sqlite", "car"])
 def test_a_process_that_is_killed_at_every_call(kind, tmp_path):
     """It is killed before each of the calls to its block store; the next process goes on."""
     done = set()

@@ -67,7 +67,8 @@ def test_it_is_made_once_and_opened_after(blocks):
     with pytest.raises(RepositoryExistsError, match="'default' already"):
         Repository.create(blocks)
     assert Repository(blocks).branches == made.branches
-    other = Repository.create(blocks, "other", default="trunk")
+    assert Repository.create(blocks, exist_ok=True).branches == made.branches
+    other = Repository.create(blocks, "other", default="trunk", exist_ok=True)
     assert (other.default, other.branches) == ("trunk", {})
     with pytest.raises(InvalidNameError):
         Repository.create(blocks, "../x")
@@ -147,6 +148,33 @@ def test_the_same_commit_can_be_made_again(blocks):
         store["a"] = b"1"
         made.append(store.commit("first", author="me", time=TIME))
     assert made[0] == made[1]
+
+
+def test_what_a_version_looks_like(repo):
+    store = repo.writable(message="one\n\nmore\x1b", author="me", metadata={"run": 1}, time=TIME)
+    store["a"] = b"1"
+    made = store.commit()
+    assert repr(repo.show()) == f"<Version {str(made)[:15]} 2026-01-05 12:00 'one'>"
+    assert str(repo.show()).splitlines() == [
+        f"commit   {made}",
+        "refs     main",
+        f"root     {store.root_cid}",
+        "time     2026-01-05 12:00:00 UTC",
+        "author   me",
+        "run:     1",
+        "",
+        "    one",
+        "    ",
+        "    more\\x1b",
+    ]
+
+
+def test_a_session_that_says_how_conflicts_are_settled(repo):
+    write(repo, a=b"1")
+    with repo.writable(resolve="theirs", message="mine") as store:
+        store["a"], store["b"] = b"mine", b"mine"
+        write(repo, a=b"theirs")
+    assert dict(repo.readonly()) == {"a": b"theirs", "b": b"mine"}
 
 
 def test_the_author_of_the_environment(repo, monkeypatch):
@@ -388,6 +416,7 @@ def test_what_is_never_committed_is_told(tmp_path):
     repo = Repository.create(DirectoryCAStore(tmp_path / "blocks"))
     session = repo.writable()
     session["a"] = b"1"
+    session.freeze()
     with pytest.warns(UnfrozenChangesWarning, match=r"session.commit\(message\) keeps them"):
         del session
         gc.collect()
