@@ -11,7 +11,13 @@ from ipldstore.basics.locks import Guard
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
 from ipldstore.model.differences import Difference, Source, iter_differences
-from ipldstore.names.finding import Blocks, HierarchyLike, found_root, share_blocks
+from ipldstore.names.finding import (
+    Blocks,
+    HierarchyLike,
+    found_root,
+    read_root,
+    share_blocks,
+)
 from ipldstore.store.deprecated import renamed
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.nodes import Directory
@@ -92,6 +98,8 @@ def diff(
     with ExitStack() as stack:
         shared = share_blocks((a, b), renamed(blocks, backend), stack)
         sides = [_find_side(*side, stack) for side in zip((a, b), shared, strict=True)]
+        if sides[0].root != sides[1].root:
+            sides = [side.lead() for side in sides]
         opened = stack.pop_all()
     old, new = (side.root for side in sides)
     differences = iter_differences(old, new, (sides[0].source, sides[1].source))
@@ -103,22 +111,38 @@ def diff(
 
 
 class _Side(NamedTuple):
-    """One of the two hierarchies: its root, where its blocks are, and its lock if it may change."""
+    """One of the two hierarchies: its root, where its blocks are, and its lock if it may change.
+
+    `read` is the root's block if it was read already.
+    """
 
     root: Link | Directory
     blocks: ContentAddressableStore
     lock: Guard | None = None
+    read: bytes | None = None
+
+    def lead(self) -> _Side:
+        """Return the side with the root that a CID leads to."""
+        if isinstance(self.root, Directory):
+            return self
+        root, read = read_root(self.blocks, self.root)
+        return self._replace(root=root, read=read)
 
     @property
     def source(self) -> Source:
-        return Source(self.blocks.get_block, partial(self.blocks.make_cid, codec="dag-cbor"))
+        return Source(self._load, partial(self.blocks.make_cid, codec="dag-cbor"))
+
+    def _load(self, link: Link) -> bytes:
+        if self.read is not None and link == self.root:
+            return self.read
+        return self.blocks.get_block(link)
 
 
 def _find_side(
     hierarchy: HierarchyLike, blocks: ContentAddressableStore | None, stack: ExitStack
 ) -> _Side:
     if not isinstance(hierarchy, Hierarchy):
-        return _Side(*stack.enter_context(found_root(hierarchy, blocks)))
+        return _Side(*stack.enter_context(found_root(hierarchy, blocks, leads=False)))
     standing = hierarchy.reader.standing
     lock = hierarchy.reader.lock if isinstance(standing, Directory) else None
     return _Side(standing, hierarchy.blocks, lock)

@@ -115,13 +115,19 @@ def lead_to_root(blocks: ContentAddressableStore, link: Link) -> Link:
 
     A block that cannot be had is left to who needs it: some only compare CIDs.
     """
+    return read_root(blocks, link)[0]
+
+
+def read_root(blocks: ContentAddressableStore, link: Link) -> tuple[Link, bytes | None]:
+    """Return the root that a CID leads to, and its block if that is what was read to find out."""
     if codec_of(link) != DAG_CBOR:
-        return link
+        return link, None
     try:
         data = blocks.get_block(link)
     except (BackendError, BlockNotFoundError, CorruptBlockError, InvalidCIDError):
-        return link
-    return root_in(blocks, link, data)
+        return link, None
+    root = root_in(blocks, link, data)
+    return root, data if root == link else None
 
 
 @contextmanager
