@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from ipldstore import CARStore, MappingCAStore, Repository, verify
-from tests.repository.golden import ARCHIVE, make
+from tests.repository.made_golden import ARCHIVE, make
 
 COMMITS = {
     "dev": "bafyreiejr3rhvai2oa3qauhekzy2ejyxx4k6bcftw7ryyne3goobxnixf4",

@@ -1,7 +1,7 @@
 """A repository that every later version has to read, and to make again to the same commits.
 
 The CAR file of it in ``tests/data`` was written by version 0.1:
-``python -m tests.repository.golden`` writes it anew, with other states, as these are random.
+``python -m tests.repository.made_golden`` writes it anew, with other states, as these are random.
 """
 
 from __future__ import annotations
