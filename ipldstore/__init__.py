@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ipldstore.backends.sqlite.store import SQLiteCAStore
     from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
     from ipldstore.cid import Link
+    from ipldstore.comparing import MISSING, Comparison, NodeChange, compare
     from ipldstore.compression import CompressionCheck, check_compression
     from ipldstore.copying import copy
     from ipldstore.diffing import Change, diff
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CID": "ipldstore.formats.cidobject",
     "Change": "ipldstore.diffing",
+    "Comparison": "ipldstore.comparing",
     "CompressionCheck": "ipldstore.compression",
     "ContentAddressableStore": "ipldstore.blockstore.contract",
     "DirectoryCAStore": "ipldstore.backends.directory.store",
@@ -82,13 +84,16 @@ _HOMES = {
     "IPFSStore": "ipldstore.backends.ipfs.store",
     "IPLDStore": "ipldstore.faces",
     "Link": "ipldstore.cid",
+    "MISSING": "ipldstore.comparing",
     "MappingCAStore": "ipldstore.backends.memory.store",
+    "NodeChange": "ipldstore.comparing",
     "ObjectCAStore": "ipldstore.backends.objects.store",
     "SQLiteCAStore": "ipldstore.backends.sqlite.store",
     "StoredBlock": "ipldstore.blockstore.contract",
     "UnionCAStore": "ipldstore.backends.layers.union",
     "car_reference_fs": "ipldstore.references",
     "check_compression": "ipldstore.compression",
+    "compare": "ipldstore.comparing",
     "copy": "ipldstore.copying",
     "copy_root": "ipldstore.transfer",
     "diff": "ipldstore.diffing",
@@ -107,6 +112,7 @@ _HOMES = {
 
 __all__ = [
     "CID",
+    "MISSING",
     "BackendError",
     "BlockNotFoundError",
     "BlockStoreNotFoundError",
@@ -117,6 +123,7 @@ __all__ = [
     "Change",
     "CodecError",
     "CommitConflictError",
+    "Comparison",
     "CompressionCheck",
     "Conflict",
     "ContentAddressableStore",
@@ -137,6 +144,7 @@ __all__ = [
     "MappingCAStore",
     "MergeConflictError",
     "NoChangesError",
+    "NodeChange",
     "ObjectCAStore",
     "Problem",
     "ReadOnlyStoreError",
@@ -155,6 +163,7 @@ __all__ = [
     "VerifyReport",
     "car_reference_fs",
     "check_compression",
+    "compare",
     "copy",
     "copy_root",
     "diff",

@@ -173,6 +173,17 @@ MAX_OUTLINE_BYTES = 256 << 20
 """Bytes that the groups and arrays of an outline may take in memory, about half a million of them:
 forty blocks could stand for 2^40."""
 
+MAX_REPORT_LENGTH = 32 << 20
+"""Characters of what `compare` has to say, as JSON, which may take 25 times that in memory: some
+100,000 groups and arrays."""
+
+MAX_HELD_BOXES = 100_000
+"""Boxes of chunks of an array that changed, which `compare` holds until it joins them; if that
+leaves more than half of them, it only tells what spans them."""
+
+MAX_COORDINATE_CHUNK = 1 << 22
+"""Values of a coordinate's chunk, or shard, that `compare` reads for two of them."""
+
 MAX_DIMENSIONS = 64
 """Dimensions of an array that is shown; NumPy's have at most as many."""
 

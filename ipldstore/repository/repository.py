@@ -22,6 +22,7 @@ from ipldstore.repository.operations import Undoing, iter_operations
 from ipldstore.repository.versions import Versions, now
 
 if TYPE_CHECKING:
+    from ipldstore.comparing import Comparison
     from ipldstore.faces import IPLDStore
     from ipldstore.model.merging import Resolve
     from ipldstore.repository.operations import Done
@@ -452,6 +453,28 @@ class Repository:
         state = self._versions.read()[1]
         link = self._find(state, revision)
         return Version.of(link, self._versions.graph(state).commit(link), state)
+
+    def diff(self, a: CIDLike, b: CIDLike | None = None) -> Comparison:
+        """Say what changed between two versions, as `ipldstore.compare` does.
+
+        Parameters
+        ----------
+        a, b
+            The revisions before and after, as in `find`; b is the default branch if None.
+
+        Raises
+        ------
+        RevisionError
+            If one of them names no commit, or several.
+        LimitExceededError, BackendError, BlockNotFoundError, CorruptBlockError, InvalidNodeError
+            As `ipldstore.compare`.
+        """
+        from ipldstore.comparing import compare
+
+        state = self._versions.read()[1]
+        graph = self._versions.graph(state)
+        old, new = (graph.commit(self._find(state, side)).root for side in (a, b))
+        return compare(old, new, self.blocks)
 
     def operations(self) -> Iterator[Done]:
         """Iterate what moved branches and tags, the last first, as far back as it is kept."""

@@ -36,6 +36,8 @@ CASES = [
     ("diff", ["diff", CLASSIC_ROOT, "x.car"]),
     ("diff", ["diff", f"{CLASSIC_ROOT}/a", "x.car"]),
     ("diff-stat", ["diff", CLASSIC_ROOT, "x.car", "--stat"]),
+    ("diff-report", ["diff", CLASSIC_ROOT, "x.car", "--report"]),
+    ("diff-report", ["diff", CLASSIC_ROOT, "other.car", "--report"]),
     ("diff-plot", ["diff", CLASSIC_ROOT, "other.car", "--plot", "x.svg"]),
     ("verify", ["verify", CLASSIC_ROOT, "--extra"]),
     ("verify", ["verify", "x.car"]),
@@ -129,7 +131,7 @@ def test_what_comes_out(schema: str, arguments: list[str], call: Any) -> None:
 def test_every_command_has_a_schema_and_a_case() -> None:
     assert {"put", "pin ls", "check-compression"} <= set(COMMANDS)
     files = {path.stem for path in SCHEMAS.glob("*.json")}
-    assert files - {"error", "diff-stat", "diff-plot"} == {
+    assert files - {"error", "diff-stat", "diff-report", "diff-plot"} == {
         name.replace(" ", "-") for name in COMMANDS
     }
     assert {arguments[0] for _, arguments in CASES} == set(COMMANDS) - NEED_A_NODE

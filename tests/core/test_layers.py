@@ -20,6 +20,7 @@ LAYERS = [
     {"faces"},
     {
         "cli",
+        "comparing",
         "compression",
         "copying",
         "distributed",

@@ -17,6 +17,7 @@ SOURCE = (PACKAGE / "limits.py").read_text(encoding="utf-8")
 # What this package writes, or says, and no limit on what others send.
 OWN = {
     "MAX_DIRECTORY_BLOCK_BYTES in unixfs/directory.py",
+    "MAX_BOXES in model/boxes.py",
     "MAX_CHUNK_BYTES in cli/tools/netcdf.py",
     "MAX_INLINE_BYTES in tree/nodes.py",
     "MAX_INLINE_DEPTH in tree/nodes.py",

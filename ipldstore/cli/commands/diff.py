@@ -19,6 +19,12 @@ def diff(
     stat: Annotated[
         bool, typer.Option("--stat", help="Count the changes of each array instead.")
     ] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Say what changed of each group and array instead, and where."
+        ),
+    ] = False,
     array: Annotated[
         str | None, typer.Option("--array", metavar="PATH", help="Only what is in this array.")
     ] = None,
@@ -37,13 +43,18 @@ def diff(
     """Show the keys that were added, removed or changed."""
     from ipldstore.cli.work import diff as work
 
-    if plot is not None and stat:
-        raise typer.BadParameter("expected one of --stat and --plot, not both")
+    if (plot is not None) + stat + report > 1:
+        raise typer.BadParameter("expected one of --stat, --report and --plot, not several")
+    if report and array is not None:
+        raise typer.BadParameter("--report tells of all arrays: expected no --array")
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
         raise typer.BadParameter(f"expected FILE.png or FILE.svg after --plot, not {str(plot)!r}")
     with work.opened_pair(old, new, where) as pair:
         if plot is not None:
             show(work.plot(pair, plot, array))
+            return
+        if report:
+            show(*work.tell(pair))
             return
         changes = work.iter_changes(pair, array)
         if stat:

@@ -12,6 +12,7 @@ from ipldstore.basics.words import printable
 from ipldstore.cli.frame.output import say
 from ipldstore.cli.tools.destination import check_free
 from ipldstore.cli.tools.roots import opened_mapping
+from ipldstore.comparing import compare
 from ipldstore.diffing import Change, diff
 from ipldstore.store.hierarchy import Hierarchy
 
@@ -71,6 +72,12 @@ def _kinds(counts: Counter[str]) -> dict[str, int]:
 
 def _row(columns: Iterable[object], name: str) -> str:
     return " ".join(f"{column:>9}" for column in columns) + f"  {name}"
+
+
+def tell(pair: Pair) -> tuple[dict[str, Any], str]:
+    """Say what changed of each group and array, as facts and as lines."""
+    found = compare(*pair)
+    return found.as_dict(), str(found)
 
 
 def plot(pair: Pair, file: Path, array: str | None) -> dict[str, Any]:
