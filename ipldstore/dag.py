@@ -38,6 +38,7 @@ def iter_dag(
     *,
     seen: set[Link] | None = None,
     children_first: bool = False,
+    follow: Callable[[Link, bytes], list[Link]] = links_of,
 ) -> Iterator[tuple[Link, bytes | None]]:
     """Walk a DAG depth first from its root, every CID once, where it is first seen.
 
@@ -45,6 +46,7 @@ def iter_dag(
     carry their own data: they are followed, but they are no blocks and do not appear. What is
     `seen` is left out, with all that only it leads to; the walk adds what it meets. With
     `children_first`, a block comes after all blocks that it leads to, instead of before them.
+    `follow` returns the links in a block that lead on.
     """
     seen = set() if seen is None else seen
     stack: list[_Level] = [(iter((root,)), None)]
@@ -68,7 +70,7 @@ def iter_dag(
         if is_block and not children_first:
             yield link, data
         after = (link, data) if is_block and children_first else None
-        stack.append((iter(links_of(link, data)), after))
+        stack.append((iter(follow(link, data)), after))
 
 
 def links_held(since: Link, root: Link, load: Callable[[Link], bytes]) -> set[Link]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import RAW, Link, codec_of, identity_data, to_text
 from ipldstore.dag import iter_dag, links_of
+from ipldstore.history.commit import decode_commit
+from ipldstore.history.kinds import is_commit
+from ipldstore.history.links import history_links_of
+from ipldstore.history.state import State
 from ipldstore.model.outline import make_outline
 from ipldstore.model.values import remembering
 from ipldstore.names.finding import Blocks, HierarchyLike, found_root
@@ -159,3 +164,74 @@ def _arrays(
         path: ArrayInfo(node.chunks_present or 0, node.stored_bytes or 0, node.chunks_possible)
         for path, node in arrays
     }
+
+
+@dataclass(frozen=True)
+class HistoryInfo:
+    """What is stored of a repository.
+
+    Attributes
+    ----------
+    state : str
+        The CID of the state that it is in.
+    branches, tags : int
+        How many there are.
+    commits : int
+        Versions that these lead to, as far as histories are kept.
+    blocks, bytes : int
+        Distinct blocks of all of them, the state's own among them, and their bytes.
+    old_bytes : int
+        Of these bytes, what no branch or tag is at: only earlier versions have it.
+    """
+
+    state: str
+    branches: int
+    tags: int
+    commits: int
+    blocks: int
+    bytes: int
+    old_bytes: int
+
+
+def history_info(link: Link, state: State, blocks: ContentAddressableStore) -> HistoryInfo:
+    """Say how much is stored of a repository in a state; see `Repository.info`."""
+    tips = {*state.branches.values(), *state.tags.values()}
+    present: set[Link] = {link}
+    here = _tally(tips, blocks, present, tips)
+    old = _tally(
+        [parent for tip in tips for parent in _parents(tip, blocks, state.shallow)],
+        blocks,
+        present,
+        state.shallow,
+    )
+    size = len(state.encode()) + here[1] + old[1]
+    return HistoryInfo(
+        to_text(link),
+        len(state.branches),
+        len(state.tags),
+        here[2] + old[2],
+        1 + here[0] + old[0],
+        size,
+        old[1],
+    )
+
+
+def _parents(tip: Link, blocks: ContentAddressableStore, shallow: Collection[Link]) -> list[Link]:
+    return [] if tip in shallow else list(decode_commit(tip, blocks.get_block(tip)).parents)
+
+
+def _tally(
+    tops: Iterable[Link],
+    blocks: ContentAddressableStore,
+    seen: set[Link],
+    shallow: Iterable[Link],
+) -> tuple[int, int, int]:
+    """Count the blocks, bytes and commits under some that were not seen yet."""
+    number = size = commits = 0
+    follow = partial(history_links_of, shallow=frozenset(shallow))
+    for top in tops:
+        for link, data in iter_dag(top, blocks.get_block, seen=seen, follow=follow):
+            number += 1
+            size += block_size(blocks, link) if data is None else len(data)
+            commits += data is not None and is_commit(data)
+    return number, size, commits

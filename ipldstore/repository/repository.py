@@ -24,6 +24,7 @@ from ipldstore.repository.versions import Versions, now
 if TYPE_CHECKING:
     from ipldstore.comparing import Comparison
     from ipldstore.faces import IPLDStore
+    from ipldstore.inventory import HistoryInfo
     from ipldstore.model.merging import Resolve
     from ipldstore.repository.operations import Done
     from ipldstore.repository.session import Session
@@ -475,6 +476,20 @@ class Repository:
         graph = self._versions.graph(state)
         old, new = (graph.commit(self._find(state, side)).root for side in (a, b))
         return compare(old, new, self.blocks)
+
+    def info(self) -> HistoryInfo:
+        """Say how much is stored of all versions that branches and tags lead to.
+
+        Loads every directory; values are not read where the block store knows their sizes.
+
+        Raises
+        ------
+        BlockNotFoundError, CorruptBlockError, InvalidNodeError, BackendError
+            If a block cannot be had, or is malformed.
+        """
+        from ipldstore.inventory import history_info
+
+        return history_info(*self._versions.read(), self.blocks)
 
     def operations(self) -> Iterator[Done]:
         """Iterate what moved branches and tags, the last first, as far back as it is kept."""
