@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ipldstore.model.merging import Resolve
     from ipldstore.repository.operations import Done
     from ipldstore.repository.session import Session
+    from ipldstore.transfer import Progress
+    from ipldstore.verifying import VerifyReport
 
 
 class Repository:
@@ -490,6 +493,40 @@ class Repository:
         from ipldstore.inventory import history_info
 
         return history_info(*self._versions.read(), self.blocks)
+
+    def verify(
+        self,
+        *,
+        repair_from: ContentAddressableStore | Sequence[ContentAddressableStore] | None = None,
+        extra: bool = False,
+        journal: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> VerifyReport:
+        """Read every block of all versions that branches and tags lead to, and check each.
+
+        A block that versions share is read once. A commit or state that is malformed is a problem
+        of the report; histories that are let go are not asked for.
+
+        Parameters
+        ----------
+        repair_from, extra, journal, progress
+            As in `ipldstore.verify`. Earlier states of the repository count as extra.
+
+        Raises
+        ------
+        JournalError, BackendError
+            As `ipldstore.verify`.
+        """
+        from ipldstore.verifying import verify_history
+
+        return verify_history(
+            self._versions.read()[0],
+            self.blocks,
+            repair_from=repair_from,
+            extra=extra,
+            journal=journal,
+            progress=progress,
+        )
 
     def operations(self) -> Iterator[Done]:
         """Iterate what moved branches and tags, the last first, as far back as it is kept."""

@@ -104,17 +104,36 @@ def verify(
     >>> verify(store, repair_from=copy.blocks).ok
     True
     """
-    if repair_from is None:
-        repair_from = ()
-    elif isinstance(repair_from, ContentAddressableStore):
-        repair_from = (repair_from,)
-    for source in repair_from:
-        require_block_store(source)
+    sources = _sources(repair_from)
     with found_root(what, renamed(blocks, backend), leads=False) as (root, found):
         if codec_of(root) != DAG_CBOR:
             fault = codec_fault(root)
             raise InvalidNodeError(f"{to_text(root)} is not the root of a hierarchy: {fault}")
-        return _verify(root, found, repair_from, extra, journal, progress)
+        return _verify(root, found, sources, extra, journal, progress)
+
+
+def verify_history(
+    state: Link,
+    blocks: ContentAddressableStore,
+    *,
+    repair_from: ContentAddressableStore | Sequence[ContentAddressableStore] | None = None,
+    extra: bool = False,
+    journal: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> VerifyReport:
+    """Verify all versions that the state of a repository leads to; see `Repository.verify`."""
+    return _verify(state, blocks, _sources(repair_from), extra, journal, progress, is_history=True)
+
+
+def _sources(
+    given: ContentAddressableStore | Sequence[ContentAddressableStore] | None,
+) -> Sequence[ContentAddressableStore]:
+    if given is None:
+        return ()
+    sources = (given,) if isinstance(given, ContentAddressableStore) else given
+    for source in sources:
+        require_block_store(source)
+    return sources
 
 
 def _verify(
@@ -124,14 +143,17 @@ def _verify(
     extra: bool,
     journal: str | os.PathLike[str] | None,
     progress: Progress | None,
+    *,
+    is_history: bool = False,
 ) -> VerifyReport:
     read = MendedBlocks(blocks, sources)
     with Journal(journal, root, blocks) if journal is not None else nullcontext() as noted:
         walk = Walk(read, noted, progress)
-        problems = find_problems(walk.run(root))
+        problems = find_problems(walk.run_history(root) if is_history else walk.run(root))
         others = _find_extra(blocks, walk) if extra and walk.is_whole else None
         if noted is not None and not problems:
             noted.finish()
+    broken = {problem.cid for problem in problems}
     return VerifyReport(
         root=to_text(root),
         blocks=walk.blocks_read,
@@ -140,7 +162,7 @@ def _verify(
         problems=tuple(problems),
         repaired=tuple(sorted(map(to_text, set(read.repaired)))),
         extra=others,
-        arrays=count_chunks(root, blocks, walk.kept, {problem.cid for problem in problems}),
+        arrays=None if is_history else count_chunks(root, blocks, walk.kept, broken),
     )
 
 

@@ -29,35 +29,52 @@ class Parent:
     it begin with: empty, or segments with a slash after each. `faults` are what is wrong directly
     below it, or with itself, and the keys' ends. `levels` is how many directories stand within each
     other in the block, `size` the bytes of content in a block of a file. `is_list` tells a list of
-    pages from a page, in a block of either.
+    pages from a page, in a block of either. `version` says which commit the block is, None
+    if it is none. Commits below stand under None, as they concern no key.
     """
 
-    __slots__ = ("cid", "faults", "inner", "is_list", "levels", "size")
+    __slots__ = ("cid", "faults", "inner", "is_list", "levels", "size", "version")
 
     def __init__(self, cid: Link, *, size: int | None = None, is_list: bool = False) -> None:
         self.cid = cid
         self.size = size
         self.is_list = is_list
-        self.inner: list[tuple[str, Parent]] = []
-        self.faults: list[tuple[str, Fault]] = []
+        self.version: str | None = None
+        self.inner: list[tuple[str | None, Parent]] = []
+        self.faults: list[tuple[str | None, Fault]] = []
         self.levels = 0
 
 
 class _Trace:
     """The ways on which a parent is reached."""
 
-    __slots__ = ("count", "depth", "prefixes")
+    __slots__ = ("count", "depth", "prefixes", "versions")
 
     def __init__(self) -> None:
         self.count = 0
         self.depth = 0
         self.prefixes: list[str] = []
+        self.versions: list[str] = []
+
+    def follow(self, here: _Trace, parent: Parent, label: str | None) -> None:
+        """Add the ways that lead through a parent, and there to what stands under a label."""
+        for version in here.versions if parent.version is None else [parent.version]:
+            if len(self.versions) < MAX_KEYS and version not in self.versions:
+                self.versions.append(version)
+        if label is None:
+            return
+        if parent.version is not None:
+            self.add(1, 0, [label])
+            return
+        prefixes = (prefix + label for prefix in here.prefixes)
+        self.add(here.count, here.depth + label.count("/"), prefixes)
 
     def add(self, count: int, depth: int, prefixes: Iterable[str]) -> None:
         self.count += count
         self.depth = max(self.depth, depth)
         for prefix in prefixes:
-            if len(self.prefixes) < MAX_KEYS and prefix.count("/") < MAX_SEGMENTS:
+            is_known = len(self.prefixes) >= MAX_KEYS or prefix in self.prefixes
+            if not is_known and prefix.count("/") < MAX_SEGMENTS:
                 self.prefixes.append(prefix)
 
 
@@ -77,12 +94,9 @@ def find_problems(root: Parent) -> list[Problem]:
         is_too_deep = here.depth + parent.levels >= MAX_SEGMENTS
         faults = [("", _too_deep(parent.cid))] if is_too_deep else parent.faults
         for ending, fault in faults:
-            trace = found.setdefault(fault, _Trace())
-            trace.add(here.count, 0, (prefix + ending for prefix in here.prefixes))
+            found.setdefault(fault, _Trace()).follow(here, parent, ending)
         for label, inner in () if is_too_deep else parent.inner:
-            depth = here.depth + label.count("/")
-            prefixes = (prefix + label for prefix in here.prefixes)
-            traces.setdefault(inner, _Trace()).add(here.count, depth, prefixes)
+            traces.setdefault(inner, _Trace()).follow(here, parent, label)
     problems = [
         Problem(
             fault.kind,
@@ -90,6 +104,7 @@ def find_problems(root: Parent) -> list[Problem]:
             tuple(sorted(trace.prefixes)),
             trace.count,
             fault.message,
+            tuple(trace.versions),
         )
         for fault, trace in found.items()
     ]

@@ -24,9 +24,13 @@ class Problem:
         The keys that cannot be read for it, at most ten of them. A directory stands for all keys
         below it, with a slash at its end; the root is the empty text.
     key_count : int
-        How many there are.
+        How many there are, in all versions.
     message : str
         What was expected and what came.
+    commits : tuple of str
+        Of a repository the commits that it concerns, at most ten of them, each with the first line
+        of its message: those whose hierarchy has the keys, and those that come after one that is
+        missing or malformed itself, which concerns no keys.
     """
 
     kind: str
@@ -34,6 +38,7 @@ class Problem:
     keys: tuple[str, ...]
     key_count: int
     message: str
+    commits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class VerifyReport:
     Attributes
     ----------
     root : str
-        The root that was verified.
+        The root that was verified, or the state of a repository.
     blocks, bytes : int
         Distinct blocks under it that were read in this run and hash to their CIDs, and their bytes.
     skipped : int
@@ -75,7 +80,8 @@ class VerifyReport:
         or cannot be told because a directory could not be read.
     arrays : dict of str to ChunkCount, or None
         By the paths of the arrays whose metadata could be read. None if the root could not be read,
-        there are more than ten million keys, or they stand for far more than their blocks hold.
+        there are more than ten million keys, or they stand for far more than their blocks hold; and
+        of a repository.
     """
 
     root: str
@@ -101,7 +107,10 @@ class VerifyReport:
             The attributes by their names, tuples as lists, and ``ok``. Each of the problems, and
             each count of chunks, is a dict of its own attributes.
         """
-        problems = [{**asdict(problem), "keys": list(problem.keys)} for problem in self.problems]
+        problems = [
+            {**asdict(problem), "keys": list(problem.keys), "commits": list(problem.commits)}
+            for problem in self.problems
+        ]
         return {
             "root": self.root,
             "ok": self.ok,

@@ -20,6 +20,8 @@ from ipldstore.cid import (
     with_codec,
 )
 from ipldstore.errors import IPLDStoreError
+from ipldstore.history.commit import decode_commit
+from ipldstore.history.state import decode_state
 from ipldstore.limits import MAX_FILE_DEPTH, MAX_LIST_DEPTH
 from ipldstore.transfer import Progress
 from ipldstore.tree.decode import decode_directory, decode_document, decode_pages
@@ -38,6 +40,7 @@ _SMALL_BYTES = 16 << 10
 _LOCAL_WORKERS = min(4, os.cpu_count() or 1)
 _DISTANT_WORKERS = 16
 _MAX_KEPT_BYTES = 64 * 2**20
+_MAX_MESSAGE_LENGTH = 100
 _MAX_WAITING = 1 << 16
 """How many further links may wait for blocks that are under way, before these are read."""
 
@@ -45,6 +48,8 @@ _MAX_WAITING = 1 << 16
 class _Role(Enum):
     """What a block has to be."""
 
+    STATE = "state"
+    COMMIT = "commit"
     VALUE = "value"
     FILE = "file"
     DOCUMENT = "document"
@@ -56,14 +61,15 @@ class _Want(NamedTuple):
     """A link, and what it says of the block that it leads to.
 
     `owner` is the block that the link stands in, `label` where in that: what the keys that need the
-    block begin with, or are. `size` is the bytes of content that are announced. `level` is how many
+    block begin with, or are; None for commits and states. `size` is the bytes of
+    content that are announced. `level` is how many
     nodes of the same file, or lists of the same directory, are above the block. `first` and `end`
     are of a page: its first segment, and the natural key before which it ends. `kinds` says whether
     the blocks that its list leads to are lists, as far as is known.
     """
 
     owner: Parent
-    label: str
+    label: str | None
     cid: Link
     role: _Role
     size: int | None = None
@@ -114,6 +120,7 @@ class Walk:
         self._raw: dict[Link, int | Fault] = {}
         self._others: dict[Hashable, Parent | Fault] = {}
         self._counted: set[Link] = set()
+        self._shallow: frozenset[Link] = frozenset()
         self._awaited: dict[Hashable, list[_Want]] = {}
         self._waiting = 0
         self._nodes: list[_Want] = []
@@ -121,8 +128,14 @@ class Walk:
 
     def run(self, root: Link) -> Parent:
         """Look at all blocks under a root, and return the parent of it."""
-        top = Parent(root)
-        self._meet(_Want(top, "", root, _Role.DIRECTORY, level=-1))
+        return self._run(_Want(Parent(root), "", root, _Role.DIRECTORY, level=-1))
+
+    def run_history(self, state: Link) -> Parent:
+        """Look at all blocks of all versions that a state leads to."""
+        return self._run(_Want(Parent(state), None, state, _Role.STATE))
+
+    def _run(self, top: _Want) -> Parent:
+        self._meet(top)
         under_way: set[Future[list[tuple[_Want, bytes | int | Fault]]]] = set()
         with ThreadPoolExecutor(self._workers, "ipldstore-verify") as pool:
             try:
@@ -135,7 +148,7 @@ class Walk:
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-        return top
+        return top.owner
 
     def is_under(self, cid: Link) -> bool:
         """Whether a block, under any codec, is one of those that were met."""
@@ -264,7 +277,9 @@ class Walk:
             found = f"block {to_text(want.cid)} below it has {size} bytes of content"
             self._blame(owner, label, f"{found}, {want.size} announced")
 
-    def _blame(self, owner: Parent, label: str, message: str, kind: str = "malformed") -> None:
+    def _blame(
+        self, owner: Parent, label: str | None, message: str, kind: str = "malformed"
+    ) -> None:
         text = f"block {to_text(owner.cid)}: {message}"
         owner.faults.append((label, Fault(kind, owner.cid, text)))
 
@@ -276,7 +291,11 @@ class Walk:
             if want.role is _Role.PAGES:
                 return self._judge_pages(want, data)
             parent = Parent(want.cid)
-            if want.role is _Role.DIRECTORY:
+            if want.role is _Role.STATE:
+                self._enter_state(parent, data)
+            elif want.role is _Role.COMMIT:
+                self._enter_commit(parent, data)
+            elif want.role is _Role.DIRECTORY:
                 directory = decode_directory(want.cid, data, root=want.level < 0)
                 self._enter(parent, "", directory)
             else:
@@ -285,6 +304,20 @@ class Walk:
             self.is_whole = False
             return fault_of(want.cid, error)
         return parent
+
+    def _enter_state(self, parent: Parent, data: bytes) -> None:
+        state = decode_state(parent.cid, data)
+        self._shallow = state.shallow
+        for link in {*state.branches.values(), *state.tags.values()}:
+            self._meet(_Want(parent, None, link, _Role.COMMIT))
+
+    def _enter_commit(self, parent: Parent, data: bytes) -> None:
+        commit = decode_commit(parent.cid, data)
+        first = commit.message.partition("\n")[0][:_MAX_MESSAGE_LENGTH]
+        parent.version = f"{to_text(parent.cid)} {first}".rstrip()
+        for link in () if parent.cid in self._shallow else commit.parents:
+            self._meet(_Want(parent, None, link, _Role.COMMIT))
+        self._meet(_Want(parent, "", commit.root, _Role.DIRECTORY, level=-1))
 
     def _judge_file(self, want: _Want, data: bytes) -> Parent:
         node = decode_file(want.cid, data)

@@ -305,6 +305,7 @@ def test_the_report_is_json_data(store):
                 "keys": ["single/0"],
                 "key_count": 1,
                 "message": f"no block {store.backend.make_cid(b'single', 'raw')}",
+                "commits": [],
             }
         ],
         "repaired": [],
