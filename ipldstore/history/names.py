@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote
 
-from ipldstore.errors import InvalidNameError
+from ipldstore.cid import parse_text
+from ipldstore.errors import InvalidCIDError, InvalidNameError
 from ipldstore.limits import MAX_REF_NAME_BYTES
 
 _LIKE_CID = ("bafy", "bafk")
@@ -15,8 +16,8 @@ _FORBIDDEN = re.compile(r"[\0-\x20\x7f~^:?*\[\\@]|\.\.")
 def check_ref_name(name: str) -> None:
     """Check that a branch or tag may have a name.
 
-    The rules are those of ``git check-ref-format --branch``, and besides it holds no ``@``, does
-    not begin as a CID does, and has at most 255 bytes. Raises `InvalidNameError` if it may not.
+    The rules are those of ``git check-ref-format --branch``, and besides it holds no ``@``, is no
+    CID nor begins as one does, and has at most 255 bytes. Raises `InvalidNameError` if it may not.
     """
     if not isinstance(name, str):
         raise InvalidNameError(f"name of a branch or tag is {type(name).__name__}, expected str")
@@ -43,6 +44,8 @@ def _ref_fault(name: str) -> str | None:
         return "git has another meaning for it"
     if name.startswith(_LIKE_CID):
         return f"it begins with {name[:4]!r}, as CIDs do"
+    if _is_cid(name):
+        return "it is a CID"
     if name.startswith("-"):
         return "it begins with a hyphen"
     if name.endswith("."):
@@ -55,6 +58,15 @@ def _ref_fault(name: str) -> str | None:
     if any(part.endswith(".lock") for part in parts):
         return "a part of it ends with '.lock'"
     return None
+
+
+def _is_cid(name: str) -> bool:
+    """Whether a name would be read as a CID, in whatever base."""
+    try:
+        parse_text(name)
+    except InvalidCIDError:
+        return False
+    return True
 
 
 def quote_ref_name(name: str) -> str:

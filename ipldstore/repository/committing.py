@@ -115,16 +115,13 @@ class Committing:
         self._tried.clear()
         return made
 
-    def adopted(self, made: Made) -> None:
-        """Note that the changes to come are changes to what was committed."""
-        self.begun = Begun(*made)
-
     def _change(self, state: State, root: Link, about: About, resolve: Resolve | None) -> State:
         tip = state.branches.get(self.branch)
         if tip is None and self.begun.commit is not None:
             raise RefError(
-                f"branch {self.branch!r} is not there any more: "
-                "make it again, or another one, and commit to that"
+                f"branch {self.branch!r} is not there any more: repo.undo({self.branch!r}) may "
+                f"bring it back, or repo.branch({self.branch!r}, {to_text(self.begun.commit)!r}) "
+                "make it anew"
             )
         self._note_done(state, tip)
         tip_root = self._versions.root_of(state, tip)

@@ -300,7 +300,7 @@ class Repository:
         branch = state.default if branch is None else branch
         tip = state.branches.get(branch)
         if tip is None and branch != state.default:
-            raise RevisionError(f"there is no branch {branch!r}{_listed(state)}")
+            raise _no_branch(state, branch)
         return branch, Begun(tip, self._versions.root_of(state, tip))
 
     def branch(self, name: str, revision: CIDLike | None = None) -> CID:
@@ -353,7 +353,7 @@ class Repository:
                 raise RefError(f"{name!r} is the default branch, which cannot be deleted")
             link = state.branches.get(name) or state.tags.get(name)
             if link is None:
-                raise RevisionError(f"there is no branch or tag {name!r}{_listed(state)}")
+                raise _no_branch(state, name)
             found[:] = [link]
             operation = Operation(kind="delete", ref=name, before=link, time=now())
             return _without_ref(state, operation)
@@ -374,7 +374,7 @@ class Repository:
         def change(state: State) -> State:
             tip = state.branches.get(branch)
             if tip is None:
-                raise RevisionError(f"there is no branch {branch!r}{_listed(state)}")
+                raise _no_branch(state, branch)
             link = self._find(state, revision)
             found[:] = [link]
             if link == tip:
@@ -569,10 +569,13 @@ def _as_cids(refs: Mapping[str, Link]) -> dict[str, CID]:
     return {name: CID(refs[name]) for name in sorted(refs)}
 
 
-def _listed(state: State, most: int = 10) -> str:
+def _no_branch(state: State, name: str, most: int = 10) -> RevisionError:
     names = sorted(state.branches)
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"; there are {', '.join(map(repr, names[:most]))}{more}" if names else "; there is none"
+    shown = f"there are {', '.join(map(repr, names[:most]))}{more}" if names else "there is none"
+    if name in state.tags:
+        return RevisionError(f"{name!r} is a tag, which never moves, expected a branch; {shown}")
+    return RevisionError(f"there is no branch {name!r}; {shown}")
 
 
 def _with_ref(state: State, operation: Operation) -> State:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipldstore.basics.locks import Guard
 from ipldstore.cid import Link
-from ipldstore.errors import DetachedStoreError, IPLDStoreError, NoChangesError, ReadOnlyStoreError
+from ipldstore.errors import DetachedStoreError, NoChangesError, ReadOnlyStoreError
 from ipldstore.faces import IPLDStore
 from ipldstore.formats.cidobject import CID
 from ipldstore.model.merging import Resolve
@@ -54,25 +54,7 @@ class SessionWriter(Writer):
             root = self.freeze()
             made = self.committing.commit(root, about, resolve)
             super().note_handed_out(root)
-            if made.root != root and self._follow(root, made.root):
-                self.committing.adopted(made)
             return made.commit
-
-    def _follow(self, root: Link, merged: Link) -> bool:
-        """Go on from what was committed, unless somebody wrote meanwhile."""
-        tree = self._make_tree(merged)
-        tree.note_change = self._note_change
-        try:
-            _ = tree.top
-        except IPLDStoreError:  # what is committed stays so; the next merge loads it again
-            return False
-        with self.lock():
-            if self.tree.root != root:
-                return False
-            tree.share_kept(self.tree)
-            self._flushed = merged
-            self.tree = tree
-        return True
 
 
 class Session(IPLDStore):
@@ -114,7 +96,8 @@ class Session(IPLDStore):
         """Commit all that changed, as one version.
 
         If others committed to the branch meanwhile, the changes are merged onto theirs. The session
-        goes on from what was committed.
+        goes on with what it has, and does not show what others did, as arrays that are open could
+        write over it; `Repository.writable` begins one that does.
 
         Parameters
         ----------

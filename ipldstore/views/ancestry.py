@@ -13,6 +13,8 @@ SHORT = 15
 """Characters of a CID that are shown: enough to name a version by, eight of them its own."""
 
 _MOST_MESSAGE = 72
+_MOST_COLUMNS = 40
+"""Lines side by side that are drawn; of more, only those at the left."""
 
 
 class Drawn(NamedTuple):
@@ -54,8 +56,8 @@ def iter_ancestry_lines(versions: Iterable[Drawn], *, ascii_only: bool = False) 
     for version in versions:
         column = lanes.index(version.link) if version.link in lanes else _free(lanes)
         lanes[column] = version.link
-        row = [marks.down if lane is not None else " " for lane in lanes]
-        row[column] = marks.version
+        row = [marks.down if lane is not None else " " for lane in lanes[:_MOST_COLUMNS]]
+        row[column : column + 1] = [marks.version] * (column < _MOST_COLUMNS)
         yield f"{' '.join(row)}  {_tell(version, ascii_only)}".rstrip()
         yield from _go_on(lanes, column, version.parents, marks)
         while lanes and lanes[-1] is None:
@@ -108,15 +110,16 @@ def _connect(
     marks: _Marks,
 ) -> str:
     """Draw a line between two columns, whose ends are given from left to right."""
-    width = max(len(lanes), column + 1, end + 1)
-    cells = [" "] * (2 * width - 1)
-    for index, lane in enumerate(lanes):
+    width = 2 * min(max(len(lanes), column + 1, end + 1), _MOST_COLUMNS) - 1
+    cells = [" "] * width
+    for index, lane in enumerate(lanes[:_MOST_COLUMNS]):
         if lane is not None:
             cells[2 * index] = marks.down
     low, high = sorted((2 * column, 2 * end))
-    for index in range(low + 1, high):
+    for index in range(low + 1, min(high, width)):
         cells[index] = marks.cross if cells[index] == marks.down else marks.across
-    cells[low], cells[high] = ends
+    for index, mark in zip((low, high), ends, strict=True):
+        cells[index : index + 1] = [mark] * (index < width)
     return "".join(cells).rstrip()
 
 

@@ -394,7 +394,7 @@ def test_tags(call: Any) -> None:
         (["tag", "-d", "main"], 3, "there is no tag 'main': `ipldstore tag` lists them"),
         (["branch", "new", "mian"], 3, "no branch or tag 'mian': did you mean 'main'?"),
         (["branch", "a b"], 2, "'a b' cannot be the name of a branch or tag"),
-        (["reset", "v1", "main"], 3, "there is no branch 'v1'"),
+        (["reset", "v1", "main"], 3, "'v1' is a tag, which never moves, expected a branch"),
         (["merge", "main", "--into", "trial"], 3, "there is no branch 'trial' to merge into"),
         (["undo", "nothing"], 1, "nothing was done to 'nothing'"),
     ],

@@ -40,12 +40,12 @@ def _commit(repo: Repository, branch: str, hours: int, items: dict[str, bytes]) 
     session.commit(f"commit {hours}", time=time, metadata={"hours": hours})
 
 
-def _array(size: int, units: str) -> bytes:
+def _array(size: int, note: str) -> bytes:
     return (
         b'{"zarr_format":3,"node_type":"array","shape":[%d],"data_type":"uint8","chunk_grid":'
         b'{"name":"regular","configuration":{"chunk_shape":[1]}},"chunk_key_encoding":'
         b'{"name":"default","configuration":{"separator":"/"}},"fill_value":0,"codecs":'
-        b'[{"name":"bytes"}],"attributes":{"units":"%s"}}' % (size, units.encode())
+        b'[{"name":"bytes"}],"attributes":{"note":"%s"}}' % (size, note.encode())
     )
 
 

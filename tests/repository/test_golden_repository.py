@@ -8,11 +8,11 @@ from ipldstore import CARStore, MappingCAStore, Repository, verify
 from tests.repository.made_golden import ARCHIVE, make
 
 COMMITS = {
-    "dev": "bafyreiejr3rhvai2oa3qauhekzy2ejyxx4k6bcftw7ryyne3goobxnixf4",
-    "main": "bafyreicdgfmup2bxkzm3ehey44yttr3sihdmuq4nyusmlv4brutxexxlge",
-    "v1": "bafyreidhq3x5ks4udn6ncjc4va4wcvyaax24k5xiclvpfyfa7f5bz2ipjm",
+    "dev": "bafyreihx4sszhvaorjdphzrs3idom6apfdves6cy2df5w7dw7n2ctp2srq",
+    "main": "bafyreieofp7umtg7q3xfigagig5rlmfs2ubrlacxhppvsamzvmxflhabmi",
+    "v1": "bafyreier3lhrbdcnxaklcalijn7aot4s347inajt3lrcoy62j7ejueiguq",
 }
-STATE = "bafyreihwyjn7jrkfygspmiiqcp6j2joym77sayzr4rkv4fqkqwvbwsspui"
+STATE = "bafyreia427aus62pb5jiocbcfzqkelzgezsffw2byoshlzysnckh4aerp4"
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_it_reads_as_ever(repo):
     assert chunks == {"x/c/0": b"22", "x/c/1": b"11", "x/c/2": b"33"}
     assert repo.readonly("main")["x/c/0"] == b"44"
     document = repo.readonly("v1")["x/zarr.json"]
-    assert b'"units":"km"' in document
+    assert b'"note":"km"' in document
     assert b'"shape":[3]' in document
     assert repo.show().metadata == {}
     assert repo.show("main~2").metadata == {"hours": 1}

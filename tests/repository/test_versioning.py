@@ -203,8 +203,10 @@ def test_branches_and_tags(repo):
         repo.branch("x", "Dev")
     with pytest.raises(RevisionError, match="there is no branch 'nope'; there are 'dev', 'main'"):
         repo.writable("nope")
-    with pytest.raises(RevisionError):
+    with pytest.raises(RevisionError, match="'v1' is a tag, which never moves, expected a branch"):
         repo.writable("v1")
+    with pytest.raises(InvalidNameError, match="it is a CID"):
+        repo.branch(first.encode("base58btc"))
 
 
 def test_deleting_and_bringing_back(repo):
@@ -255,13 +257,14 @@ def test_two_sessions_meet(repo):
     one.commit("one")
     made = two.commit("two")
     assert dict(repo.readonly()) == {"a/0": b"one", "b/0": b"two"}
-    assert dict(two) == dict(repo.readonly())
+    assert dict(two) == {"a/0": b"1", "b/0": b"two"}
     assert repo.show().parents == (repo.find("main~1"),)
     assert [version.message for version in repo.log()] == ["two", "one", "a change"]
     assert two.base == made
     one["a/1"] = b"more"
     one.commit("three")
-    assert dict(one) == {"a/0": b"one", "a/1": b"more", "b/0": b"two"}
+    assert dict(one) == {"a/0": b"one", "a/1": b"more", "b/0": b"1"}
+    assert dict(repo.readonly()) == {"a/0": b"one", "a/1": b"more", "b/0": b"two"}
 
 
 def test_a_conflict_loses_nothing(repo):

@@ -64,6 +64,16 @@ def test_three_parents_that_are_drawn_already():
     assert graph_of(versions) == ["●", "│ ●", "│ │ ●", "├─┼─┤", "│ ├─╯", "● │", "  ●"]
 
 
+def test_many_side_by_side():
+    """Lines beyond forty are not drawn, so that a log cannot grow with the square of its length."""
+    tips = [Drawn(f"tip {n}", [f"root {n}"], "bafyreix", (), TIME, "", "") for n in range(100)]
+    roots = [Drawn(f"root {n}", [], "bafyreix", (), TIME, "", "") for n in range(100)]
+    merge = Drawn("merge", [f"tip {n}" for n in range(100)], "bafyreix", (), TIME, "", "")
+    lines = graph_of([merge, *tips, *roots])
+    assert len(lines) == 300
+    assert max(map(len, lines)) == 79
+
+
 def test_two_that_have_nothing_in_common():
     assert graph_of([drawn("a"), drawn("b")]) == ["●", "●"]
 

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from ipldstore.model.merging.conflicts import SIDES, Conflict, Resolver, Side, settle
 from ipldstore.model.merging.documents import is_grown, is_resized
-from ipldstore.model.merging.sides import OTHER, Kind, Sides
+from ipldstore.model.merging.meaning import DECODING_ATTRIBUTES, changes_meaning
+from ipldstore.model.merging.sides import OTHER, Kind, Row, Sides
 
-_KIND_NAMES = ("zarr.json", ".zarray", ".zgroup")
+_NODE_NAMES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 _ARRAY_DOCUMENTS = {2: ".zarray", 3: "zarr.json"}
+_ATTRIBUTE_DOCUMENTS = {2: ".zattrs", 3: "zarr.json"}
 
 
 def settle_nodes(sides: Sides, resolver: Resolver) -> dict[str, Side]:
@@ -61,7 +63,7 @@ class _Finder:
         self._blocked = _find_blocked(sides)
         self._emptied = {side: _find_emptied(sides, side) for side in SIDES}
         self._documented = {
-            parent_of(key) for key in sides.documents if key.rpartition("/")[2] in _KIND_NAMES
+            parent_of(key) for key in sides.documents if key.rpartition("/")[2] in _NODE_NAMES
         }
         self.candidates = sorted(self._blocked.union(self._documented, *self._emptied.values()))
         self.done: set[str] = set()
@@ -100,42 +102,96 @@ class _Finder:
         """Look at a node that one side made something else of."""
         if kind is not None and kind[1] == "group" and set(bases) == {None}:
             return None
-        if any(self._sides.is_changed_by(OTHER[side], key) for key in self._sides.keys_below(path)):
+        other = OTHER[side]
+        if any(
+            self._sides.is_changed_by(other, key) or self._sides.is_filled_by(other, key)
+            for key in self._sides.keys_below(path)
+        ):
             what = "deleted" if kind is None else "made something else"
-            return f"{what} by {side}, changed by {OTHER[side]}"
+            return f"{what} by {side}, changed by {other}"
         self.done.add(path)
         return None
 
     def _array_fault(self, path: str, kind: Kind) -> str | None:
-        """Look at the document of what is an array on both sides."""
-        name = _ARRAY_DOCUMENTS[kind[0] or 3]
-        key = f"{path}/{name}" if path else name
+        """Look at the documents of what is an array on both sides."""
+        below = f"{path}/" if path else ""
+        found = kind[0] or 3
+        return self._body_fault(path, below + _ARRAY_DOCUMENTS[found]) or self._meaning_fault(
+            path, below + _ATTRIBUTE_DOCUMENTS[found]
+        )
+
+    def _body_fault(self, path: str, key: str) -> str | None:
         if key not in self._sides.rows:
             return None
         bases = [base.body(key) for base in self._sides.bases]
         ours, theirs = self._sides.ours.body(key), self._sides.theirs.body(key)
-        if ours == theirs:
-            return None
-        side = settle(bases, ours, theirs)
         before = [body for body in bases if body is not None]
+        if ours == theirs:
+            is_kept = all(body == ours for body in bases) or not self._has_other_chunks(path)
+            return None if is_kept else _explain_bodies(before, ours, theirs)
+        side = settle(bases, ours, theirs)
         if side is None:
             return _explain_bodies(before, ours, theirs) if self._has_parts(key) else None
         body = ours if side == "ours" else theirs
-        is_harmless = body is not None and all(is_grown(old, body) for old in before)
-        return None if is_harmless else self._chunks_fault(path, side)
+        if body is not None and all(is_grown(old, body) for old in before):
+            return None
+        has_chunks = self._has_changed_chunks(path, OTHER[side])
+        return f"changed by {side}, its chunks changed by {OTHER[side]}" if has_chunks else None
+
+    def _meaning_fault(self, path: str, key: str) -> str | None:
+        """Look for attributes that say what values mean, changed beside the values of others."""
+        if key not in self._sides.rows:
+            return None
+        changed = {side: self._changed_meaning(key, side) for side in SIDES}
+        if all(changed.values()) and changed["ours"] != changed["theirs"]:
+            return "both changed how its values are decoded"
+        for side, names in changed.items():
+            other = OTHER[side]
+            if names and (self._has_changed_chunks(path, other) or self._has_grown(path, other)):
+                return f"attribute {names[0]!r} changed by {side}, its chunks changed by {other}"
+        return None
+
+    def _changed_meaning(self, key: str, side: Side) -> list[str]:
+        """Return the attributes by which one side alone changed what values mean."""
+        parts = [base.parts(key) for base in self._sides.bases]
+        mine, other = (self._sides.version(one).parts(key) for one in (side, OTHER[side]))
+        if mine is None or other is None:
+            return []
+        return [
+            name
+            for name in DECODING_ATTRIBUTES
+            if mine.attributes.get(name) != other.attributes.get(name)
+            and changes_meaning(
+                name,
+                [None if base is None else base.attributes.get(name) for base in parts],
+                mine.attributes.get(name),
+            )
+        ]
+
+    def _has_grown(self, path: str, side: Side) -> bool:
+        """Whether a side has another document of an array than a base."""
+        bodies = {
+            version.body(f"{path}/{name}" if path else name)
+            for version in (*self._sides.bases, self._sides.version(side))
+            for name in _ARRAY_DOCUMENTS.values()
+        }
+        return len(bodies - {None}) > 1
+
+    def _has_changed_chunks(self, path: str, side: Side) -> bool:
+        """Whether a side changed chunks of an array, also to the fill value."""
+        return any(row.was_changed_by(side) for row in self._chunks_of(path))
+
+    def _has_other_chunks(self, path: str) -> bool:
+        """Whether an array's chunks differ between both sides."""
+        return any(row.ours != row.theirs for row in self._chunks_of(path))
+
+    def _chunks_of(self, path: str) -> Iterator[Row]:
+        rows = (self._sides.rows[key] for key in self._sides.keys_below(path))
+        return (row for row in rows if row.array == path)
 
     def _has_parts(self, key: str) -> bool:
         versions = (self._sides.ours, self._sides.theirs)
         return all(version.parts(key) is not None for version in versions)
-
-    def _chunks_fault(self, path: str, side: Side) -> str | None:
-        """Look for chunks that were changed while the other side changed how they are read."""
-        other = OTHER[side]
-        for key in self._sides.keys_below(path):
-            row = self._sides.rows[key]
-            if row.array == path and row.is_changed_by(other):
-                return f"changed by {side}, its chunks changed by {other}"
-        return None
 
     def _emptied_fault(self, path: str) -> str | None:
         for side in SIDES:

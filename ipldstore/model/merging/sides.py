@@ -46,8 +46,11 @@ class Row(NamedTuple):
 
     def is_changed_by(self, side: Side) -> bool:
         """Whether a side has another value than a base, and than the other side."""
-        value = self.of(side)
-        return self.ours != self.theirs and any(base != value for base in self.bases)
+        return self.ours != self.theirs and self.was_changed_by(side)
+
+    def was_changed_by(self, side: Side) -> bool:
+        """Whether a side has another value than a base, also if the other side has the same."""
+        return any(base != self.of(side) for base in self.bases)
 
     @property
     def was_there(self) -> bool:
@@ -141,6 +144,14 @@ class Sides:
         """Whether a side changed more of a key than what is derived from other keys."""
         row = self.rows[key]
         return row.is_changed_by(side) and not self._is_derived(side, key)
+
+    def is_filled_by(self, side: Side, key: str) -> bool:
+        """Whether a side wrote the fill value to all of a chunk, which removes its key."""
+        row = self.rows[key]
+        if row.array is None or row.of(side) is not None or not row.was_there:
+            return False
+        kind = self.version(side).kind(row.array)
+        return kind is not None and kind[1] == "array"
 
     def _is_derived(self, side: Side, key: str) -> bool:
         """Whether a side changed nothing but consolidated metadata in a key."""
