@@ -15,7 +15,7 @@ from ipldstore.errors import BlockNotFoundError, InvalidNodeError
 from ipldstore.history.graph import Graph
 from tests.histories import NOON, History
 
-CHAIN = 1_000_000 if os.environ.get("IPLDSTORE_LARGE") == "1" else 100_000
+CHAIN = 50_000
 
 
 @st.composite
