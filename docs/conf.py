@@ -38,6 +38,8 @@ nitpick_ignore_regex = [
     ),
     # types that only type checkers import, and words of docstrings in the place of a type
     ("py:class", r"[\w ]+|archive\.Source|xr\.Dataset"),
+    # types of fields with a default value, which Sphinx cuts at their commas
+    ("py:class", r"(dict|tuple)\[.*"),
     ("py:class", r"ipldstore\.(cid\.Link|contentstore\.StoredBlock|store\..*|backends\..*)"),
     # methods of a base class, which are described there, and parameters
     ("py:obj", r"[a-z_]\w*"),
