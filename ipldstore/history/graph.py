@@ -64,6 +64,10 @@ class Graph:
         """Return the parents of a commit, which are none where they are let go."""
         return self._facts(link).parents
 
+    def check(self, link: Link) -> None:
+        """Raise `InvalidNodeError` if a commit's generation does not follow from its parents'."""
+        self._checked_parents(link)
+
     def iter_ancestors(self, tips: Iterable[Link]) -> Iterator[tuple[Link, Commit]]:
         """Iterate commits and all before them, each once.
 

@@ -195,6 +195,12 @@ class Repository:
         text = revision if isinstance(revision, str) else to_text(as_link(revision))
         return resolve_revision(parse_revision(text), state, self._versions.graph(state))
 
+    def _find_sound(self, state: State, revision: CIDLike | None) -> Link:
+        """Find a commit that a branch or tag may be at: one that spoils no walk over them."""
+        link = self._find(state, revision)
+        self._versions.graph(state).check(link)
+        return link
+
     def readonly(self, revision: CIDLike | None = None) -> IPLDStore:
         """Open a version, to read.
 
@@ -329,7 +335,7 @@ class Repository:
             for what, refs in (("branch", state.branches), ("tag", state.tags)):
                 if name in refs:
                     raise RefError(f"{name!r} is a {what} already, at {to_text(refs[name])}")
-            link = self._find(state, revision)
+            link = self._find_sound(state, revision)
             found[:] = [link]
             return _with_ref(state, Operation(kind=kind, ref=name, after=link, time=now()))
 
@@ -375,7 +381,7 @@ class Repository:
             tip = state.branches.get(branch)
             if tip is None:
                 raise _no_branch(state, branch)
-            link = self._find(state, revision)
+            link = self._find_sound(state, revision)
             found[:] = [link]
             if link == tip:
                 return state

@@ -23,6 +23,8 @@ from ipldstore import (
     SQLiteCAStore,
     UnfrozenChangesWarning,
 )
+from ipldstore.cid import as_link
+from ipldstore.history.commit import Commit
 
 TIME = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -403,6 +405,23 @@ def test_copies_of_a_session_do_not_commit(repo):
         session.with_read_only(True).commit("a view that only reads")
     copy.commit("the same session")
     assert dict(repo.readonly()) == {"a": b"1", "b": b"2", "c": b"3"}
+
+
+def test_no_branch_leads_to_a_commit_that_lies(repo):
+    first = write(repo, a=b"1")
+    lie = Commit(
+        root=as_link(repo.show().root),
+        parents=(as_link(first),),
+        generation=50,
+        time=0,
+        author="",
+        message="",
+    )
+    link = repo.blocks.put_raw(lie.encode(), "dag-cbor")
+    for use in (repo.branch, repo.tag, repo.reset):
+        with pytest.raises(ipldstore.InvalidNodeError, match="generation 50, expected 2"):
+            use("main" if use == repo.reset else "lie", link)
+    assert (repo.branches, repo.tags) == ({"main": first}, {})
 
 
 def test_the_log_of_all(repo):
