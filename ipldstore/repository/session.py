@@ -52,7 +52,11 @@ class SessionWriter(Writer):
         """Commit what is there now; see `Session.commit`."""
         with self._turn():
             root = self.freeze()
-            made = self.committing.commit(root, about, resolve)
+            try:
+                made = self.committing.commit(root, about, resolve)
+            except NoChangesError:  # the branch has all of it
+                super().note_handed_out(root)
+                raise
             super().note_handed_out(root)
             return made.commit
 

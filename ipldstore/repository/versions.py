@@ -17,6 +17,7 @@ from ipldstore.history.commit import Commit
 from ipldstore.history.graph import Graph
 from ipldstore.history.state import NONCE_BYTES, Operation, State
 from ipldstore.limits import MAX_SWAPS
+from ipldstore.refs.commits import make_graph
 from ipldstore.refs.states import find_state, load_state
 
 Change: TypeAlias = Callable[[State], State]
@@ -43,7 +44,7 @@ class Versions:
     def graph(self, state: State) -> Graph:
         """Return how the commits follow each other that a state leads to."""
         if self._graph is None or self._graph.shallow != state.shallow:
-            self._graph = Graph(self.blocks.get_block, state.shallow)
+            self._graph = make_graph(self.blocks, state)
         return self._graph
 
     def put_commit(self, commit: Commit) -> Link:
@@ -98,13 +99,11 @@ class Versions:
 
     def iter_states(self) -> Iterator[tuple[Link, State]]:
         """Iterate the states, the last first, as far back as their blocks are there."""
-        link: Link | None = self.read()[0]
-        while link is not None:
-            state = load_state(self.blocks, link)
-            yield link, state
-            link = state.previous
-            if link is not None and not self.blocks.has(link):
-                return
+        link, state = self.read()
+        yield link, state
+        while (previous := state.previous) is not None and self.blocks.has(previous):
+            state = load_state(self.blocks, previous)
+            yield previous, state
 
     def _put_state(self, state: State) -> Link:
         return as_link(self.blocks.put_raw(state.encode(), "dag-cbor"))

@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import warnings
 from datetime import UTC, datetime
 
 import pytest
@@ -442,6 +443,25 @@ def test_what_is_never_committed_is_told(tmp_path):
     with pytest.warns(UnfrozenChangesWarning, match=r"session.commit\(message\) keeps them"):
         del session
         gc.collect()
+
+
+def test_nothing_is_lost_where_the_branch_has_all_of_it(tmp_path):
+    repo = Repository.create(DirectoryCAStore(tmp_path / "blocks"))
+    write(repo, a=b"1")
+    with repo.writable() as session:
+        session["a"] = b"2"
+        session["a"] = b"1"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del session
+        gc.collect()
+    assert not [warning for warning in caught if warning.category is UnfrozenChangesWarning]
+
+
+def test_a_message_that_is_no_text_is_refused_at_once(repo):
+    for message in (None, 5):
+        with pytest.raises(ipldstore.InvalidNodeError, match="expected text"):
+            repo.writable(message=message)
 
 
 def test_writing_goes_on_while_it_commits(repo, monkeypatch):
