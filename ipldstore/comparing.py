@@ -84,6 +84,8 @@ class Comparison:
 def compare(a: HierarchyLike, b: HierarchyLike, blocks: Blocks | None = None) -> Comparison:
     """Say what changed between two hierarchies: groups, arrays, attributes, and which elements.
 
+    Elements are told by whole chunks, as values are not read.
+
     As much is loaded as `diff` loads, the metadata of what changed, and of coordinates of arrays
     whose chunks changed those chunks that hold the first and last value, if zarr is installed.
     A coordinate that cannot be read is left out.

@@ -8,10 +8,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT, CONSOLIDATED_ROOT, write_files
 
-from ipldstore import CID, DirectoryCAStore, Repository
+from ipldstore import CID, CARStore, DirectoryCAStore, Repository
 from ipldstore.cid import as_link, parse_text
 from ipldstore.cli.frame.options import REPOSITORY
 from ipldstore.refs.states import DEFAULT_REPOSITORY
@@ -633,3 +634,19 @@ def test_times_of_others(call: Any, workplace: Path) -> None:
     assert len(lines(call("log"))) == 30
     found = [json.loads(line)["time"] for line in lines(call("log", "-n", "2", "--json"))]
     assert found == ["2026-01-06T17:00:00.000000Z", "2026-01-06T16:00:00.000000Z"]
+
+
+@pytest.mark.once
+def test_putting_into_a_repository_in_a_car_file(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.arange(6.0))
+    assert call("init", "x.car").code == 0
+    for group in ("g1", "g2"):
+        put = call("put", "a.npy", "--into", group, "--branch", "main", "--blocks", "x.car")
+        assert put.code == 0, put.err
+    with CARStore("x.car", read_only=True) as blocks:
+        repo = Repository(blocks)
+        assert len(list(repo.log())) == 2
+        assert {key.partition("/")[0] for key in repo.readonly() if "/" in key} == {"g2"}

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ipldstore.blockstore.contract import ContentAddressableStore
+from ipldstore.cid import DAG_CBOR, Link, as_link, codec_of
 from ipldstore.cli.frame.reporting import CommandError
 from ipldstore.cli.sources.reading import Content
 from ipldstore.cli.sources.zarrs import Values
 from ipldstore.cli.tools.progress import progress
 from ipldstore.formats.jsontext import load_json
+from ipldstore.history.kinds import is_state
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.tree.keys import METADATA_NAMES
 
@@ -50,9 +52,17 @@ def write_contents(
     """
     values = {group: one for group, one in contents.items() if isinstance(one, Values)}
     datasets = {group: one for group, one in contents.items() if not isinstance(one, Values)}
-    mapping = Hierarchy(blocks)
+    mapping = Hierarchy(blocks, root=_beginning(blocks))
     size = _write_values(mapping, values) if values else 0
     return (_write_datasets(mapping, datasets, what) if datasets else mapping), size
+
+
+def _beginning(blocks: ContentAddressableStore) -> Link | None:
+    """Return the empty hierarchy where a CAR file has a repository in place of a root."""
+    noted = blocks.noted_root
+    if noted is None or codec_of(noted) != DAG_CBOR or not is_state(blocks.get_block(noted)):
+        return None
+    return as_link(blocks.put_raw(b"\xa0", "dag-cbor"))
 
 
 def _write_values(mapping: Hierarchy, values: Mapping[str, Values]) -> int:
@@ -115,9 +125,8 @@ def _write_datasets(mapping: Hierarchy, datasets: Mapping[str, Groups], what: st
         options(file_cache_maxsize=_OPEN_FILES),
         progress("putting", count_chunks(groups), unit="chunks") as advance,
     ):
-        store = watched_store(mapping.blocks, lambda: advance(1))
-        if len(mapping):
-            store.set_root(mapping.freeze())
+        root = mapping.freeze() if len(mapping) else _beginning(mapping.blocks)
+        store = watched_store(mapping.blocks, root, lambda: advance(1))
         with explained(f"{what} cannot be written as Zarr"):
             write_zarr(groups, store)
     return store

@@ -27,7 +27,7 @@ from ipldstore.tree.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
     from ipldstore.blockstore.contract import ContentAddressableStore
-    from ipldstore.cid import Link
+    from ipldstore.cid import CIDLike, Link
     from ipldstore.faces import IPLDStore
     from ipldstore.tree.documents import Document
 
@@ -154,8 +154,10 @@ def count_chunks(groups: Groups) -> int:
     )
 
 
-def watched_store(blocks: ContentAddressableStore, watch: Callable[[], None]) -> IPLDStore:
-    """Make a store that tells of each chunk that is written."""
+def watched_store(
+    blocks: ContentAddressableStore, root: CIDLike | None, watch: Callable[[], None]
+) -> IPLDStore:
+    """Open a store that tells of each chunk that is written."""
     from ipldstore.faces import IPLDStore
 
     class WatchedStore(IPLDStore):
@@ -164,7 +166,7 @@ def watched_store(blocks: ContentAddressableStore, watch: Callable[[], None]) ->
             if segments[-1] not in METADATA_NAMES:
                 watch()
 
-    return WatchedStore(blocks)
+    return WatchedStore(blocks, root=root)
 
 
 def write_zarr(groups: Groups, store: IPLDStore) -> None:
