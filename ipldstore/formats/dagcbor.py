@@ -9,7 +9,7 @@ is checked against the bytes that are left before anything is made of it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isfinite
 from operator import itemgetter
 from typing import Any
@@ -281,6 +281,16 @@ def encode_text(text: str) -> bytes:
         raise CodecError(f"text {text!r} holds a lone surrogate") from None
     size = len(data)
     return (_SHORT_TEXT[size] if size < 24 else encode_head(_TEXT, size)) + data
+
+
+def encode_texts(texts: Iterable[str]) -> list[bytes]:
+    """Write several text strings, each as `encode_text` does."""
+    texts = list(texts)
+    try:
+        encoded = list(map(str.encode, texts))
+        return [_SHORT_TEXT[len(data)] + data for data in encoded]
+    except (UnicodeEncodeError, IndexError):
+        return list(map(encode_text, texts))
 
 
 def encode_key(key: Any) -> bytes:

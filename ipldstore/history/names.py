@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from ipldstore.cid import parse_text
@@ -37,6 +38,7 @@ def _size_fault(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def _ref_fault(name: str) -> str | None:
     if (found := _FORBIDDEN.search(name)) is not None:
         return f"it holds {found[0]!r}"

@@ -70,9 +70,9 @@ def head_size(count: int) -> int:
     return len(encode_map_head(count))
 
 
-def total_size(items: Sequence[Item]) -> int:
-    """Return the size of a map or list of items, in bytes."""
-    return head_size(len(items)) + sum(map(len, map(data_of, items)))
+def total_size(items: Sequence[bytes]) -> int:
+    """Return the size of a map or list of encoded items, in bytes."""
+    return head_size(len(items)) + sum(map(len, items))
 
 
 def cut(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import add
 from typing import TypeAlias
 
 from ipldstore.cid import Link
@@ -10,13 +11,14 @@ from ipldstore.errors import InvalidNodeError
 from ipldstore.formats import dagcbor
 from ipldstore.tree.cut import MAX_PAGE_BYTES, Cutter, Item, cut, data_of, head_size, total_size
 from ipldstore.tree.documents import Document
-from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, is_inlined
+from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, is_inlined, unpacked
 from ipldstore.tree.order import natural_key
 from ipldstore.tree.packed import Packed
 from ipldstore.tree.pages import Load, entries_of, flatten, load_page
 
 Put: TypeAlias = Callable[[bytes], Link]
 
+_LINK_BYTES = 36
 _PAIR_HEAD = dagcbor.encode_list_head(2)
 
 
@@ -43,27 +45,30 @@ class Encoder:
                 directory.content = renewed
                 return renewed.encoded, depth + 1
         if not isinstance(content, PageList):
-            items, depth = self._items(content)
-            if not items and not root:
+            data, depth = self._entries(content)
+            if not data and not root:
                 raise InvalidNodeError("an empty directory, which the format does not allow")
-            if total_size(items) <= MAX_PAGE_BYTES:
+            if total_size(data) <= MAX_PAGE_BYTES:
                 directory.content = content
-                return _encode_map(items), depth + 1
-            content = self._cut(items)
+                return _encode_map(data), depth + 1
+            content = self._cut(list(map(Item, content, data)))
         directory.content = content
         return self.encode_list(content), 2
 
-    def _items(self, entries: Entries) -> tuple[list[Item], int]:
-        items = []
+    def _entries(self, entries: Entries) -> tuple[list[bytes], int]:
+        """Encode entries, each with its segment, in their order; return their levels, too."""
+        entries = unpacked(entries)
+        stubs = [
+            dagcbor.LINK_HEAD + entry if type(entry) is Link and len(entry) == _LINK_BYTES else None
+            for entry in entries.values()
+        ]
         deepest = 0
-        for segment, entry in entries.items():
-            if type(entry) is Link:
-                encoded = dagcbor.encode_link(entry)
-            else:
-                encoded, depth = self._stub(entry)
-                deepest = max(deepest, depth)
-            items.append(Item(segment, dagcbor.encode_text(segment) + encoded))
-        return items, deepest
+        if None in stubs:
+            for at, entry in enumerate(entries.values()):
+                if stubs[at] is None:
+                    stubs[at], depth = self._stub(entry)
+                    deepest = max(deepest, depth)
+        return list(map(add, dagcbor.encode_texts(entries), stubs)), deepest
 
     def _renew(self, packed: Packed[Entry]) -> tuple[Packed[Entry], int]:
         stubs = {segment: self._stub(entry) for segment, entry in packed.others.items()}
@@ -89,12 +94,12 @@ class Encoder:
         """Put the entries of a directory as pages."""
         items.sort(key=lambda item: natural_key(item.segment))
         pages = list(cut(items))
-        links = [self._put(_encode_map(page)) for page in pages]
+        links = [self._put(_encode_map(map(data_of, page))) for page in pages]
         return PageList([page[0].segment for page in pages], links)
 
     def _recut(self, pages: PageList) -> PageList | dict[str, Entry]:
         """Put the pages that changed, or return one map if that is what is left."""
-        recut = _Recut(pages, self._load, self._items, self._renew, self._put)
+        recut = _Recut(pages, self._load, self._entries, self._renew, self._put)
         recut.run()
         left = PageList(recut.firsts, recut.children)
         if len(recut.children) < 2 or not (recut.has_grown or self._is_long(left)):
@@ -122,9 +127,12 @@ class Encoder:
             _pair(first, child.link if isinstance(child, Page) else child)
             for first, child in zip(pages.firsts, pages.children, strict=True)
         ]
-        while total_size(items) > MAX_PAGE_BYTES:
-            items = [_pair(part[0].segment, self._put(_encode_items(part))) for part in cut(items)]
-        return _encode_items(items)
+        while total_size(data := list(map(data_of, items))) > MAX_PAGE_BYTES:
+            items = [
+                _pair(part[0].segment, self._put(_encode_list(list(map(data_of, part)))))
+                for part in cut(items)
+            ]
+        return _encode_list(data)
 
 
 class _Recut:
@@ -141,13 +149,13 @@ class _Recut:
         self,
         pages: PageList,
         load: Load,
-        encode_items: Callable[[Entries], tuple[list[Item], int]],
+        encode: Callable[[Entries], tuple[list[bytes], int]],
         renew: Callable[[Packed[Entry]], tuple[Packed[Entry], int]],
         put: Put,
     ) -> None:
         self._pages = pages
         self._load = load
-        self._encode_items = encode_items
+        self._encode = encode
         self._renew = renew
         self._put = put
         self._size = self._count = 0
@@ -185,7 +193,8 @@ class _Recut:
             if may_stop and not cutter.page:
                 return index
             page = load_page(self._pages, index, self._load)
-            items, _ = self._encode_items(page.entries)
+            data, _ = self._encode(page.entries)
+            items = list(map(Item, page.entries, data))
             items.sort(key=lambda item: natural_key(item.segment))
             if items and cutter.overflows(items[0]):
                 self._place(cutter.take())
@@ -206,7 +215,7 @@ class _Recut:
         self._size += sum(map(len, map(data_of, items)))
         self._count += len(items)
         self.firsts.append(items[0].segment)
-        self.children.append(self._put(_encode_map(items)))
+        self.children.append(self._put(_encode_map(map(data_of, items))))
 
 
 def _may_end_elsewhere(page: Link | Page | PageList) -> bool:
@@ -220,10 +229,10 @@ def _pair(segment: str, link: Link | PageList | None) -> Item:
     return Item(segment, _PAIR_HEAD + dagcbor.encode_text(segment) + dagcbor.encode_link(link))
 
 
-def _encode_map(items: Sequence[Item]) -> bytes:
-    data = sorted(map(data_of, items))
+def _encode_map(entries: Iterable[bytes]) -> bytes:
+    data = sorted(entries)
     return dagcbor.encode_map_head(len(data)) + b"".join(data)
 
 
-def _encode_items(items: Sequence[Item]) -> bytes:
-    return dagcbor.encode_list_head(len(items)) + b"".join(map(data_of, items))
+def _encode_list(items: Sequence[bytes]) -> bytes:
+    return dagcbor.encode_list_head(len(items)) + b"".join(items)

@@ -221,9 +221,9 @@ class Packed(Mapping[str, Link | T], Generic[T]):
         return sum(run.links for run in self._runs) + len(self.others)
 
     def __iter__(self) -> Iterator[str]:
-        yield from self.others
         for run in self._runs:
             yield from map(bytes.decode, run.names(self._data))
+        yield from self.others
 
     def unpacked(self) -> dict[str, Link | T]:
         """Return the entries in a map of its own; of links first those under shorter names."""

@@ -226,6 +226,7 @@ def main() -> None:
         "--million", action="store_true", help="a million chunks of 64 bytes instead"
     )
     parser.add_argument("--fused", action="store_true", help="zarr's FusedCodecPipeline (zarr 3.4)")
+    parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
     arguments = parser.parse_args()
     if arguments.fused:
         zarr.config.set({"codec_pipeline.path": "zarr.core.codec_pipeline.FusedCodecPipeline"})
@@ -234,7 +235,7 @@ def main() -> None:
         data = np.random.default_rng(0).integers(0, 256, chunk * count, dtype="u1")
         table = Table()
         for _ in range(arguments.runs):
-            for name in PEERS:
+            for name in arguments.peers:
                 measure(table, name, chunk, count, data)
         table.show(f"{count:,} chunks of {title}", COMPARISONS)
         print(f"  sha256 of the same bytes, one thread: {hashing(data, chunk):.4f} s")

@@ -69,6 +69,7 @@ def test_it_holds_what_the_decoder_reads(value: dict[str, Any]) -> None:
     assert dict(packed.items()) == dagcbor.decode(data) == value
     assert len(packed) == len(value)
     assert set(packed) == set(value)
+    assert list(packed) == list(packed.unpacked())
     assert [packed[name] for name in value] == list(value.values())
     assert all(type(packed[name]) is Link for name, item in value.items() if type(item) is Link)
     keys = sorted(map(natural_key, value))
