@@ -5,7 +5,7 @@ A store that wraps another one can do what that one can: it takes over its metho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from ipldstore.cid import Link
@@ -99,4 +99,92 @@ class KeepsPointers(Protocol):
         ------
         BackendError
             If they cannot be listed.
+        """
+
+
+@runtime_checkable
+class KeepsJournals(Protocol):
+    """A block store that keeps journals: bytes that one process appends to, and all may read.
+
+    They stand in groups. What may be the name of a group, or of a journal in it,
+    `pointers.check_pointer_name` says.
+    """
+
+    def append_journal(self, group: str, name: str, offset: int, data: bytes) -> None:
+        """Append to a journal, which is made, with its group, if the offset is 0.
+
+        The store's blocks are flushed first. It is as durable as they are. One process appends to a
+        journal, a call at a time, and no more once a call failed.
+
+        Parameters
+        ----------
+        group, name
+            The journal.
+        offset
+            How many bytes it has.
+        data
+            What comes next, not empty.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such journal.
+        BackendError
+            If it cannot be done: none, some or all of the bytes may be there.
+        """
+
+    def make_journal(self, group: str, name: str, data: bytes) -> bool:
+        """Make a journal, whole or not at all, that nobody appends to.
+
+        Parameters
+        ----------
+        group, name
+            The journal.
+        data
+            All of its bytes. No two calls of anybody have the same, by which one whose answer was
+            lost is known.
+
+        Returns
+        -------
+        bool
+            Whether it is there with these bytes; False if there was one of this name.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such journal.
+        BackendError
+            If it cannot be made, or it cannot be told whether it was.
+        """
+
+    def read_journal(self, group: str, name: str, start: int = 0) -> bytes | None:
+        """Return the bytes of a journal from one on, None if there is no such journal.
+
+        Raises `BackendError` if it cannot be told, or read.
+        """
+
+    def list_journals(self, group: str) -> dict[str, int]:
+        """Return the names of a group's journals, and how many bytes each has at least by now.
+
+        Nothing if there is no such group. What comes or goes meanwhile may be in it or not.
+        Raises `BackendError` if it cannot be told.
+        """
+
+    def find_journals(self, group: str, names: Sequence[str]) -> list[bool]:
+        """Return whether there are several journals, looked for in this order.
+
+        None is looked for before the one before it was found or not. Raises `BackendError` if it
+        cannot be told.
+        """
+
+    def remove_journal(self, group: str, name: str) -> None:
+        """Remove a journal, if it is there, and its group with the last one.
+
+        Raises `BackendError` if it cannot be removed.
+        """
+
+    def iter_journal_groups(self) -> Iterator[str]:
+        """Iterate the names of all groups, in no order.
+
+        Raises `BackendError` if they cannot be listed.
         """
