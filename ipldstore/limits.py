@@ -36,6 +36,10 @@ MAX_POINTER_BYTES = 512
 """Bytes of the file or object of a pointer; this package writes 93, and 274 with the longest
 digest."""
 
+MAX_JOURNAL_BYTES = 1 << 30
+"""Bytes of a journal in a block store, which is read into memory: records of some ten million
+changes, of one process in one session."""
+
 MAX_IPFS_BLOCK_BYTES = 2 << 20
 """Bytes of a block that IPFS nodes give each other, and so of one from a gateway or to a node."""
 

@@ -20,7 +20,7 @@ _VALUE = re.compile(rb"([a-z2-7]+) [0-9a-f]{32}\n")
 _NONCE_BYTES = 16
 
 
-def check_pointer_name(name: str) -> None:
+def check_pointer_name(name: str, of: str = "a pointer") -> None:
     """Check that a pointer may have a name.
 
     It has at most 64 of ``a`` to ``z``, ``0`` to ``9``, ``-`` and ``_``, a letter or digit first:
@@ -30,6 +30,8 @@ def check_pointer_name(name: str) -> None:
     ----------
     name
         The name.
+    of
+        What has it, in the words of the error: names of other things keep the same rule.
 
     Raises
     ------
@@ -37,16 +39,21 @@ def check_pointer_name(name: str) -> None:
         If it may not.
     """
     if not isinstance(name, str):
-        raise InvalidNameError(f"name of a pointer is {type(name).__name__}, expected str")
+        raise InvalidNameError(f"name of {of} is {type(name).__name__}, expected str")
     if len(name) > MAX_POINTER_NAME_LENGTH:
         raise InvalidNameError(
-            f"name of a pointer has {len(name)} characters, at most {MAX_POINTER_NAME_LENGTH}"
+            f"name of {of} has {len(name)} characters, at most {MAX_POINTER_NAME_LENGTH}"
         )
     if _NAME.fullmatch(name) is None:
         raise InvalidNameError(
-            f"{name!r} cannot be the name of a pointer: "
+            f"{name!r} cannot be the name of {of}: "
             "expected a to z, 0 to 9, '-' and '_', and a letter or digit first"
         )
+
+
+def is_pointer_name(name: str) -> bool:
+    """Whether a text may be the name of a pointer."""
+    return len(name) <= MAX_POINTER_NAME_LENGTH and _NAME.fullmatch(name) is not None
 
 
 def pointer_path(name: str) -> str:
@@ -58,8 +65,7 @@ def pointer_path(name: str) -> str:
 def parse_pointer_path(path: str) -> str | None:
     """Return the name of the pointer that is kept at the end of a path, None if none is."""
     prefix, _, name = path.rpartition("/")[2].partition(_PREFIX)
-    is_name = not prefix and len(name) <= MAX_POINTER_NAME_LENGTH and _NAME.fullmatch(name)
-    return name if is_name else None
+    return name if not prefix and is_pointer_name(name) else None
 
 
 def encode_pointer(cid: CIDLike) -> bytes:

@@ -15,6 +15,8 @@ from ipldstore.basics.locks import Process
 from ipldstore.errors import BackendError
 from ipldstore.limits import MAX_BLOCK_BYTES
 
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+
 _RETRYABLE = (errno.EAGAIN, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT)
 
 
@@ -56,6 +58,27 @@ def write_file(name: str, data: bytes, *, sync: bool = False, is_new: bool = Fal
         if Process.current is process:
             remove(temporary)
         raise
+
+
+def make_file(name: str, data: bytes, root: Path) -> bool:
+    """Write a file, forced to the disk, if there is none; return whether there was none.
+
+    The folders above it are made, up to the folder of blocks `root`, which must be there.
+    """
+    try:
+        return _is_made(name, data)
+    except FileNotFoundError:
+        check_marked(root)
+    os.makedirs(os.path.dirname(name), exist_ok=True)
+    return _is_made(name, data)
+
+
+def _is_made(name: str, data: bytes) -> bool:
+    try:
+        write_file(name, data, sync=True, is_new=True)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _create(name: str, opened: list[int]) -> None:
@@ -110,11 +133,11 @@ def read_file(name: str, most: int = MAX_BLOCK_BYTES) -> bytes:
         return _read_all(file, size)
 
 
-def read_at_most(name: str, most: int) -> bytes | None:
-    """Return the bytes of a file, None if it has more."""
+def read_at_most(name: str, most: int, start: int = 0) -> bytes | None:
+    """Return the bytes of a file from one on, None if it has more than so many."""
     with open(name, "rb", buffering=0, opener=_open_file) as file:
         size = os.fstat(file.fileno()).st_size
-        return _read_all(file, size) if size <= most else None
+        return _read_all(file, size, start) if size <= most else None
 
 
 def fill_from(name: str, buffer: memoryview) -> bool:
@@ -128,13 +151,14 @@ def fill_from(name: str, buffer: memoryview) -> bool:
         return True
 
 
-def _read_all(file: FileIO, size: int) -> bytes:
+def _read_all(file: FileIO, size: int, start: int = 0) -> bytes:
     if not hasattr(os, "pread"):
+        file.seek(start)
         return file.readall()
     # not from where the file was read last: a process that forks shares that with its child
-    descriptor = file.fileno()
-    data = os.pread(descriptor, size + 1, 0)
-    while len(data) < size and (more := os.pread(descriptor, size - len(data), len(data))):
+    descriptor, left = file.fileno(), max(0, size - start)
+    data = os.pread(descriptor, left + 1, start)
+    while len(data) < left and (more := os.pread(descriptor, left - len(data), start + len(data))):
         data += more
     return data
 
@@ -168,9 +192,17 @@ def sync(name: str) -> None:
         os.close(descriptor)
 
 
+def sync_names(name: str, root: Path) -> None:
+    """Force to the disk the names of a file and of the folders that it is in, below `root`."""
+    for folder in Path(name).parents:
+        sync(str(folder))
+        if folder == root:
+            return
+
+
 def check_marked(path: Path) -> None:
     """Raise `BackendError` if a folder of blocks is none any more, as where a disk was mounted."""
-    if not (path / SHARDING_NAME).exists():
+    if not os.path.exists(f"{path}{os.sep}{SHARDING_NAME}"):
         raise BackendError(
             f"{str(path)!r} was emptied or removed while the store was open, with the blocks in "
             "it: to begin anew there, make a new DirectoryCAStore, and write all again"
@@ -182,3 +214,10 @@ def backend_error(what: str, name: str | Path, error: OSError) -> BackendError:
     return BackendError(
         f"{what}: {error.strerror}: {str(name)!r}", retryable=error.errno in _RETRYABLE
     )
+
+
+def not_made(what: str, name: str, error: OSError) -> BackendError:
+    """Return the error for what could not be done as a file could not be made by `make_file`."""
+    if error.errno in _NO_LINKS:
+        what += ", as the file system seems to make no hard links: keep it in a SQLiteCAStore"
+    return backend_error(what, name, error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,17 +9,15 @@ from pathlib import Path
 from ipldstore.backends.directory.files import (
     backend_error,
     check_marked,
+    make_file,
+    not_made,
     read_file,
     remove,
-    sync,
-    write_file,
+    sync_names,
 )
 from ipldstore.backends.numbered import file_name, parse_number
 from ipldstore.blockstore.pointers import FOLDER, parse_pointer_path, pointer_path
-from ipldstore.errors import BackendError
 from ipldstore.limits import MAX_POINTER_BYTES
-
-_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class PointerFiles:
@@ -62,14 +59,12 @@ class PointerFiles:
         """Make a file if none has its number; return whether it is this one that has it now."""
         file = self._file(name, number)
         try:
-            if not self._write(file, data) and self.read_number(name, number) != data:
+            if not make_file(file, data, self._path) and self.read_number(name, number) != data:
                 return False
             if self._fsync:
-                folder = self._folder(name)
-                for changed in (folder, folder.parent, self._path):
-                    sync(str(changed))
+                sync_names(file, self._path)
         except OSError as error:
-            raise _not_moved(name, file, error) from error
+            raise not_made(f"cannot move pointer {name!r}", file, error) from error
         return True
 
     def remove(self, name: str, number: int) -> None:
@@ -86,15 +81,6 @@ class PointerFiles:
     def _file(self, name: str, number: int) -> str:
         return str(self._folder(name) / file_name(number))
 
-    def _write(self, file: str, data: bytes) -> bool:
-        """Write a file if there is none; return whether there was none."""
-        try:
-            return _make_file(file, data)
-        except FileNotFoundError:
-            check_marked(self._path)
-        os.makedirs(os.path.dirname(file), exist_ok=True)
-        return _make_file(file, data)
-
     def _list(self, folder: Path) -> list[str]:
         try:
             return os.listdir(folder)
@@ -104,18 +90,3 @@ class PointerFiles:
         except OSError as error:
             what = "cannot look through the folder of pointers"
             raise backend_error(what, folder, error) from error
-
-
-def _make_file(file: str, data: bytes) -> bool:
-    try:
-        write_file(file, data, sync=True, is_new=True)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _not_moved(name: str, file: str, error: OSError) -> BackendError:
-    what = f"cannot move pointer {name!r}"
-    if error.errno in _NO_LINKS:
-        what += ", as the file system seems to make no hard links: keep it in a SQLiteCAStore"
-    return backend_error(what, file, error)

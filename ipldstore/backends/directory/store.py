@@ -6,7 +6,7 @@ import os
 import stat
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +21,7 @@ from ipldstore.backends.directory.files import (
     sync,
     write_file,
 )
+from ipldstore.backends.directory.journals import JournalFiles
 from ipldstore.backends.directory.layout import SHARDING, parse_file_name, path_of
 from ipldstore.backends.directory.pointers import PointerFiles
 from ipldstore.backends.numbered import read_numbered, swap_numbered
@@ -51,6 +52,7 @@ class DirectoryCAStore(ContentAddressableStore):
 
     It keeps pointers in the folder ``ipldstore`` beside the blocks: each swap makes a file, and the
     last thousand stay. Such a file is on the disk before it has its name, also without `fsync`.
+    Journals are files there, too; those that were appended to last, eight at most, are held open.
 
     Parameters
     ----------
@@ -93,6 +95,7 @@ class DirectoryCAStore(ContentAddressableStore):
         self._prefix = f"{self.path}{os.sep}"
         self._synced_shards: set[str] = set()
         self._pointers = PointerFiles(self.path, fsync)
+        self._journals = JournalFiles(self.path, fsync)
         if os.path.isfile(self.path):
             raise BackendError(
                 f"{str(self.path)!r} is {describe(self.path)}; expected a folder of blocks, or none"
@@ -267,6 +270,96 @@ class DirectoryCAStore(ContentAddressableStore):
             If they cannot be listed.
         """
         return self._pointers.iter_names()
+
+    def append_journal(self, group: str, name: str, offset: int, data: bytes) -> None:
+        """Append to a journal that has `offset` bytes; with 0 it is made.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such journal.
+        LimitExceededError
+            If it would have more than 1 GiB.
+        BackendError
+            If it cannot be done.
+        """
+        self.flush()
+        self._journals.append(group, name, offset, data)
+
+    def make_journal(self, group: str, name: str, data: bytes) -> bool:
+        """Make a journal, whole or not at all; return whether it is there with these bytes.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such journal.
+        BackendError
+            If it cannot be made, or it cannot be told whether it was. The file system has to make
+            hard links.
+        """
+        self.flush()
+        return self._journals.make(group, name, data)
+
+    def read_journal(self, group: str, name: str, start: int = 0) -> bytes | None:
+        """Return the bytes of a journal from one on, None if there is no such journal.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such journal.
+        LimitExceededError
+            If it has more than 1 GiB.
+        BackendError
+            If it cannot be read.
+        """
+        return self._journals.read(group, name, start)
+
+    def list_journals(self, group: str) -> dict[str, int]:
+        """Return the names of a group's journals, and how many bytes each has at least by now.
+
+        Raises
+        ------
+        BackendError
+            If they cannot be listed.
+        """
+        return self._journals.list_sizes(group)
+
+    def find_journals(self, group: str, names: Sequence[str]) -> list[bool]:
+        """Return whether there are several journals, looked for in this order.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told.
+        """
+        return self._journals.find(group, names)
+
+    def remove_journal(self, group: str, name: str) -> None:
+        """Remove a journal, if it is there, and its group with the last one.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be removed.
+        """
+        self._journals.remove(group, name)
+
+    def iter_journal_groups(self) -> Iterator[str]:
+        """Iterate the names of all groups of journals, in no order.
+
+        Raises
+        ------
+        BackendError
+            If they cannot be listed.
+        """
+        return self._journals.iter_groups()
+
+    def close(self) -> None:
+        """Let go of the journals that are open; what is used after that opens them anew."""
+        try:
+            super().close()
+        finally:
+            self._journals.close()
 
     def _file_name(self, cid: Link) -> str:
         return self._prefix + path_of(cid, os.sep)

@@ -14,6 +14,7 @@ from ipldstore.backends.layers.bound import SizeBound
 from ipldstore.backends.layers.flights import Flights
 from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.blockstore.abilities import (
+    KeepsJournals,
     KeepsPointers,
     ListsRoots,
     RemovesBlocks,
@@ -39,7 +40,7 @@ class CachingCAStore(VerifiedCAStore):
     source, once for all who want it at the time, verified and kept. What is written goes to the
     source first. Whether a block is there, and how large it is, only the source is asked. Where the
     source can remove blocks, so can this; the cache lets go of its copy then, if it can. Pointers
-    are those of the source.
+    and journals are those of the source.
 
     The cache never fails a call that reads or writes: what cannot be read there is fetched, what
     is damaged is fetched and mended, and if it cannot be written, a full disk for instance, a
@@ -101,6 +102,14 @@ class CachingCAStore(VerifiedCAStore):
             self.read_pointer = source.read_pointer
             self.swap_pointer = source.swap_pointer
             self.iter_pointers = source.iter_pointers
+        if isinstance(source, KeepsJournals):
+            self.append_journal = source.append_journal
+            self.make_journal = source.make_journal
+            self.read_journal = source.read_journal
+            self.list_journals = source.list_journals
+            self.find_journals = source.find_journals
+            self.remove_journal = source.remove_journal
+            self.iter_journal_groups = source.iter_journal_groups
         if isinstance(source, SeesManyAtOnce):
             self.find_missing_lately = source.find_missing_lately
         self._flights = Flights()

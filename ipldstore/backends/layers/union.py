@@ -14,6 +14,7 @@ from ipldstore.backends.health import Health, Penalty
 from ipldstore.backends.verified import VerifiedCAStore
 from ipldstore.basics.locks import Guard, Turns
 from ipldstore.blockstore.abilities import (
+    KeepsJournals,
     KeepsPointers,
     ListsRoots,
     RemovesBlocks,
@@ -92,8 +93,8 @@ class UnionCAStore(VerifiedCAStore):
     ----------
     stores
         The stores, at least one. What is put goes into the first, which also names it; the
-        others are only read. Blocks are removed from the first, and pointers are kept there, if it
-        can do that.
+        others are only read. Blocks are removed from the first, and pointers and journals are kept
+        there, if it can do that.
     race
         Whether all are asked at once and the first sound block is taken, instead of one after
         the other. That costs every store a request, and helps where one never knows which is fast.
@@ -132,6 +133,14 @@ class UnionCAStore(VerifiedCAStore):
             self.read_pointer = self._first.read_pointer
             self.swap_pointer = self._first.swap_pointer
             self.iter_pointers = self._first.iter_pointers
+        if isinstance(self._first, KeepsJournals):
+            self.append_journal = self._first.append_journal
+            self.make_journal = self._first.make_journal
+            self.read_journal = self._first.read_journal
+            self.list_journals = self._first.list_journals
+            self.find_journals = self._first.find_journals
+            self.remove_journal = self._first.remove_journal
+            self.iter_journal_groups = self._first.iter_journal_groups
         if isinstance(self._first, SeesManyAtOnce):
             self.find_missing_lately = partial(_find_missing_lately, stores)
         health = Health()
