@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         RepositoryExistsError,
         RepositoryNotFoundError,
         RevisionError,
+        SessionEndedError,
         UnfrozenChangesError,
         UnfrozenChangesWarning,
     )
@@ -156,6 +157,7 @@ __all__ = [
     "RevisionError",
     "SQLiteCAStore",
     "Session",
+    "SessionEndedError",
     "StoredBlock",
     "UnfrozenChangesError",
     "UnfrozenChangesWarning",

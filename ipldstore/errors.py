@@ -91,6 +91,10 @@ class DetachedStoreError(ReadOnlyStoreError, NotImplementedError):
     """
 
 
+class SessionEndedError(ReadOnlyStoreError):
+    """A write in a session that was committed or abandoned meanwhile, or is being committed."""
+
+
 def raise_alone(error: BaseException) -> NoReturn:
     """Raise an error without the one that is being handled, which may hold passwords."""
     try:

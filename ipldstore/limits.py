@@ -40,6 +40,9 @@ MAX_JOURNAL_BYTES = 1 << 30
 """Bytes of a journal in a block store, which is read into memory: records of some ten million
 changes, of one process in one session."""
 
+MAX_JOURNALS = 10_000
+"""Journals in a session: one for each process that wrote in it."""
+
 MAX_IPFS_BLOCK_BYTES = 2 << 20
 """Bytes of a block that IPFS nodes give each other, and so of one from a gateway or to a node."""
 

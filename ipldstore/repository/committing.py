@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, as_link, to_text
@@ -73,6 +73,16 @@ def microseconds(time: datetime) -> int:
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 
+class Tries(Protocol):
+    """Where processes that may commit the same note what they try."""
+
+    def note_try(self, link: Link, root: Link) -> None:
+        """Note a commit, and the root that was to be committed, before the branch is moved."""
+
+    def read_tries(self) -> dict[Link, Link]:
+        """Return all that were noted."""
+
+
 class Made(NamedTuple):
     """What a commit came to: its CID, and its root."""
 
@@ -85,10 +95,13 @@ class Committing:
 
     Before a commit is tried it is noted in `tried`, with the root that was to be committed. So one
     whose answer was lost, or that was interrupted when it was done, is known again, and the same
-    changes are not committed twice.
+    changes are not committed twice; by `tries` also where another process commits them.
     """
 
-    def __init__(self, versions: Versions, branch: str, begun: Begun) -> None:
+    def __init__(
+        self, versions: Versions, branch: str, begun: Begun, tries: Tries | None = None
+    ) -> None:
+        self.tries = tries
         self._versions = versions
         self._blocks = versions.blocks
         self.branch = branch
@@ -132,12 +145,16 @@ class Committing:
         commit = about.make_commit(merged, [] if tip is None else [(tip, graph.commit(tip))])
         link = self._versions.put_commit(commit)
         self._tried[link] = root
+        if self.tries is not None:
+            self.tries.note_try(link, root)
         self._made = Made(link, merged)
         operation = Operation(kind="commit", ref=self.branch, before=tip, after=link, time=now())
         return replace(state, branches={**state.branches, self.branch: link}, operation=operation)
 
     def _note_done(self, state: State, tip: Link | None) -> None:
         """Find out whether a commit that was tried before is in the branch."""
+        if self.tries is not None:
+            self._tried |= self.tries.read_tries()
         if not self._tried or tip is None:
             return
         graph = self._versions.graph(state)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ipldstore.model.merging import Resolve
     from ipldstore.repository.operations import Done
     from ipldstore.repository.session import Session
+    from ipldstore.repository.unfinished import Unfinished
     from ipldstore.transfer import Progress
     from ipldstore.verifying import VerifyReport
 
@@ -247,6 +248,61 @@ class Repository:
         about = self._about(message, author, metadata, time)
         branch, begun = self._begin(branch)
         return begin(self._versions, branch, begun, about, resolve)
+
+    def sessions(self) -> list[Unfinished]:
+        """Return the sessions in which something was written that is not committed yet.
+
+        Those of processes that are at work are among them, and those of processes that died. A
+        block store that keeps no journals has none.
+
+        Raises
+        ------
+        BackendError, InvalidNodeError
+            If they cannot be listed or read.
+        """
+        from ipldstore.repository.unfinished import list_sessions
+
+        return list_sessions(self._versions)
+
+    def resume(
+        self,
+        session: str,
+        *,
+        message: str | None = None,
+        author: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        time: datetime | None = None,
+        resolve: Resolve | None = None,
+    ) -> Session:
+        """Go on with a session of any process, at work or dead, with all that was written.
+
+        Several may do so at once. What is committed is committed once, whoever does it.
+
+        Parameters
+        ----------
+        session
+            Its name: `Session.id`, or one of `sessions`.
+        message, author, metadata, time, resolve
+            As in `writable`; the message is the one that the session was begun with if None.
+
+        Raises
+        ------
+        RefError, SessionEndedError
+            If there is no such session, or it is committed or abandoned.
+        """
+        from ipldstore.repository.unfinished import resume
+
+        about = self._about(message or "", author, metadata, time)
+        return resume(self._versions, session, about, resolve, keeps_message=message is None)
+
+    def abandon(self, session: str) -> None:
+        """Let a session go with what was written in it; processes that write in it are refused.
+
+        Parameters and errors are those of `resume`.
+        """
+        from ipldstore.repository.unfinished import abandon
+
+        abandon(self._versions, session)
 
     def commit(
         self,

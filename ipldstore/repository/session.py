@@ -2,48 +2,73 @@
 
 from __future__ import annotations
 
+import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ipldstore.basics.locks import Guard
 from ipldstore.cid import Link
-from ipldstore.errors import DetachedStoreError, NoChangesError, ReadOnlyStoreError
+from ipldstore.errors import (
+    DetachedStoreError,
+    NoChangesError,
+    ReadOnlyStoreError,
+    SessionEndedError,
+)
 from ipldstore.faces import IPLDStore
 from ipldstore.formats.cidobject import CID
+from ipldstore.journals.steps import OPEN, Step
 from ipldstore.model.merging import Resolve
 from ipldstore.repository.committing import About, Begun, Committing
+from ipldstore.repository.journaling import Journals, fresh
+from ipldstore.repository.shared import SharedWriter
 from ipldstore.repository.versions import Versions
-from ipldstore.store.writer import Writer
+from ipldstore.store.writer import find_own, note_own
+from ipldstore.tree.tree import DEFAULT_CACHE_BYTES
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _NO_SESSION = "this copy of a session cannot commit: {} the session that repo.writable() returned"
+_LEFT = (
+    "session.commit(message) keeps them, or write within `with repo.writable(branch, "
+    "message=...) as session:`"
+)
 
 
-class SessionWriter(Writer):
+class SessionWriter(SharedWriter):
     """A hierarchy that is changed to be committed to a branch."""
 
-    how_to_keep = (
-        "session.commit(message) keeps them, or write within `with repo.writable(branch, "
-        "message=...) as session:`"
-    )
+    how_to_keep = _LEFT
 
     def __init__(
         self,
         versions: Versions,
-        branch: str,
-        begun: Begun,
+        first: Step,
         about: About,
         resolve: Resolve | None,
+        session: str | None = None,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
-        super().__init__(versions.blocks, begun.root)
-        self.committing = Committing(versions, branch, begun)
+        super().__init__(versions.blocks, first, session=session, cache_bytes=cache_bytes)
+        begun = Begun(first.commit, first.root)
+        self.versions = versions
+        self.committing = Committing(versions, first.branch, begun)
         self.about = about
         self.resolve = resolve
         self._turn = Guard()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.can_share:
+            return super().__reduce__()
+        self.open_journals()
+        note_own(self)
+        resolve = self.resolve if isinstance(self.resolve, str) else None
+        what = (self.versions, self.first, self.about, resolve, self.session, self.cache_bytes)
+        return attach, what
 
     def note_handed_out(self, root: Link) -> None:
         """Leave it that changes are lost with the session: to know their root is no commit."""
@@ -51,14 +76,40 @@ class SessionWriter(Writer):
     def commit(self, about: About, resolve: Resolve | None) -> Link:
         """Commit what is there now; see `Session.commit`."""
         with self._turn():
-            root = self.freeze()
-            try:
-                made = self.committing.commit(root, about, resolve)
-            except NoChangesError:  # the branch has all of it
-                super().note_handed_out(root)
-                raise
+            self.record_late()
+            self.refresh()
+            if self.journals is None:
+                return self._commit(about, resolve)
+            with self.committing_here():
+                return self._commit_all(self.journals, about, resolve)
+
+    def _commit_all(self, journals: Journals, about: About, resolve: Resolve | None) -> Link:
+        """Commit what all processes wrote till now; who writes after that is refused."""
+        journals.close()
+        try:
+            self.refresh()
+            self.check_joined()
+            self.committing.tries = journals
+            commit = self._commit(about, resolve)
+        except BaseException:
+            journals.reopen()
+            raise
+        finally:
+            self.committing.tries = None
+        begun = self.committing.begun
+        if journals.end():
+            self.leave(replace(self.first, commit=begun.commit, root=begun.root, **fresh()))
+        return commit
+
+    def _commit(self, about: About, resolve: Resolve | None) -> Link:
+        root = self.freeze()
+        try:
+            made = self.committing.commit(root, about, resolve)
+        except NoChangesError:  # the branch has all of it
             super().note_handed_out(root)
-            return made.commit
+            raise
+        super().note_handed_out(root)
+        return made.commit
 
 
 class Session(IPLDStore):
@@ -67,6 +118,22 @@ class Session(IPLDStore):
     `Repository.writable` makes it. Leaving ``with`` commits what changed, unless there is an
     exception; what was written is still in the session then, to be committed or left.
     """
+
+    @property
+    def id(self) -> str:
+        """The name of the session, by which other processes go on with it: `Repository.resume`.
+
+        It is another one after each commit. Raises `DetachedStoreError` where the block store
+        keeps no journals, so that the session is of one process.
+        """
+        writer = self._session
+        if not writer.can_share:
+            raise DetachedStoreError(
+                f"a session on {self.blocks!r} is of one process: keep the repository in a folder, "
+                "an SQLite database or a bucket for others to write in it"
+            )
+        writer.open_journals()
+        return writer.session
 
     @property
     def branch(self) -> str:
@@ -149,6 +216,13 @@ class Session(IPLDStore):
         )
         return CID(session.commit(about, session.resolve if resolve is None else resolve))
 
+    def abandon(self) -> None:
+        """Let what is not committed go, also what other processes wrote in the session."""
+        if isinstance(self._writer, SessionWriter):
+            self._session.drop()
+        else:
+            super().abandon()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -165,5 +239,43 @@ def begin(
     versions: Versions, branch: str, begun: Begun, about: About, resolve: Resolve | None
 ) -> Session:
     """Begin a session."""
-    writer = SessionWriter(versions, branch, begun, about, resolve)
-    return Session._view(writer, read_only=False)
+    first = Step(
+        kind=OPEN,
+        repository=versions.name,
+        branch=branch,
+        commit=begun.commit,
+        root=begun.root,
+        message=about.message,
+        **fresh(),
+    )
+    return Session._view(SessionWriter(versions, first, about, resolve), read_only=False)
+
+
+_MOST_ATTACHED = 8
+_attached: OrderedDict[tuple[int, str], SessionWriter] = OrderedDict()
+_attaching = Guard()
+
+
+def attach(
+    versions: Versions,
+    first: Step,
+    about: About,
+    resolve: Resolve | None,
+    session: str,
+    cache_bytes: int,
+) -> SessionWriter:
+    """Return the writer of this process in a session, with all that others wrote till now."""
+    writer = find_own(session)
+    if not isinstance(writer, SessionWriter):
+        place = os.getpid(), session
+        with _attaching():
+            writer = _attached.get(place)
+            if writer is None:
+                writer = SessionWriter(versions, first, about, resolve, session, cache_bytes)
+                _attached[place] = writer
+                while len(_attached) > _MOST_ATTACHED:
+                    _attached.popitem(last=False)
+    with suppress(SessionEndedError):
+        writer.open_journals()
+        writer.refresh()
+    return writer

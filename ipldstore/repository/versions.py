@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ipldstore.blockstore.abilities import KeepsPointers
 from ipldstore.blockstore.contract import ContentAddressableStore
@@ -36,6 +36,9 @@ class Versions:
         self.blocks = blocks
         self.name = name
         self._graph: Graph | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Versions, (self.blocks, self.name)
 
     def read(self) -> tuple[Link, State]:
         """Return the state as it is now, and its CID."""

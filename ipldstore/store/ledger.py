@@ -14,11 +14,14 @@ _MOST_NAMED = 10_000
 
 
 class Ledger:
-    """The keys that were changed in a hierarchy since it was frozen, and how to keep that."""
+    """The keys that were changed in a hierarchy since it was frozen.
 
-    def __init__(self, blocks: ContentAddressableStore, how: str) -> None:
+    `fate` says what becomes of that with the hierarchy, and how to keep it.
+    """
+
+    def __init__(self, blocks: ContentAddressableStore, fate: str) -> None:
         self._blocks = blocks
-        self._how = how
+        self.fate = fate
         self._keys: set[str] = set()
         self._pid = os.getpid()
 
@@ -53,7 +56,7 @@ class Ledger:
         if self._keys and self._pid == os.getpid():
             # each loss counts, also where Python shows equal warnings of one place but once
             warnings.warn_explicit(
-                f"{self} in a store on {self._blocks!r} are lost: {self._how}",
+                f"{self} in a store on {self._blocks!r} {self.fate}",
                 UnfrozenChangesWarning,
                 filename="ipldstore",
                 lineno=0,

@@ -77,6 +77,7 @@ class Reader:
     @property
     def standing(self) -> Link | Directory:
         """The root, or the root directory while changes are not frozen."""
+        self.refresh()
         with self.lock():
             return self.tree.root or self.tree.top
 
@@ -87,14 +88,19 @@ class Reader:
         that is frozen is read beside what is loaded here, so that others need not wait; else the
         function must not call this.
         """
+        self.refresh()
         with self.lock():
             root = self.tree.root
             if root is None:
                 return look(self.tree.top, None)
         return look(decode_directory(root, self.blocks.get_block(root), root=True), root)
 
+    def refresh(self) -> None:
+        """Take in what other processes changed, where they can; before what must see it."""
+
     def find(self, segments: Sequence[str]) -> Link | Document | None:
         """Return the entry of a value, None where there is no value."""
+        self.refresh()
         if self.waits:
             self.fetch(segments)
         with self.lock():
@@ -137,6 +143,7 @@ class Reader:
 
     def find_any(self, segments: Sequence[str]) -> Entry | None:
         """Return what is at a path: the entry of a value, a directory, or None."""
+        self.refresh()
         with self.lock():
             value = self.tree.find(segments) if segments else None
             return self.tree.find_directory(segments) if value is None else value
@@ -162,12 +169,14 @@ class Reader:
 
     def is_empty(self, segments: Sequence[str]) -> bool:
         """Whether there is nothing below a path."""
+        self.refresh()
         with self.lock():
             # but the root, no directory is empty
             return not self.tree.find_directory(segments) if segments else self.tree.is_empty
 
     def list_directory(self, segments: Sequence[str]) -> list[str]:
         """Return the segments in a directory in natural order, none where there is none."""
+        self.refresh()
         with self.lock():
             directory = self.tree.find_directory(segments)
             entries = () if directory is None else iter_entries(directory, self.tree.load)
@@ -175,12 +184,14 @@ class Reader:
 
     def list_entries(self, segments: Sequence[str]) -> list[tuple[str, Entry]] | None:
         """Return what is in a directory in natural order, None where there is none."""
+        self.refresh()
         with self.lock():
             directory = self.tree.find_directory(segments)
             return None if directory is None else list(iter_entries(directory, self.tree.load))
 
     def iter_keys(self, segments: Sequence[str]) -> Iterator[str]:
         """Iterate the keys below a directory, relative to it; others may go on meanwhile."""
+        self.refresh()
         entries = self.tree.iter_entries(segments)
         while True:
             with self.lock():
@@ -191,6 +202,7 @@ class Reader:
 
     def identify_all(self) -> dict[str, Link]:
         """Return the CID of each value, that of its block if it were one where it is a document."""
+        self.refresh()
         with self.lock():
             return {
                 key: self.name_node(entry.encoded) if isinstance(entry, Document) else entry

@@ -59,7 +59,7 @@ class Writer(Reader):
         super().__init__(blocks, root, cache_bytes=cache_bytes)
         self.token = token or uuid.uuid4().hex
         self._pid: Final = None if detached else os.getpid()
-        self.unfrozen = Ledger(blocks, self.how_to_keep)
+        self.unfrozen = Ledger(blocks, f"are lost: {self.how_to_keep}")
         self._written = Written(blocks)
         self._is_writer = False
         self._found_again = 0

@@ -172,6 +172,22 @@ class Tree:
 
     def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
         """Set the entry of a value; where that raises `InvalidKeyError`, nothing has changed."""
+        path, present = self._place_of(segments)
+        known = len(path) - 1
+        if present == entry:
+            return
+        added: Entry = entry
+        for segment in reversed(segments[known + 1 :]):
+            added = Directory({segment: added})
+        self._prepare_change(path, segments[: known + 1], segments)
+        put_entry(path[-1], segments[known], added, self.load)
+
+    def check_insert(self, segments: Sequence[str]) -> None:
+        """Raise the `InvalidKeyError` that `insert` would raise."""
+        self._place_of(segments)
+
+    def _place_of(self, segments: Sequence[str]) -> tuple[list[Directory], Entry | None]:
+        """Return the directories on the way to a value, and what it would take the place of."""
         path = self._existing(segments[:-1])
         known = len(path) - 1
         present = room_of(path[-1], segments[known], self.load).get(segments[known])
@@ -182,13 +198,7 @@ class Tree:
             )
         if present is not None and not is_value(present, segments[-1]):
             raise InvalidKeyError(f"key {'/'.join(segments)!r} is a directory, not a value")
-        if present == entry:
-            return
-        added: Entry = entry
-        for segment in reversed(segments[known + 1 :]):
-            added = Directory({segment: added})
-        self._prepare_change(path, segments[: known + 1], segments)
-        put_entry(path[-1], segments[known], added, self.load)
+        return path, present
 
     def remove(self, segments: Sequence[str]) -> bool:
         """Remove a value, and the directories that this leaves empty; False if there is none."""

@@ -31,6 +31,7 @@ from ipldstore.errors import (
     RepositoryExistsError,
     RepositoryNotFoundError,
     RevisionError,
+    SessionEndedError,
     UnfrozenChangesError,
     UnfrozenChangesWarning,
 )
@@ -59,6 +60,7 @@ BASES = {
     RepositoryNotFoundError: (IPLDStoreError, LookupError),
     RepositoryExistsError: (IPLDStoreError, ValueError),
     DetachedStoreError: (ReadOnlyStoreError, NotImplementedError),
+    SessionEndedError: (ReadOnlyStoreError,),
     ReentrantCallError: (IPLDStoreError, RuntimeError),
     UnfrozenChangesError: (IPLDStoreError, ValueError),
     UnfrozenChangesWarning: (UserWarning,),

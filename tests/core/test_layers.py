@@ -10,7 +10,7 @@ import ipldstore
 
 LAYERS = [
     {"basics", "errors", "limits", "version"},
-    {"cid", "dag", "formats", "history", "tree", "unixfs"},
+    {"cid", "dag", "formats", "history", "journals", "tree", "unixfs"},
     {"blockstore"},
     {"backends", "refs", "registry", "transfer"},
     {"model"},

@@ -440,7 +440,7 @@ def test_what_is_never_committed_is_told(tmp_path):
     session = repo.writable()
     session["a"] = b"1"
     session.freeze()
-    with pytest.warns(UnfrozenChangesWarning, match=r"session.commit\(message\) keeps them"):
+    with pytest.warns(UnfrozenChangesWarning, match=r"repo.resume\('.*'\) goes on"):
         del session
         gc.collect()
 

@@ -1,0 +1,354 @@
+"""The journals of one session in a block store, as one process writes and reads them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ipldstore.basics.locks import Process
+from ipldstore.blockstore.abilities import KeepsJournals
+from ipldstore.cid import Link
+from ipldstore.errors import BackendError, InvalidNodeError, SessionEndedError
+from ipldstore.formats import dagcbor
+from ipldstore.history.fields import check_type
+from ipldstore.journals.joining import Origin
+from ipldstore.journals.records import Record, encode_frame, iter_frames
+from ipldstore.journals.steps import CLOSED, ENDED, NONCE_BYTES, OPEN, Step, decode_step
+
+_NAME = re.compile(r"(step|w|tries)-([0-9]{6})(?:-[0-9a-f]{16})?")
+_MOST_STEPS = 999_999
+
+
+class Cursor(NamedTuple):
+    """How far a journal was read, and what its writer knew of others then."""
+
+    offset: int
+    seen: Mapping[str, int]
+
+
+_UNREAD = Cursor(0, {})
+
+Found = tuple[Origin, Record]
+
+
+class Journals:
+    """The journals of a session; see `docs/format.md` for what they hold.
+
+    `number` and `step` are the open step in which this process writes. What `read` finds counts as
+    read once it is handed to `note_read`, so that an interrupt in between loses nothing.
+    """
+
+    def __init__(self, blocks: KeepsJournals, session: str) -> None:
+        self._blocks = blocks
+        self.session = session
+        self.number = 0
+        self.step = Step(kind=OPEN, time=0, nonce=b"")
+        self._cursors: dict[str, Cursor] = {}
+        self._own = ""
+        self._size = 0
+        self._is_sure = False
+        self._process: object = None
+        # what the own journal says that it was seen of others, and what it does not say yet
+        self._told: Mapping[str, int] = {}
+        self._untold: dict[str, int] = {}
+
+    # steps
+
+    def begin(self, step: Step) -> None:
+        """Make the first step, unless another process of this session did."""
+        name = _step_name(0)
+        self._blocks.make_journal(self.session, name, step.encode())
+        self.enter()
+
+    def enter(self) -> Step:
+        """Look which step the session is at, and go on from there; return it if it is not open.
+
+        Raises `SessionEndedError` if there is no such session.
+        """
+        number = max(map(_number_of_step, self._blocks.list_journals(self.session)), default=-1)
+        if number < 0:
+            raise ended(self.session)
+        step = self._read_step(number)
+        if step.kind == OPEN:
+            self.number, self.step = number, step
+            self._own = ""
+        elif number:
+            self.number, self.step = number - 1, self._read_step(number - 1)
+        return step
+
+    def _read_step(self, number: int) -> Step:
+        name = _step_name(number)
+        data = self._blocks.read_journal(self.session, name)
+        if data is None:
+            raise ended(self.session)
+        return decode_step(data, f"{name} of session {self.session}")
+
+    def check_open(self) -> None:
+        """Raise `SessionEndedError` unless what was recorded before now counts."""
+        names = [_step_name(self.number + 1), _step_name(self.number)]
+        is_over, is_there = self._blocks.find_journals(self.session, names)
+        if is_over or not is_there:
+            raise ended(self.session)
+
+    def close(self) -> None:
+        """Make the step after which nothing is written that counts; another process may have."""
+        self._make_step(self.number + 1, Step(kind=CLOSED, **fresh()))
+
+    def reopen(self) -> None:
+        """Make a step in which everything goes on that was read, once this one is closed."""
+        carries = {name: cursor.offset for name, cursor in self._cursors.items()}
+        step = Step(
+            kind=OPEN,
+            repository=self.step.repository,
+            branch=self.step.branch,
+            commit=self.step.commit,
+            root=self.step.root,
+            carries=carries,
+            message=self.step.message,
+            **fresh(),
+        )
+        self._make_step(self.number + 2, step)
+        self.enter()
+
+    def end(self) -> bool:
+        """Make the last step, and remove all; False if another process goes on with the session."""
+        number = self.number + 2
+        is_mine = self._make_step(number, Step(kind=ENDED, **fresh()))
+        if not is_mine and self._read_step(number).kind != ENDED:
+            return False
+        self.remove()
+        return True
+
+    def _make_step(self, number: int, step: Step) -> bool:
+        if number > _MOST_STEPS:
+            raise BackendError(f"no number is left for a step of session {self.session}")
+        return self._blocks.make_journal(self.session, _step_name(number), step.encode())
+
+    def remove(self) -> None:
+        """Remove all journals, then the steps, the highest last, by which others know."""
+        names = self._blocks.list_journals(self.session)
+        for name in sorted(names, key=lambda name: (name.startswith("step"), name)):
+            self._blocks.remove_journal(self.session, name)
+
+    def describe(self) -> Unfinished:
+        """Say how much was written by how many, and when."""
+        sizes = self._list_counting()
+        begun = last = self.step.time
+        for name in sizes:
+            data = self._blocks.read_journal(self.session, name) or b""
+            last = max([last, *(frame.time for frame in iter_frames(data))])
+        return Unfinished(self.session, self.step, (begun, last), len(sizes), sum(sizes.values()))
+
+    # tries
+
+    def note_try(self, link: Link, root: Link) -> None:
+        """Note a commit of what was recorded, before the branch is moved to it."""
+        name = f"tries-{self.number + 1:06}-{secrets.token_hex(8)}"
+        data = dagcbor.encode([link, root])
+        self._blocks.make_journal(self.session, name, data)
+
+    def read_tries(self) -> dict[Link, Link]:
+        """Return the commits that were tried, by whatever process, and the root of each."""
+        found: dict[Link, Link] = {}
+        for name in self._blocks.list_journals(self.session):
+            if not name.startswith("tries"):
+                continue
+            data = self._blocks.read_journal(self.session, name)
+            if data is not None:
+                link, root = _read_try(data)
+                found[link] = root
+        return found
+
+    # records
+
+    def append(self, records: Sequence[Record]) -> list[Found]:
+        """Append records to the journal of this process; return them as they are read by others."""
+        if not self._own or not self._is_sure or self._process is not Process.current:
+            self._begin_journal()
+        told = dict(self._untold)
+        data = encode_frame(records, told)
+        # an interrupt, or a fault, leaves it open whether it is there: another journal begins then
+        self._is_sure = False
+        start = self._size
+        self._blocks.append_journal(self.session, self._own, start, data)
+        if told:
+            self._told = {**self._told, **told}
+            self._untold = {
+                name: offset for name, offset in self._untold.items() if told.get(name) != offset
+            }
+        self._size = start + len(data)
+        self._is_sure = True
+        return [
+            (Origin(self._own, start + index, self._told), record)
+            for index, record in enumerate(records)
+        ]
+
+    def append_aside(self, records: Sequence[Record]) -> list[Found]:
+        """Append records to a journal of their own, whatever other threads do meanwhile."""
+        name = _journal_name(self.number)
+        seen = {known: cursor.offset for known, cursor in self._cursors.items() if cursor.offset}
+        self._blocks.append_journal(self.session, name, 0, encode_frame(records, seen))
+        self.check_open()
+        return [(Origin(name, index, seen), record) for index, record in enumerate(records)]
+
+    def _begin_journal(self) -> None:
+        self._process = Process.current
+        self._own = _journal_name(self.number)
+        self._size, self._told = 0, {}
+        self._untold = {name: cursor.offset for name, cursor in self._cursors.items()}
+
+    def note_appended(self) -> None:
+        """Note that what was appended last is taken in."""
+        self._cursors[self._own] = Cursor(self._size, self._told)
+
+    def read(self) -> tuple[list[Found], dict[str, Cursor]]:
+        """Return what was appended since, also by others, and what to hand to `note_read`.
+
+        Where the writer of a record knew of another one, that one is returned, too.
+        """
+        cursors: dict[str, Cursor] = {}
+        found: list[Found] = []
+        wanted = self._list_counting()
+        while wanted:
+            named: dict[str, int] = {}
+            for name, most in wanted.items():
+                cursor = cursors.get(name) or self._cursors.get(name, _UNREAD)
+                if most > cursor.offset:
+                    cursors[name] = self._read_from(name, cursor, most, found, named)
+            wanted = {
+                name: self._most_of(name)
+                for name, position in named.items()
+                if position > (cursors.get(name) or self._cursors.get(name, _UNREAD)).offset
+                and self._counts(name)
+            }
+            self._check_progress(wanted, named, cursors)
+        return found, cursors
+
+    def _check_progress(
+        self, wanted: Mapping[str, int], named: Mapping[str, int], cursors: Mapping[str, Cursor]
+    ) -> None:
+        listed = self._blocks.list_journals(self.session) if wanted else {}
+        for name in wanted:
+            if listed.get(name, 0) < named[name]:
+                raise BackendError(
+                    f"session {self.session}: {named[name]} bytes of journal {name} were read by "
+                    f"another process, and {listed.get(name, 0)} are there",
+                    retryable=True,
+                )
+
+    def _read_from(
+        self, name: str, cursor: Cursor, most: int, found: list[Found], named: dict[str, int]
+    ) -> Cursor:
+        data = self._blocks.read_journal(self.session, name, cursor.offset)
+        if data is None:
+            return cursor
+        offset, seen = cursor
+        try:
+            for frame in iter_frames(data, offset):
+                if frame.stop > most and name in self.step.carries:
+                    break
+                if frame.seen:
+                    seen = {**seen, **frame.seen}
+                    for other, position in frame.seen.items():
+                        named[other] = max(position, named.get(other, 0))
+                found += (
+                    (Origin(name, frame.start + index, seen), record)
+                    for index, record in enumerate(frame.records)
+                )
+                offset = frame.stop
+        except InvalidNodeError as error:
+            raise BackendError(f"session {self.session}, journal {name}: {error}") from error
+        return Cursor(offset, seen)
+
+    def note_read(self, cursors: Mapping[str, Cursor]) -> None:
+        """Note that what `read` returned is taken in."""
+        self._cursors.update(cursors)
+        for name, cursor in cursors.items():
+            if name != self._own:
+                self._untold[name] = cursor.offset
+
+    def forget_read(self) -> None:
+        """Have `read` begin from the beginning."""
+        self._cursors = {}
+        self._own = ""
+
+    def _list_counting(self) -> dict[str, int]:
+        listed = self._blocks.list_journals(self.session)
+        return {
+            name: min(size, self._most_of(name))
+            for name, size in listed.items()
+            if self._counts(name)
+        }
+
+    def _counts(self, name: str) -> bool:
+        return name in self.step.carries or name.startswith(f"w-{self.number:06}-")
+
+    def _most_of(self, name: str) -> int:
+        return self.step.carries.get(name, 1 << 62)
+
+
+class Unfinished(NamedTuple):
+    """What is known of a session that is neither committed nor abandoned.
+
+    `times` are when it was begun, and when it was written to last.
+    """
+
+    session: str
+    step: Step
+    times: tuple[int, int]
+    writers: int
+    size: int
+
+
+def iter_unfinished(blocks: KeepsJournals) -> Iterator[Unfinished]:
+    """Iterate the sessions of all repositories in a block store."""
+    for session in blocks.iter_journal_groups():
+        journals = Journals(blocks, session)
+        try:
+            journals.enter()
+        except SessionEndedError:
+            continue
+        if journals.step.kind == OPEN:
+            yield journals.describe()
+
+
+def ended(session: str) -> SessionEndedError:
+    """Return the error for a session that is committed, or being so, or abandoned."""
+    return SessionEndedError(
+        f"session {session} is not open: it was committed or abandoned, or is being committed; "
+        "what was written just now does not count. Begin another with repo.writable(branch), or "
+        "hand out the one that commits anew"
+    )
+
+
+def new_session() -> str:
+    """Return the name of a new session."""
+    return secrets.token_hex(16)
+
+
+def fresh() -> dict[str, Any]:
+    """Return what every step has of its own."""
+    return {"time": time.time_ns() // 1000, "nonce": secrets.token_bytes(NONCE_BYTES)}
+
+
+def _step_name(number: int) -> str:
+    return f"step-{number:06}"
+
+
+def _journal_name(number: int) -> str:
+    return f"w-{number:06}-{secrets.token_hex(8)}"
+
+
+def _number_of_step(name: str) -> int:
+    found = _NAME.fullmatch(name)
+    return int(found[2]) if found and found[1] == "step" else -1
+
+
+def _read_try(data: bytes) -> tuple[Link, Link]:
+    value = dagcbor.decode(data)
+    check_type("a try", value, list)
+    link, root = value
+    return link, root

@@ -1,0 +1,368 @@
+"""Hierarchies that several processes write: each sees what the others wrote, and all is kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from ipldstore.basics.locks import Guard, Process
+from ipldstore.blockstore.abilities import KeepsJournals
+from ipldstore.blockstore.contract import ContentAddressableStore
+from ipldstore.cid import Link
+from ipldstore.errors import BackendError, CommitConflictError, InvalidKeyError, SessionEndedError
+from ipldstore.journals.joining import Joined
+from ipldstore.journals.records import Change, Record, Removal
+from ipldstore.journals.steps import OPEN, Step
+from ipldstore.model.merging.conflicts import Conflict, describe
+from ipldstore.repository.journaling import Found, Journals, new_session
+from ipldstore.store.writer import Writer
+from ipldstore.tree.documents import Document
+from ipldstore.tree.keys import METADATA_NAMES, split_path
+from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
+
+_KEPT = (
+    "are not committed, and kept: repo.resume({0!r}) goes on with them, repo.abandon({0!r}) lets "
+    "them go"
+)
+_AT_ONCE = "changed by several processes at once"
+_BLOCKED = "given a value by one process, and keys below it by another"
+
+
+_forks = [0]
+"""How often this process forked."""
+
+
+def _note_fork() -> None:
+    _forks[0] += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_parent=_note_fork)
+
+
+class _Wish:
+    """Records that a thread waits for."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.records = records
+        self.is_granted = False
+
+
+class SharedWriter(Writer):
+    """A hierarchy that several processes write, each with a journal in the block store.
+
+    What is changed is in a journal before it is in the tree, and the tree is what all journals say
+    that were read. Each process has one of these for a session, however often that is pickled.
+
+    `first` is the step that the session begins with, and `session` its name, a new one if None.
+    Where the block store is on a network, journals begin only when the session is handed out.
+    """
+
+    def __init__(
+        self,
+        blocks: ContentAddressableStore,
+        first: Step,
+        *,
+        session: str | None = None,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> None:
+        self.blocks = blocks
+        self.first = first
+        self.session = session or new_session()
+        self.is_attached = session is not None
+        self.journals: Journals | None = None
+        self._joined = self._join_nothing()
+        self._blocked: dict[str, None] = {}
+        self._forks = _forks[0]
+        self._waiting: list[_Wish] = []
+        # what threads changed while one of them commits, which is for the session after that
+        self._late: list[Record] = []
+        self._commits: object = None
+        self._appending = Guard(self._drop_waiting)
+        self._reading = Guard()
+        super().__init__(blocks, first.root, token=self.session, cache_bytes=cache_bytes)
+
+    def _drop_waiting(self) -> None:
+        self._waiting = []
+
+    @property
+    def can_share(self) -> bool:
+        """Whether other processes can write, too."""
+        return isinstance(self.blocks, KeepsJournals) and self.blocks.is_shared
+
+    @property
+    def is_detached(self) -> bool:
+        return self.is_away and not self.is_journaled
+
+    @property
+    def is_journaled(self) -> bool:
+        """Whether what is changed goes into a journal."""
+        return self.journals is not None or (
+            self.can_share and (not self.waits or self.is_attached)
+        )
+
+    def _note_change(self, segments: Sequence[str]) -> None:
+        if self.is_attached:
+            self._is_writer = True
+        else:
+            super()._note_change(segments)
+
+    def _join_nothing(self) -> Joined:
+        base = Tree(self.blocks.get_block, self.first.root)
+        return Joined(lambda key: base.find(key.split("/")) is not None)
+
+    # what others do
+
+    def is_written_elsewhere(self) -> bool:
+        """Whether a forked process has a journal, though nothing was changed in this one."""
+        if self._forks == _forks[0] or not self.is_journaled:
+            return False
+        assert isinstance(self.blocks, KeepsJournals)
+        return bool(self.blocks.list_journals(self.session))
+
+    def refresh(self) -> None:
+        if self.journals is None and self.is_written_elsewhere():
+            self.open_journals()
+        journals = self.journals
+        if journals is not None:
+            with self._reading():
+                found, cursors = journals.read()
+                if cursors:
+                    with self.lock():
+                        self._take_in(found)
+                        journals.note_read(cursors)
+
+    def peek(self, segments: Sequence[str]) -> tuple[bool, Link | Document | None]:
+        return (False, None) if self.journals is not None else super().peek(segments)
+
+    def _take_in(self, found: Iterable[Found]) -> None:
+        for origin, record in found:
+            keys = self._joined.add(origin, record)
+            if isinstance(record, Removal):
+                self.tree.remove_directory(split_path(record.path))
+            for key in keys:
+                self._place(key, self._joined.entry(key))
+
+    def _place(self, key: str, entry: Link | Document | None) -> None:
+        segments = key.split("/")
+        self._blocked.pop(key, None)
+        if entry is None:
+            self.tree.remove(segments)
+            return
+        self._written.note(segments, entry)
+        try:
+            self.tree.insert(segments, entry)
+        except InvalidKeyError:
+            self._blocked[key] = None
+
+    def check_joined(self) -> None:
+        """Raise `CommitConflictError` if processes changed the same in different ways."""
+        for key in list(self._blocked):
+            self._place(key, self._joined.entry(key))
+        keys = sorted({*self._joined.conflicts, *self._blocked})
+        if keys:
+            conflicts = [
+                _conflict(key, _BLOCKED if key in self._blocked else _AT_ONCE) for key in keys
+            ]
+            raise CommitConflictError(
+                "what several processes of this session wrote cannot be joined; write these "
+                f"again, in one of them, and commit:\n{describe(conflicts)}",
+                conflicts=conflicts,
+                keys=keys,
+            )
+
+    # what this process does
+
+    def open_journals(self) -> Journals:
+        """Return the journals, which are made if there are none yet."""
+        if self.journals is None:
+            assert isinstance(self.blocks, KeepsJournals)
+            if not self.is_attached:
+                self._begin_from_here()
+            journals = Journals(self.blocks, self.session)
+            if self.is_attached:
+                journals.enter()
+            else:
+                journals.begin(self.first)
+            self.unfrozen.fate = _KEPT.format(self.session)
+            self.journals = journals
+        return self.journals
+
+    def _begin_from_here(self) -> None:
+        """Have others begin from what was changed before there were journals."""
+        if self.tree.root is None and not (self.first.root is None and self.tree.is_empty):
+            self.first = replace(self.first, root=self._freeze())
+
+    def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
+        if not self.is_journaled:
+            super().insert(segments, entry)
+            return
+        self.open_journals()
+        if segments[-1] in METADATA_NAMES:
+            self.refresh()
+        elif self.waits:
+            self.fetch(segments)
+        with self.lock():
+            self.tree.check_insert(segments)
+        self._record([Change("/".join(segments), entry)])
+
+    def insert_if_absent(self, segments: Sequence[str], entry: Link | Document) -> Link | Document:
+        if not self.is_journaled:
+            return super().insert_if_absent(segments, entry)
+        present = self.find(segments)
+        if present is not None:
+            return present
+        self.insert(segments, entry)
+        return entry
+
+    def remove(self, segments: Sequence[str], entry: Link | Document | None = None) -> bool:
+        if not self.is_journaled:
+            return super().remove(segments, entry)
+        self.open_journals()
+        present = self.find(segments)
+        if present is None or (entry is not None and present != entry):
+            return False
+        self._record([Change("/".join(segments), None)])
+        return True
+
+    def remove_directory(self, segments: Sequence[str]) -> None:
+        if not self.is_journaled:
+            super().remove_directory(segments)
+            return
+        self.open_journals()
+        self.refresh()
+        with self.lock():
+            is_there = self.tree.find_directory(segments) is not None
+        if is_there:
+            self._record([Removal("/".join(segments))])
+
+    def adopt(self, tree: Tree, changes: Mapping[str, Link | Document | None]) -> None:
+        if self.is_journaled and changes:
+            records = [Change(key, entry) for key, entry in changes.items()]
+            found = self.open_journals().append_aside(records)
+            super().adopt(tree, changes)
+            self._take_in(found)
+        else:
+            super().adopt(tree, changes)
+
+    def _record(self, records: Sequence[Record]) -> None:
+        """Have records in the journal, with those that other threads wait for, and in the tree."""
+        if self.is_committing:
+            self._record_late(records)
+            return
+        wish = _Wish(records)
+        self._waiting.append(wish)
+        try:
+            with self._appending():
+                while not wish.is_granted:
+                    self._append(list(self._waiting))
+        finally:
+            with suppress(ValueError):
+                self._waiting.remove(wish)
+
+    def _append(self, wishes: Sequence[_Wish]) -> None:
+        journals = self.open_journals()
+        records = [record for wish in wishes for record in wish.records]
+        try:
+            found = self._append_to(journals, records)
+        except SessionEndedError:
+            if self.is_committing:
+                self._record_late(records)
+            elif self._go_on(journals):
+                return
+            else:
+                raise
+        else:
+            with self.lock():
+                self._take_in(found)
+                journals.note_appended()
+        for wish in wishes:
+            wish.is_granted = True
+
+    def _append_to(self, journals: Journals, records: Sequence[Record]) -> list[Found]:
+        try:
+            found = journals.append(records)
+        except BackendError:
+            journals.check_open()  # which says more
+            raise
+        journals.check_open()
+        return found
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether a thread of this process commits."""
+        return self._commits is Process.current
+
+    @contextmanager
+    def committing_here(self) -> Iterator[None]:
+        """Keep what is changed meanwhile for later."""
+        self._commits = Process.current
+        try:
+            yield
+        finally:
+            self._commits = None
+        self.record_late()
+
+    def _record_late(self, records: Sequence[Record]) -> None:
+        with self.lock():
+            self._late += records
+            for record in records:
+                if isinstance(record, Removal):
+                    self.tree.remove_directory(split_path(record.path))
+                else:
+                    self._place(*record)
+
+    def record_late(self) -> None:
+        """Have in the journal what was changed while a thread committed."""
+        if self._late:
+            late = list(self._late)
+            self._record(late)
+            del self._late[: len(late)]
+
+    def _go_on(self, journals: Journals) -> bool:
+        """Go on in the step that the session is at; False if that is not open."""
+        if journals.enter().kind != OPEN:
+            return False
+        self.begin_again()
+        return True
+
+    def begin_again(self) -> None:
+        """Read all journals anew, of which the open step says how much counts."""
+        assert self.journals is not None
+        tree = self._make_tree(self.first.root)
+        tree.note_change = self._note_change
+        with self.lock():
+            self.journals.forget_read()
+            self._joined = self._join_nothing()
+            self._blocked = {}
+            self.tree = tree
+        self.refresh()
+
+    def drop(self) -> None:
+        """Remove what was written, by whatever process."""
+        journals = self.journals
+        self.unfrozen.clear()
+        if journals is not None:
+            if journals.enter().kind == OPEN:
+                journals.close()
+            journals.end()
+            self.journals = None
+
+    def leave(self, first: Step) -> None:
+        """Begin a new session, from another step, where this one is of no more use."""
+        self.first = first
+        self.session = self.token = new_session()
+        self.is_attached = False
+        self.unfrozen.fate = f"are lost: {self.how_to_keep}"
+        self.journals = None
+        self._forks = _forks[0]
+        self._joined = self._join_nothing()
+        self._blocked = {}
+
+
+def _conflict(key: str, why: str) -> Conflict:
+    path, _, name = key.rpartition("/")
+    kind = "document" if name in METADATA_NAMES else "chunk"
+    return Conflict(kind, path, key, why=why)  # type: ignore[arg-type]

@@ -1,0 +1,249 @@
+"""Sessions in which several processes write, by whatever starts them, with no line more."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from ipldstore import (
+    CommitConflictError,
+    DirectoryCAStore,
+    IPLDStore,
+    MappingCAStore,
+    ReadOnlyStoreError,
+    Repository,
+    SessionEndedError,
+    SQLiteCAStore,
+    UnfrozenChangesWarning,
+)
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture(params=["folder", "sqlite"])
+def repo(request: Any, tmp_path: Any) -> Iterator[Repository]:
+    if request.param == "folder":
+        blocks: Any = DirectoryCAStore(tmp_path / "blocks")
+    else:
+        blocks = SQLiteCAStore(tmp_path / "blocks.sqlite")
+    with Repository.create(blocks) as made:
+        yield made
+
+
+def write(session: Any, keys: dict[str, bytes | None]) -> None:
+    for key, value in keys.items():
+        if value is None:
+            del session[key]
+        else:
+            session[key] = value
+
+
+def in_process(work: Any, *arguments: Any, start: str = "spawn") -> None:
+    """Run a function in another process, and wait for it."""
+    process = multiprocessing.get_context(start).Process(target=work, args=arguments)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("start", ["spawn", "forkserver", "fork"])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_what_others_write_is_committed(repo: Repository, start: str) -> None:
+    with repo.writable(message="together") as session:
+        session["a/0"] = b"mine"
+        in_process(write, session, {"a/1": b"theirs", "a/0": b"later"}, start=start)
+        in_process(write, session, {"a/2": b"third", "a/1": None}, start=start)
+        assert dict(session) == {"a/0": b"later", "a/2": b"third"}
+    expected = IPLDStore(repo.blocks)
+    write(expected, {"a/0": b"later", "a/2": b"third"})
+    assert repo.readonly().root_cid == expected.freeze()
+    assert [version.message for version in repo.log()] == ["together"]
+    assert repo.sessions() == []
+
+
+def see(session: Any, key: str, value: bytes) -> None:
+    assert session[key] == value
+    session[f"{key}-seen"] = value
+
+
+def test_others_see_what_was_written_before(repo: Repository) -> None:
+    session = repo.writable()
+    session["a/0"] = b"mine"
+    in_process(see, session, "a/0", b"mine")
+    in_process(see, session, "a/0-seen", b"mine")
+    assert set(session) == {"a/0", "a/0-seen", "a/0-seen-seen"}
+    session.commit("seen")
+
+
+def test_a_directory_that_another_process_deleted_is_gone(repo: Repository) -> None:
+    with repo.writable(message="begun") as session:
+        write(session, {"a/0": b"0", "b/0": b"0"})
+    session = repo.writable()
+    session["a/1"] = b"1"
+    in_process(clear, session)
+    assert dict(session) == {"c": b"new"}
+    session.commit("cleared")
+    assert dict(repo.readonly()) == {"c": b"new"}
+
+
+def clear(session: Any) -> None:
+    session.clear()
+    session["c"] = b"new"
+
+
+def test_who_goes_on_after_the_commit_is_refused(repo: Repository) -> None:
+    session = repo.writable()
+    session["a"] = b"1"
+    copy = pickle.dumps(session)
+    session.commit("first")
+    in_process(refused, copy)
+    assert dict(session) == {"a": b"1"}
+    session["a"] = b"2"
+    session.commit("second")
+    assert repo.readonly()["a"] == b"2"
+
+
+def refused(copy: bytes) -> None:
+    session = pickle.loads(copy)
+    with pytest.raises(SessionEndedError, match="was committed"):
+        session["b"] = b"late"
+
+
+def test_changes_at_once_are_a_conflict_that_writing_again_settles(repo: Repository) -> None:
+    session = repo.writable()
+    other = repo.resume(session.id)
+    third = repo.resume(session.id)
+    other["a/0"] = b"other"
+    third["a/0"] = b"third"
+    with pytest.raises(CommitConflictError, match="several processes") as caught:
+        session.commit("both")
+    assert caught.value.keys == ("a/0",)
+    other["a/1"] = b"goes on"
+    session["a/0"] = b"settled"
+    session.commit("settled")
+    assert dict(repo.readonly()) == {"a/0": b"settled", "a/1": b"goes on"}
+    assert len(list(repo.log())) == 1
+
+
+def test_a_session_is_gone_on_with_where_it_was_left(repo: Repository) -> None:
+    code = (
+        "import os, sys, pickle; session = pickle.load(sys.stdin.buffer); "
+        "session['a/1'] = b'acknowledged'; os.kill(os.getpid(), 9)"
+    )
+    session = repo.writable("main", message="begun")
+    session["a/0"] = b"mine"
+    died = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(session), check=False)
+    assert died.returncode == -9
+    name = session.id
+    with pytest.warns(UnfrozenChangesWarning, match="not committed, and kept"):
+        del session
+        gc.collect()
+    (unfinished,) = repo.sessions()
+    assert (unfinished.id, unfinished.branch, unfinished.message) == (name, "main", "begun")
+    assert unfinished.writers == 2
+    with repo.resume(name) as resumed:
+        assert dict(resumed) == {"a/0": b"mine", "a/1": b"acknowledged"}
+    assert next(iter(repo.log())).message == "begun"
+    assert repo.sessions() == []
+
+
+def test_an_abandoned_session_is_gone(repo: Repository) -> None:
+    session = repo.writable()
+    session["a"] = b"1"
+    name = session.id
+    repo.abandon(name)
+    assert repo.sessions() == []
+    with pytest.raises(SessionEndedError):
+        session["b"] = b"2"
+    with pytest.raises(SessionEndedError):
+        repo.resume(name)
+    session._writer.unfrozen.clear()
+
+
+def test_after_an_exception_the_session_stays(repo: Repository) -> None:
+    with suppress(ZeroDivisionError), repo.writable(message="fails") as session:
+        session["a"] = b"1"
+        _ = 1 / 0
+    with pytest.warns(UnfrozenChangesWarning, match="not committed, and kept"):
+        del session
+        gc.collect()
+    (unfinished,) = repo.sessions()
+    assert list(repo.log()) == []
+    with repo.resume(unfinished.id):
+        pass
+    assert dict(repo.readonly()) == {"a": b"1"}
+
+
+def test_a_session_lets_go_of_what_it_wrote(repo: Repository) -> None:
+    session = repo.writable()
+    session["a"] = b"1"
+    session.abandon()
+    assert repo.sessions() == []
+
+
+def test_a_forked_process_writes_before_its_parent(repo: Repository) -> None:
+    session = repo.writable(message="by the child")
+    in_process(write, session, {"a": b"1"}, start="fork")
+    assert dict(session) == {"a": b"1"}
+    session.commit()
+    assert dict(repo.readonly()) == {"a": b"1"}
+
+
+def test_in_memory_a_session_is_of_one_process() -> None:
+    repo = Repository.create(MappingCAStore())
+    session = repo.writable()
+    session["a"] = b"1"
+    with pytest.raises(ReadOnlyStoreError, match="of one process"):
+        _ = session.id
+    session.commit("in memory")
+    assert repo.sessions() == []
+
+
+def test_a_coordinator_that_died_is_followed_by_another(repo: Repository, monkeypatch: Any) -> None:
+    session = repo.writable(message="once")
+    session["a"] = b"1"
+    name = session.id
+    monkeypatch.setattr("ipldstore.repository.journaling.Journals.end", died)
+    monkeypatch.setattr("ipldstore.repository.journaling.Journals.reopen", died)
+    with pytest.raises(Died):
+        session.commit("once")
+    monkeypatch.undo()
+    assert len(list(repo.log())) == 1
+    with repo.resume(name) as resumed:
+        assert dict(resumed) == {"a": b"1"}
+    assert len(list(repo.log())) == 1
+    assert repo.sessions() == []
+    session._writer.unfrozen.clear()
+
+
+class Died(BaseException):
+    pass
+
+
+def died(journals: Any) -> bool:
+    raise Died
+
+
+def test_a_job_array(repo: Repository) -> None:
+    """Processes that know nothing but where the repository is, and the session's name."""
+    code = (
+        "import sys, ipldstore; place, name, number = sys.argv[1:]; "
+        "session = ipldstore.Repository(place).resume(name); "
+        "session[f'a/c/{number}'] = number.encode()"
+    )
+    url = repo.blocks.url if hasattr(repo.blocks, "url") else str(repo.blocks.path)
+    session = repo.writable(message="array")
+    command = [sys.executable, "-c", code, url, session.id]
+    running = [subprocess.Popen([*command, str(number)]) for number in range(6)]
+    assert [process.wait(60) for process in running] == [0] * 6
+    session.commit()
+    expected = {f"a/c/{number}": str(number).encode() for number in range(6)}
+    assert dict(repo.readonly()) == expected
