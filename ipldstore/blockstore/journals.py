@@ -38,6 +38,12 @@ def check_journal_name(name: str) -> None:
     check_pointer_name(name, "a journal")
 
 
+def check_journal(group: str, name: str) -> None:
+    """Raise `InvalidNameError` if there can be no such group, or journal in it."""
+    check_group_name(group)
+    check_journal_name(name)
+
+
 def check_addition(group: str, name: str, offset: int, data: bytes) -> None:
     """Check what is to be written to a journal that has `offset` bytes.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ipldstore.backends.paths import local_path
 from ipldstore.backends.sqlite.connections import Connection, Connections
@@ -18,6 +18,15 @@ from ipldstore.backends.sqlite.database import (
     in_transaction,
     prepare_database,
 )
+from ipldstore.backends.sqlite.journals import (
+    append_journal,
+    find_journals,
+    list_groups,
+    list_journals,
+    make_journal,
+    read_journal,
+    remove_journal,
+)
 from ipldstore.backends.sqlite.pointers import list_pointers, read_pointer, swap_pointer
 from ipldstore.basics.locks import Guard
 from ipldstore.blockstore.contract import (
@@ -26,9 +35,17 @@ from ipldstore.blockstore.contract import (
     reading_methods,
     reads_by,
 )
+from ipldstore.blockstore.journals import (
+    check_addition,
+    check_group_name,
+    check_journal,
+    check_journal_name,
+)
 from ipldstore.blockstore.pointers import check_pointer_name
 from ipldstore.cid import Link, as_link, identity_data, multihash_of, parse_link, to_text
 from ipldstore.errors import BackendError, BlockNotFoundError
+
+T = TypeVar("T")
 
 _BUFFER_BYTES = 4 << 20
 _BUFFER_BLOCKS = 4096
@@ -64,7 +81,8 @@ class SQLiteCAStore(ContentAddressableStore):
     last, at most 4 MiB of them, are written together: other processes see them, and they survive
     the end of this one, after `flush`, which every ``freeze`` calls. While the file is open, there
     are two more beside it, ``-wal`` and ``-shm``; they belong to it. It must not be on a network
-    file system, as SQLite's locks do not work there. It keeps pointers, in a table of their own.
+    file system, as SQLite's locks do not work there. It keeps pointers and journals, in tables of
+    their own.
 
     When the file or its ``-wal`` is removed or replaced, the next `flush` says so, and every one
     after it; so does reading what is not found.
@@ -218,10 +236,9 @@ class SQLiteCAStore(ContentAddressableStore):
             If it cannot be read, or is damaged.
         """
         check_pointer_name(name)
-        with self._failing("cannot read a pointer in"):
-            cid = self._connections.use(lambda connection: read_pointer(connection, name))
-        self._check_current()
-        return cid
+        return self._look(
+            "cannot read a pointer in", lambda connection: read_pointer(connection, name)
+        )
 
     def swap_pointer(self, name: str, old: Link | None, new: Link) -> bool:
         """Move a pointer if it is at the old CID (None: is not there); return whether it moved.
@@ -235,16 +252,10 @@ class SQLiteCAStore(ContentAddressableStore):
         """
         check_pointer_name(name)
         expected, cid = None if old is None else as_link(old), as_link(new)
-        with self._guard():
-            self._write_pending()
-            self._has_written = True
-            with self._failing("cannot move a pointer in"):
-                self._connections.check_current()
-                has_moved = self._connections.use(
-                    lambda connection: swap_pointer(connection, name, expected, cid)
-                )
-                self._connections.check_current()
-            return has_moved
+        return self._change(
+            "cannot move a pointer in",
+            lambda connection: swap_pointer(connection, name, expected, cid),
+        )
 
     def iter_pointers(self) -> Iterator[str]:
         """Iterate the names of all pointers, in no order.
@@ -254,10 +265,115 @@ class SQLiteCAStore(ContentAddressableStore):
         BackendError
             If they cannot be listed.
         """
-        with self._failing("cannot list the pointers in"):
-            names = self._connections.use(list_pointers)
-        self._check_current()
-        yield from names
+        yield from self._look("cannot list the pointers in", list_pointers)
+
+    def append_journal(self, group: str, name: str, offset: int, data: bytes) -> None:
+        """Append to a journal that has `offset` bytes; with 0 it is made.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such journal.
+        LimitExceededError
+            If it would have more than 1 GiB.
+        BackendError
+            If it cannot be done, also if it has not `offset` bytes; retryable if the database is
+            locked.
+        """
+        check_journal(group, name)
+        check_addition(group, name, offset, data)
+        self._change(
+            "cannot append to a journal in",
+            lambda connection: append_journal(connection, group, name, offset, data),
+        )
+
+    def make_journal(self, group: str, name: str, data: bytes) -> bool:
+        """Make a journal, whole or not at all; return whether it is there with these bytes.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such journal.
+        BackendError
+            If it cannot be made, or it cannot be told whether it was; retryable if it is locked.
+        """
+        check_journal(group, name)
+        check_addition(group, name, 0, data)
+        return self._change(
+            "cannot make a journal in",
+            lambda connection: make_journal(connection, group, name, data),
+        )
+
+    def read_journal(self, group: str, name: str, start: int = 0) -> bytes | None:
+        """Return the bytes of a journal from one on, None if there is no such journal.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such journal.
+        LimitExceededError
+            If it has more than 1 GiB.
+        BackendError
+            If it cannot be read, or is damaged.
+        """
+        check_journal(group, name)
+        return self._look(
+            "cannot read a journal in",
+            lambda connection: read_journal(connection, group, name, start),
+        )
+
+    def list_journals(self, group: str) -> dict[str, int]:
+        """Return the names of a group's journals, and how many bytes each has.
+
+        Raises
+        ------
+        BackendError
+            If they cannot be listed.
+        """
+        check_group_name(group)
+        return self._look(
+            "cannot list the journals in", lambda connection: list_journals(connection, group)
+        )
+
+    def find_journals(self, group: str, names: Sequence[str]) -> list[bool]:
+        """Return whether there are several journals, all at one time if they are 500 at most.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told.
+        """
+        check_group_name(group)
+        for name in names:
+            check_journal_name(name)
+        return self._look(
+            "cannot look for journals in",
+            lambda connection: find_journals(connection, group, names),
+        )
+
+    def remove_journal(self, group: str, name: str) -> None:
+        """Remove a journal, if it is there, and its group with the last one.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be removed.
+        """
+        check_journal(group, name)
+        self._change(
+            "cannot remove a journal in",
+            lambda connection: remove_journal(connection, group, name),
+        )
+
+    def iter_journal_groups(self) -> Iterator[str]:
+        """Iterate the names of all groups of journals, in no order.
+
+        Raises
+        ------
+        BackendError
+            If they cannot be listed.
+        """
+        yield from self._look("cannot list the groups of journals in", list_groups)
 
     def flush(self) -> None:
         with self._guard():
@@ -311,6 +427,24 @@ class SQLiteCAStore(ContentAddressableStore):
     def _check_current(self) -> None:
         with self._failing("cannot look at"):
             self._connections.check_current()
+
+    def _look(self, what: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a function finds in the file, if that is still the one that was opened."""
+        with self._failing(what):
+            found = self._connections.use(work)
+        self._check_current()
+        return found
+
+    def _change(self, what: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Have a function change something that is no block, once the blocks are written."""
+        with self._guard():
+            self._write_pending()
+            self._has_written = True
+            with self._failing(what):
+                self._connections.check_current()
+                done = self._connections.use(work)
+                self._connections.check_current()
+            return done
 
     def _write_pending(self) -> None:
         if self._pending:
