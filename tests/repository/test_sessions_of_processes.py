@@ -239,7 +239,8 @@ def test_a_job_array(repo: Repository) -> None:
         "session = ipldstore.Repository(place).resume(name); "
         "session[f'a/c/{number}'] = number.encode()"
     )
-    url = repo.blocks.url if hasattr(repo.blocks, "url") else str(repo.blocks.path)
+    path = repo.blocks.path
+    url = f"sqlite:{path}" if isinstance(repo.blocks, SQLiteCAStore) else str(path)
     session = repo.writable(message="array")
     command = [sys.executable, "-c", code, url, session.id]
     running = [subprocess.Popen([*command, str(number)]) for number in range(6)]
