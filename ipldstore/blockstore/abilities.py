@@ -108,7 +108,14 @@ class KeepsJournals(Protocol):
 
     They stand in groups. What may be the name of a group, or of a journal in it,
     `pointers.check_pointer_name` says.
+
+    Attributes
+    ----------
+    has_quick_journals : bool
+        Whether to append to one takes little beside putting a block.
     """
+
+    has_quick_journals: bool
 
     def append_journal(self, group: str, name: str, offset: int, data: bytes) -> None:
         """Append to a journal, which is made, with its group, if the offset is 0.

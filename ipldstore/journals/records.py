@@ -58,8 +58,22 @@ class Frame(NamedTuple):
 def encode_frame(records: Sequence[Record], seen: Mapping[str, int]) -> bytes:
     """Write what is appended to a journal at once."""
     now = time.time_ns() // 1000
-    payload = dagcbor.encode([now, dict(seen), [_to_value(record) for record in records]])
+    first = records[0]
+    if len(records) == 1 and not seen and type(first) is Change and type(first.entry) is Link:
+        payload = _encode_link(now, first.key, first.entry)
+    else:
+        payload = dagcbor.encode([now, dict(seen), [_to_value(record) for record in records]])
     return _HEAD.pack(len(payload), crc32(payload)) + payload
+
+
+def _encode_link(now: int, key: str, link: Link) -> bytes:
+    """Encode the record that most are: of one key, which is given a link."""
+    moment = dagcbor.encode_head(0, now)
+    return b"\x83%b\xa0\x81\x82%b%b" % (
+        moment,
+        dagcbor.encode_text(key),
+        dagcbor.encode_link(link),
+    )
 
 
 def _to_value(record: Record) -> list[Any]:

@@ -30,6 +30,7 @@ OPEN, CLOSED, ENDED = "open", "closed", "ended"
 NONCE_BYTES = 16
 
 _VERSION = "session"
+_LINKS = ("commit", "base", "root")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +39,10 @@ class Step:
 
     `kind` is ``"open"`` while processes write, ``"closed"`` once one of them commits what they
     wrote, and ``"ended"`` when it is committed. An open one says of which `branch` of which
-    `repository` it is, which `commit` and `root` it begins from (None if there is none), how many
-    bytes of journals of earlier steps count in it, `carries`, and the `message` to commit with.
+    `repository` it is, of which `commit` and which hierarchy, `base`, what is written are changes
+    (None if there is none), from which `root` that goes on, which may have some of them already,
+    how many bytes of journals of earlier steps count in it, `carries`, and the `message` to commit
+    with.
     """
 
     kind: str
@@ -48,6 +51,7 @@ class Step:
     repository: str = ""
     branch: str = ""
     commit: Link | None = None
+    base: Link | None = None
     root: Link | None = None
     carries: Mapping[str, int] = field(default_factory=dict)
     message: str = ""
@@ -67,10 +71,8 @@ class Step:
                 "carries": dict(self.carries),
                 "message": self.message,
             }
-            if self.commit is not None:
-                value["commit"] = self.commit
-            if self.root is not None:
-                value["root"] = self.root
+            links = {name: getattr(self, name) for name in _LINKS}
+            value |= {name: link for name, link in links.items() if link is not None}
         return dagcbor.encode(value)
 
 
@@ -93,7 +95,7 @@ def _read(value: Any) -> Step:
     if kind not in (OPEN, CLOSED, ENDED):
         raise InvalidNodeError(f"its kind is {kind!r}, expected {OPEN}, {CLOSED} or {ENDED}")
     if kind == OPEN:
-        check_names(value, _OF_OPEN, {"commit", "root"})
+        check_names(value, _OF_OPEN, _LINKS)
         _check_open(value)
     else:
         check_names(value, _ALL)
@@ -107,7 +109,7 @@ def _check_open(value: dict[str, Any]) -> None:
     check_text("repository", value["repository"], MAX_POINTER_NAME_LENGTH, 1)
     check_text("branch", value["branch"], MAX_REF_NAME_BYTES, 1)
     check_text("message", value["message"], MAX_MESSAGE_BYTES)
-    for name in ("commit", "root"):
+    for name in _LINKS:
         if name in value:
             check_type(name, value[name], Link)
     carries = value["carries"]

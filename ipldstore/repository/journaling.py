@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ipldstore.basics.locks import Process
@@ -46,6 +47,7 @@ class Journals:
         self.session = session
         self.number = 0
         self.step = Step(kind=OPEN, time=0, nonce=b"")
+        self._neighbours: list[str] = []
         self._cursors: dict[str, Cursor] = {}
         self._own = ""
         self._size = 0
@@ -77,6 +79,7 @@ class Journals:
             self._own = ""
         elif number:
             self.number, self.step = number - 1, self._read_step(number - 1)
+        self._neighbours = [_step_name(self.number + 1), _step_name(self.number)]
         return step
 
     def _read_step(self, number: int) -> Step:
@@ -88,8 +91,7 @@ class Journals:
 
     def check_open(self) -> None:
         """Raise `SessionEndedError` unless what was recorded before now counts."""
-        names = [_step_name(self.number + 1), _step_name(self.number)]
-        is_over, is_there = self._blocks.find_journals(self.session, names)
+        is_over, is_there = self._blocks.find_journals(self.session, self._neighbours)
         if is_over or not is_there:
             raise ended(self.session)
 
@@ -100,16 +102,7 @@ class Journals:
     def reopen(self) -> None:
         """Make a step in which everything goes on that was read, once this one is closed."""
         carries = {name: cursor.offset for name, cursor in self._cursors.items()}
-        step = Step(
-            kind=OPEN,
-            repository=self.step.repository,
-            branch=self.step.branch,
-            commit=self.step.commit,
-            root=self.step.root,
-            carries=carries,
-            message=self.step.message,
-            **fresh(),
-        )
+        step = replace(self.step, carries=carries, **fresh())
         self._make_step(self.number + 2, step)
         self.enter()
 

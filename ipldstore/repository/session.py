@@ -14,6 +14,7 @@ from ipldstore.basics.locks import Guard
 from ipldstore.cid import Link
 from ipldstore.errors import (
     DetachedStoreError,
+    IPLDStoreError,
     NoChangesError,
     ReadOnlyStoreError,
     SessionEndedError,
@@ -54,7 +55,7 @@ class SessionWriter(SharedWriter):
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         super().__init__(versions.blocks, first, session=session, cache_bytes=cache_bytes)
-        begun = Begun(first.commit, first.root)
+        begun = Begun(first.commit, first.base)
         self.versions = versions
         self.committing = Committing(versions, first.branch, begun)
         self.about = about
@@ -96,9 +97,9 @@ class SessionWriter(SharedWriter):
             raise
         finally:
             self.committing.tries = None
-        begun = self.committing.begun
         if journals.end():
-            self.leave(replace(self.first, commit=begun.commit, root=begun.root, **fresh()))
+            tip, root = self.committing.begun
+            self.leave(replace(self.first, commit=tip, base=root, root=root, **fresh()))
         return commit
 
     def _commit(self, about: About, resolve: Resolve | None) -> Link:
@@ -229,8 +230,12 @@ class Session(IPLDStore):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Commit what changed, but not after an exception."""
-        if error is None and not self.read_only:
+        """Commit what changed, but not after an exception: the session can be gone on with then."""
+        if error is not None:
+            # what went wrong first is what counts
+            with suppress(IPLDStoreError):
+                self._session.keep_changes()
+        elif not self.read_only:
             with suppress(NoChangesError):
                 self.commit()
 
@@ -244,6 +249,7 @@ def begin(
         repository=versions.name,
         branch=branch,
         commit=begun.commit,
+        base=begun.root,
         root=begun.root,
         message=about.message,
         **fresh(),

@@ -11,7 +11,13 @@ from ipldstore.basics.locks import Guard, Process
 from ipldstore.blockstore.abilities import KeepsJournals
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
-from ipldstore.errors import BackendError, CommitConflictError, InvalidKeyError, SessionEndedError
+from ipldstore.errors import (
+    BackendError,
+    CommitConflictError,
+    DetachedStoreError,
+    InvalidKeyError,
+    SessionEndedError,
+)
 from ipldstore.journals.joining import Joined
 from ipldstore.journals.records import Change, Record, Removal
 from ipldstore.journals.steps import OPEN, Step
@@ -25,6 +31,14 @@ from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
 _KEPT = (
     "are not committed, and kept: repo.resume({0!r}) goes on with them, repo.abandon({0!r}) lets "
     "them go"
+)
+_ALONE = (
+    "what is written in this copy of a session would be lost: a session on {!r} is of one process; "
+    "in a folder, an SQLite database or a bucket several write in it"
+)
+_FORKED = (
+    "what is written in this forked copy of a session would be lost: read session.id before the "
+    "fork, or hand the session over by pickle, as multiprocessing and dask do"
 )
 _AT_ONCE = "changed by several processes at once"
 _BLOCKED = "given a value by one process, and keys below it by another"
@@ -43,10 +57,14 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Wish:
-    """Records that a thread waits for."""
+    """Records that a thread waits for.
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    `taken_in` is how often others' records had been taken in before what these set was set.
+    """
+
+    def __init__(self, records: Sequence[Record], taken_in: int) -> None:
         self.records = records
+        self.taken_in = taken_in
         self.is_granted = False
 
 
@@ -68,6 +86,8 @@ class SharedWriter(Writer):
         session: str | None = None,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
+        keeps = isinstance(blocks, KeepsJournals) and blocks.is_shared
+        self._journals_in: KeepsJournals | None = blocks if keeps else None  # type: ignore[assignment]
         self.blocks = blocks
         self.first = first
         self.session = session or new_session()
@@ -77,6 +97,7 @@ class SharedWriter(Writer):
         self._blocked: dict[str, None] = {}
         self._forks = _forks[0]
         self._waiting: list[_Wish] = []
+        self._taken_in = 0
         # what threads changed while one of them commits, which is for the session after that
         self._late: list[Record] = []
         self._commits: object = None
@@ -90,18 +111,23 @@ class SharedWriter(Writer):
     @property
     def can_share(self) -> bool:
         """Whether other processes can write, too."""
-        return isinstance(self.blocks, KeepsJournals) and self.blocks.is_shared
+        return self._journals_in is not None
 
     @property
     def is_detached(self) -> bool:
         return self.is_away and not self.is_journaled
 
+    def check_attached(self) -> None:
+        if self.is_detached:
+            raise DetachedStoreError(_FORKED if self.can_share else _ALONE.format(self.blocks))
+
     @property
     def is_journaled(self) -> bool:
         """Whether what is changed goes into a journal."""
-        return self.journals is not None or (
-            self.can_share and (not self.waits or self.is_attached)
-        )
+        if self.journals is not None:
+            return True
+        blocks = self._journals_in
+        return blocks is not None and (self.is_attached or blocks.has_quick_journals)
 
     def _note_change(self, segments: Sequence[str]) -> None:
         if self.is_attached:
@@ -119,8 +145,8 @@ class SharedWriter(Writer):
         """Whether a forked process has a journal, though nothing was changed in this one."""
         if self._forks == _forks[0] or not self.is_journaled:
             return False
-        assert isinstance(self.blocks, KeepsJournals)
-        return bool(self.blocks.list_journals(self.session))
+        assert self._journals_in is not None
+        return bool(self._journals_in.list_journals(self.session))
 
     def refresh(self) -> None:
         if self.journals is None and self.is_written_elsewhere():
@@ -131,19 +157,23 @@ class SharedWriter(Writer):
                 found, cursors = journals.read()
                 if cursors:
                     with self.lock():
+                        self._taken_in += 1
                         self._take_in(found)
                         journals.note_read(cursors)
 
     def peek(self, segments: Sequence[str]) -> tuple[bool, Link | Document | None]:
         return (False, None) if self.journals is not None else super().peek(segments)
 
-    def _take_in(self, found: Iterable[Found]) -> None:
+    def _take_in(self, found: Iterable[Found], *, is_set: bool = False) -> None:
+        """Have the tree say what records came to; `is_set` if it has the values of these."""
         for origin, record in found:
             keys = self._joined.add(origin, record)
             if isinstance(record, Removal):
                 self.tree.remove_directory(split_path(record.path))
             for key in keys:
-                self._place(key, self._joined.entry(key))
+                entry = self._joined.entry(key)
+                if not is_set or entry is None or entry is not record[-1]:
+                    self._place(key, entry)
 
     def _place(self, key: str, entry: Link | Document | None) -> None:
         segments = key.split("/")
@@ -178,10 +208,10 @@ class SharedWriter(Writer):
     def open_journals(self) -> Journals:
         """Return the journals, which are made if there are none yet."""
         if self.journals is None:
-            assert isinstance(self.blocks, KeepsJournals)
+            assert self._journals_in is not None
             if not self.is_attached:
                 self._begin_from_here()
-            journals = Journals(self.blocks, self.session)
+            journals = Journals(self._journals_in, self.session)
             if self.is_attached:
                 journals.enter()
             else:
@@ -189,6 +219,11 @@ class SharedWriter(Writer):
             self.unfrozen.fate = _KEPT.format(self.session)
             self.journals = journals
         return self.journals
+
+    def keep_changes(self) -> None:
+        """Have what was changed in the block store, for whoever goes on with the session."""
+        if self.unfrozen and self.can_share:
+            self.open_journals()
 
     def _begin_from_here(self) -> None:
         """Have others begin from what was changed before there were journals."""
@@ -205,8 +240,11 @@ class SharedWriter(Writer):
         elif self.waits:
             self.fetch(segments)
         with self.lock():
-            self.tree.check_insert(segments)
-        self._record([Change("/".join(segments), entry)])
+            # what cannot be there is refused before it is in a journal
+            taken_in = self._taken_in
+            self._written.note(segments, entry)
+            self.tree.insert(segments, entry)
+        self._record(Change("/".join(segments), entry), taken_in=taken_in)
 
     def insert_if_absent(self, segments: Sequence[str], entry: Link | Document) -> Link | Document:
         if not self.is_journaled:
@@ -224,7 +262,7 @@ class SharedWriter(Writer):
         present = self.find(segments)
         if present is None or (entry is not None and present != entry):
             return False
-        self._record([Change("/".join(segments), None)])
+        self._record(Change("/".join(segments), None))
         return True
 
     def remove_directory(self, segments: Sequence[str]) -> None:
@@ -236,23 +274,24 @@ class SharedWriter(Writer):
         with self.lock():
             is_there = self.tree.find_directory(segments) is not None
         if is_there:
-            self._record([Removal("/".join(segments))])
+            self._record(Removal("/".join(segments)))
 
     def adopt(self, tree: Tree, changes: Mapping[str, Link | Document | None]) -> None:
         if self.is_journaled and changes:
             records = [Change(key, entry) for key, entry in changes.items()]
             found = self.open_journals().append_aside(records)
             super().adopt(tree, changes)
+            self._taken_in += 1
             self._take_in(found)
         else:
             super().adopt(tree, changes)
 
-    def _record(self, records: Sequence[Record]) -> None:
+    def _record(self, *records: Record, taken_in: int = -1) -> None:
         """Have records in the journal, with those that other threads wait for, and in the tree."""
         if self.is_committing:
             self._record_late(records)
             return
-        wish = _Wish(records)
+        wish = _Wish(records, taken_in)
         self._waiting.append(wish)
         try:
             with self._appending():
@@ -276,7 +315,8 @@ class SharedWriter(Writer):
                 raise
         else:
             with self.lock():
-                self._take_in(found)
+                is_set = all(wish.taken_in == self._taken_in for wish in wishes)
+                self._take_in(found, is_set=is_set)
                 journals.note_appended()
         for wish in wishes:
             wish.is_granted = True
@@ -318,7 +358,7 @@ class SharedWriter(Writer):
         """Have in the journal what was changed while a thread committed."""
         if self._late:
             late = list(self._late)
-            self._record(late)
+            self._record(*late)
             del self._late[: len(late)]
 
     def _go_on(self, journals: Journals) -> bool:

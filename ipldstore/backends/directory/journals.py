@@ -188,7 +188,7 @@ class JournalFiles:
             except OSError as error:
                 what = f"cannot look for {describe(group, name)}"
                 raise backend_error(what, file, error) from error
-        if not all(found):
+        if not any(found):
             check_marked(self._path)
         return found
 

@@ -96,6 +96,7 @@ class DirectoryCAStore(ContentAddressableStore):
         self._synced_shards: set[str] = set()
         self._pointers = PointerFiles(self.path, fsync)
         self._journals = JournalFiles(self.path, fsync)
+        self.has_quick_journals = not fsync
         if os.path.isfile(self.path):
             raise BackendError(
                 f"{str(self.path)!r} is {describe(self.path)}; expected a folder of blocks, or none"

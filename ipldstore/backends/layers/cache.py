@@ -103,6 +103,7 @@ class CachingCAStore(VerifiedCAStore):
             self.swap_pointer = source.swap_pointer
             self.iter_pointers = source.iter_pointers
         if isinstance(source, KeepsJournals):
+            self.has_quick_journals = source.has_quick_journals
             self.append_journal = source.append_journal
             self.make_journal = source.make_journal
             self.read_journal = source.read_journal

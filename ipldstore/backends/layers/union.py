@@ -134,6 +134,7 @@ class UnionCAStore(VerifiedCAStore):
             self.swap_pointer = self._first.swap_pointer
             self.iter_pointers = self._first.iter_pointers
         if isinstance(self._first, KeepsJournals):
+            self.has_quick_journals = self._first.has_quick_journals
             self.append_journal = self._first.append_journal
             self.make_journal = self._first.make_journal
             self.read_journal = self._first.read_journal

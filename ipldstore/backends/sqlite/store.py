@@ -115,6 +115,8 @@ class SQLiteCAStore(ContentAddressableStore):
     b'hello'
     """
 
+    has_quick_journals = False
+
     inline_limit = 64 << 10
 
     def __init__(
