@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from ipldstore.basics.locks import Process
 from ipldstore.blockstore.abilities import KeepsJournals
 from ipldstore.cid import Link
-from ipldstore.errors import BackendError, InvalidNodeError, SessionEndedError
+from ipldstore.errors import BackendError, CodecError, InvalidNodeError, SessionEndedError
 from ipldstore.formats import dagcbor
-from ipldstore.history.fields import check_type
 from ipldstore.journals.joining import Origin
 from ipldstore.journals.records import Record, encode_frame, iter_frames
 from ipldstore.journals.steps import CLOSED, ENDED, NONCE_BYTES, OPEN, Step, decode_step
@@ -96,14 +95,17 @@ class Journals:
             raise ended(self.session)
 
     def close(self) -> None:
-        """Make the step after which nothing is written that counts; another process may have."""
-        self._make_step(self.number + 1, Step(kind=CLOSED, **fresh()))
+        """Make the step after which nothing is written that counts; another process may have.
+
+        Raises `SessionEndedError` if the session is over.
+        """
+        self._make_after(self.number, Step(kind=CLOSED, **fresh()))
 
     def reopen(self) -> None:
         """Make a step in which everything goes on that was read, once this one is closed."""
         carries = {name: cursor.offset for name, cursor in self._cursors.items()}
         step = replace(self.step, carries=carries, **fresh())
-        self._make_step(self.number + 2, step)
+        self._make_after(self.number + 1, step)
         self.enter()
 
     def end(self) -> bool:
@@ -114,6 +116,14 @@ class Journals:
             return False
         self.remove()
         return True
+
+    def _make_after(self, number: int, step: Step) -> None:
+        """Make the step after another one, which others may have removed with all there was."""
+        is_mine = self._make_step(number + 1, step)
+        if not self._blocks.find_journals(self.session, [_step_name(number)])[0]:
+            if is_mine:
+                self._blocks.remove_journal(self.session, _step_name(number + 1))
+            raise ended(self.session)
 
     def _make_step(self, number: int, step: Step) -> bool:
         if number > _MOST_STEPS:
@@ -144,15 +154,22 @@ class Journals:
         self._blocks.make_journal(self.session, name, data)
 
     def read_tries(self) -> dict[Link, Link]:
-        """Return the commits that were tried, by whatever process, and the root of each."""
+        """Return the commits that were tried, by whatever process, and the root of each.
+
+        Raises `SessionEndedError` if the session is not closed any more: where another process
+        committed it, what that one tried may be gone.
+        """
         found: dict[Link, Link] = {}
         for name in self._blocks.list_journals(self.session):
-            if not name.startswith("tries"):
-                continue
-            data = self._blocks.read_journal(self.session, name)
-            if data is not None:
-                link, root = _read_try(data)
-                found[link] = root
+            if name.startswith("tries-"):
+                data = self._blocks.read_journal(self.session, name)
+                if data is not None:
+                    link, root = _read_try(data, f"{name} of session {self.session}")
+                    found[link] = root
+        names = [_step_name(self.number + 2), _step_name(self.number + 1)]
+        is_over, is_closed = self._blocks.find_journals(self.session, names)
+        if is_over or not is_closed:
+            raise ended(self.session)
         return found
 
     # records
@@ -340,8 +357,11 @@ def _number_of_step(name: str) -> int:
     return int(found[2]) if found and found[1] == "step" else -1
 
 
-def _read_try(data: bytes) -> tuple[Link, Link]:
-    value = dagcbor.decode(data)
-    check_type("a try", value, list)
-    link, root = value
-    return link, root
+def _read_try(data: bytes, where: str) -> tuple[Link, Link]:
+    try:
+        value = dagcbor.decode(data)
+    except CodecError as error:
+        raise InvalidNodeError(f"{where} is damaged: {error}") from error
+    if not isinstance(value, list) or [type(item) for item in value] != [Link, Link]:
+        raise InvalidNodeError(f"{where} is no try, expected the links of a commit and a root")
+    return value[0], value[1]

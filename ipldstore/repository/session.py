@@ -81,25 +81,20 @@ class SessionWriter(SharedWriter):
             self.refresh()
             if self.journals is None:
                 return self._commit(about, resolve)
-            with self.committing_here():
-                return self._commit_all(self.journals, about, resolve)
+            return self._commit_all(self.journals, about, resolve)
 
     def _commit_all(self, journals: Journals, about: About, resolve: Resolve | None) -> Link:
         """Commit what all processes wrote till now; who writes after that is refused."""
-        journals.close()
-        try:
-            self.refresh()
+        with self.closed(journals):
             self.check_joined()
             self.committing.tries = journals
-            commit = self._commit(about, resolve)
-        except BaseException:
-            journals.reopen()
-            raise
-        finally:
-            self.committing.tries = None
-        if journals.end():
+            try:
+                commit = self._commit(about, resolve)
+            finally:
+                self.committing.tries = None
             tip, root = self.committing.begun
-            self.leave(replace(self.first, commit=tip, base=root, root=root, **fresh()))
+            first = replace(self.first, commit=tip, base=root, root=root, **fresh())
+            self.end(journals, first)
         return commit
 
     def _commit(self, about: About, resolve: Resolve | None) -> Link:

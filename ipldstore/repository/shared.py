@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ from ipldstore.journals.joining import Joined
 from ipldstore.journals.records import Change, Record, Removal
 from ipldstore.journals.steps import OPEN, Step
 from ipldstore.model.merging.conflicts import Conflict, describe
-from ipldstore.repository.journaling import Found, Journals, new_session
+from ipldstore.repository.journaling import Found, Journals, fresh, new_session
 from ipldstore.store.writer import Writer
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES, split_path
@@ -227,7 +227,8 @@ class SharedWriter(Writer):
 
     def _begin_from_here(self) -> None:
         """Have others begin from what was changed before there were journals."""
-        if self.tree.root is None and not (self.first.root is None and self.tree.is_empty):
+        is_blank = self.first.root is None and self.tree.root is None and self.tree.is_empty
+        if not is_blank:
             self.first = replace(self.first, root=self._freeze())
 
     def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
@@ -336,14 +337,52 @@ class SharedWriter(Writer):
         return self._commits is Process.current
 
     @contextmanager
-    def committing_here(self) -> Iterator[None]:
-        """Keep what is changed meanwhile for later."""
+    def closed(self, journals: Journals) -> Iterator[None]:
+        """Have all that processes wrote, and refuse more; what this one writes is for later.
+
+        Whatever goes wrong, the session is open again.
+        """
         self._commits = Process.current
         try:
-            yield
+            journals.close()
+            try:
+                self.refresh()
+                yield
+            except BaseException:
+                journals.reopen()
+                raise
         finally:
             self._commits = None
         self.record_late()
+
+    def end(self, journals: Journals, first: Step) -> None:
+        """Begin a new session from another step, where nobody goes on with this one."""
+        if journals.end():
+            self.leave(first)
+        elif journals.enter().kind == OPEN:
+            self.begin_again()
+
+    def _change_all(self, change: Callable[[], object]) -> None:
+        """Change the hierarchy in a way that is no record; who else writes in it is refused."""
+        self.refresh()
+        if self.journals is None:
+            change()
+            return
+        with self.closed(self.journals):
+            change()
+            self.end(self.journals, replace(self.first, root=self._freeze(), **fresh()))
+
+    def open_root(self, root: Link, *, discard: bool = False) -> None:
+        def change() -> None:
+            super(SharedWriter, self).open_root(root, discard=discard)
+
+        self._change_all(change)
+
+    def normalize(self, *, max_files: int | None, max_bytes: int | None) -> None:
+        def change() -> None:
+            super(SharedWriter, self).normalize(max_files=max_files, max_bytes=max_bytes)
+
+        self._change_all(change)
 
     def _record_late(self, records: Sequence[Record]) -> None:
         with self.lock():

@@ -23,6 +23,7 @@ from ipldstore import (
     Repository,
     SessionEndedError,
     SQLiteCAStore,
+    UnfrozenChangesError,
     UnfrozenChangesWarning,
 )
 
@@ -258,3 +259,52 @@ def test_a_job_array(repo: Repository) -> None:
     session.commit()
     expected = {f"a/c/{number}": str(number).encode() for number in range(6)}
     assert dict(repo.readonly()) == expected
+
+
+def test_what_takes_the_place_of_all_begins_the_session_anew(repo: Repository) -> None:
+    other = IPLDStore(repo.blocks)
+    other["b"] = b"of another root"
+    root = other.freeze()
+    session = repo.writable()
+    session["a"] = b"1"
+    worker = repo.resume(session.id)
+    worker["c"] = b"3"
+    with pytest.raises(UnfrozenChangesError):
+        session.set_root(root)
+    assert dict(session) == {"a": b"1", "c": b"3"}
+    worker["c"] = b"4"
+    session.set_root(root, discard=True)
+    with pytest.raises(SessionEndedError):
+        worker["c"] = b"5"
+    session["d"] = b"4"
+    session.normalize()
+    assert dict(repo.resume(session.id)) == {"b": b"of another root", "d": b"4"}
+    session.commit("all of it")
+    assert dict(repo.readonly()) == {"b": b"of another root", "d": b"4"}
+    assert repo.sessions() == []
+
+
+def test_two_that_commit_one_session(repo: Repository) -> None:
+    session = repo.writable(message="begun")
+    session["a"] = b"1"
+    other = repo.resume(session.id)
+    other["b"] = b"2"
+    other.commit("by the other")
+    with pytest.raises(SessionEndedError):
+        session.commit("again")
+    assert [version.message for version in repo.log()] == ["by the other"]
+    assert dict(repo.readonly()) == {"a": b"1", "b": b"2"}
+    session._writer.unfrozen.clear()
+
+
+def test_forks_are_merged_into_a_session_of_others(repo: Repository) -> None:
+    session = repo.writable()
+    session["a"] = b"1"
+    fork = session.fork()
+    fork["b"] = b"2"
+    worker = repo.resume(session.id)
+    session.merge(fork)
+    assert dict(worker) == {"a": b"1", "b": b"2"}
+    worker["c"] = b"3"
+    session.commit("merged")
+    assert dict(repo.readonly()) == {"a": b"1", "b": b"2", "c": b"3"}
