@@ -67,7 +67,11 @@ def check_size(group: str, name: str, size: int) -> None:
 
 def not_at(group: str, name: str, offset: int, found: int | None) -> BackendError:
     """Return the error for bytes that do not come next, as the journal has not `offset` bytes."""
-    has = "it is not there" if found is None else f"it has {found} bytes"
+    has = (
+        "it is not there, or not written by this store"
+        if found is None
+        else f"it has {found} bytes"
+    )
     return BackendError(
         f"cannot append to {describe(group, name)} at byte {offset}: {has}; "
         "one process appends, and no more once that failed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 
 from ipldstore.backends.numbered import (
@@ -15,7 +14,6 @@ from ipldstore.backends.numbered import (
 from ipldstore.backends.objects.requests import Requests
 from ipldstore.blockstore.pointers import FOLDER, parse_pointer_path, pointer_path
 from ipldstore.cid import CIDLike, Link
-from ipldstore.errors import BackendError
 from ipldstore.limits import MAX_POINTER_BYTES
 
 
@@ -31,7 +29,6 @@ class Pointers:
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
-        self._is_checked = False
 
     def read(self, name: str) -> Link | None:
         """Return the CID that a pointer is at, None if there is no such pointer."""
@@ -59,29 +56,9 @@ class Pointers:
     def make(self, name: str, number: int, data: bytes) -> bool:
         """Make an object if none has its number; return whether it is this one that has it now."""
         if number == 1:
-            self._check_creates()
+            self._requests.check_creates()
         is_made = self._requests.create(_path(name, number), data)
         return is_made or self.read_number(name, number) == data
-
-    def _check_creates(self) -> None:
-        """Raise `BackendError` if the store makes an object in spite of another one.
-
-        It is asked to by an object of its own, before there is a pointer that could be lost.
-        """
-        if self._is_checked:
-            return
-        path = f"{FOLDER}/trial-{secrets.token_hex(16)}"
-        try:
-            self._requests.create(path, b"first")
-            is_replaced = self._requests.create(path, b"second")
-        finally:
-            self._requests.delete(path)
-        if is_replaced:
-            raise BackendError(
-                f"{self._requests.place(FOLDER)!r}: this store replaced an object that was to be "
-                "made only if there is none, so that pointers would be lost: keep them elsewhere"
-            )
-        self._is_checked = True
 
     def remove(self, name: str, number: int) -> None:
         """Remove an object as far as that can be done."""

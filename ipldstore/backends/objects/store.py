@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ipldstore.backends.directory.layout import parse_file_name, path_of
 from ipldstore.backends.objects.address import Untried, open_store, open_untried, secrets_of
 from ipldstore.backends.objects.faults import ABSENT, backend_error, code_in, status_in
+from ipldstore.backends.objects.journals import Journals
 from ipldstore.backends.objects.known import PAGE, Known, Seen, tag_of
 from ipldstore.backends.objects.layout import MARKER, NAME, check_marker
 from ipldstore.backends.objects.patience import Patience
@@ -21,6 +22,7 @@ from ipldstore.backends.objects.requests import Requests
 from ipldstore.backends.shipping import Shipping
 from ipldstore.basics.locks import Guard, Process
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
+from ipldstore.blockstore.journals import check_journal
 from ipldstore.blockstore.pointers import check_pointer_name
 from ipldstore.cid import CIDLike, Link, as_link, identity_data, to_text, verify_block
 from ipldstore.errors import (
@@ -60,7 +62,9 @@ class ObjectCAStore(ContentAddressableStore):
     `IPLDStore` does so whenever it freezes. Until then they are read from the buffer. An object
     that is there already is left alone, unless it is damaged. Any number of writers may share a
     bucket. Blocks are read whole, as parts of one cannot be verified. It keeps pointers
-    as `DirectoryCAStore` does; the last hundred objects of each stay.
+    as `DirectoryCAStore` does; the last hundred objects of each stay. The last
+    64 KiB that were appended to a journal are in memory, too, as an object cannot be added to: no
+    other store can go on with it, nor this one unpickled.
 
     Credentials come from the environment, from what the machine or service offers, or from
     `config`; they are not in the store's text and in no error. Its pickle holds what `config`
@@ -183,9 +187,10 @@ class ObjectCAStore(ContentAddressableStore):
             answer=self._answer,
             fault=self._fault_of_absence,
             attributes=self._attributes,
-            secrets=self._secrets,
+            hidden=self._secrets,
         )
         self._pointers = Pointers(requests)
+        self._journals = Journals(requests)
 
     def __getstate__(self) -> tuple[Any, ...]:
         if not self.is_shared:
@@ -358,6 +363,93 @@ class ObjectCAStore(ContentAddressableStore):
             If they cannot be listed.
         """
         return self._pointers.iter_names()
+
+    def append_journal(self, group: str, name: str, offset: int, data: bytes) -> None:
+        """Append to a journal that this store appended to before, and has `offset` bytes.
+
+        With 0 it is made.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such journal.
+        LimitExceededError
+            If it would have more than 1 GiB.
+        BackendError
+            If it cannot be done, or was not this store's.
+        """
+        check_journal(group, name)
+        self.flush()
+        self._journals.append(group, name, offset, data)
+
+    def make_journal(self, group: str, name: str, data: bytes) -> bool:
+        """Make a journal, whole or not at all; return whether it is there with these bytes.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such journal.
+        BackendError
+            If it cannot be made, or it cannot be told whether it was; also if the store replaces
+            what was to be made only if it is not there, which is tried once.
+        """
+        check_journal(group, name)
+        self.flush()
+        return self._journals.make(group, name, data)
+
+    def read_journal(self, group: str, name: str, start: int = 0) -> bytes | None:
+        """Return the bytes of a journal from one on, None if there is no such journal.
+
+        Raises
+        ------
+        InvalidNameError
+            If there can be no such journal.
+        LimitExceededError
+            If it has more than 1 GiB.
+        BackendError
+            If it cannot be read, or is damaged.
+        """
+        return self._journals.read(group, name, start)
+
+    def list_journals(self, group: str) -> dict[str, int]:
+        """Return the names of a group's journals, and how many bytes each has at least by now.
+
+        Raises
+        ------
+        BackendError
+            If they cannot be listed.
+        """
+        return self._journals.list_sizes(group)
+
+    def find_journals(self, group: str, names: Sequence[str]) -> list[bool]:
+        """Return whether there are several journals, looked for in this order.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be told.
+        """
+        return self._journals.find(group, names)
+
+    def remove_journal(self, group: str, name: str) -> None:
+        """Remove a journal, if it is there, and its group with the last one.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be removed.
+        """
+        self._journals.remove(group, name)
+
+    def iter_journal_groups(self) -> Iterator[str]:
+        """Iterate the names of all groups of journals, in no order.
+
+        Raises
+        ------
+        BackendError
+            If they cannot be listed.
+        """
+        return self._journals.iter_groups()
 
     def flush(self) -> None:
         self._buffer.flush()
