@@ -1,7 +1,7 @@
 """For those who test a block store of their own, or what they build on one.
 
-`BackendTests` is the contract of a block store as tests, which need pytest, and `PointerTests` that
-of one that keeps pointers. `FaultyStore` wraps a
+`BackendTests` is the contract of a block store as tests, which need pytest, `PointerTests` that of
+one that keeps pointers, and `JournalTests` of one that keeps journals, too. `FaultyStore` wraps a
 block store and has it fail, stall, corrupt, reorder and lose on a schedule; it needs nothing.
 """
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         at,
         randomly,
     )
+    from ipldstore.testing.journals import JournalTests
     from ipldstore.testing.pointers import PointerTests
 
 _CONTRACT = (
@@ -48,7 +49,7 @@ _CONTRACT = (
     "MISSING",
 )
 
-_OTHERS = {"PointerTests": "pointers"}
+_OTHERS = {"PointerTests": "pointers", "JournalTests": "journals"}
 
 __all__ = [
     "DAG_JSON",
@@ -63,6 +64,7 @@ __all__ = [
     "Fault",
     "FaultyStore",
     "FlipBit",
+    "JournalTests",
     "Late",
     "Lose",
     "PointerTests",

@@ -7,7 +7,7 @@ import pytest
 
 from ipldstore import BackendError, DirectoryCAStore
 from ipldstore.cid import as_link
-from ipldstore.testing import PointerTests
+from ipldstore.testing import JournalTests
 
 SHARDING = b"/repo/flatfs/shard/v1/next-to-last/2\n"
 
@@ -20,7 +20,7 @@ FILES = {
 }
 
 
-class DirectoryTests(PointerTests):
+class DirectoryTests(JournalTests):
     def corrupt(self, backend, cid):
         (file,) = backend.path.glob("??/*.data")
         file.write_bytes(b"damaged")

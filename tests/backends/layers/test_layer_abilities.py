@@ -141,9 +141,29 @@ def test_pointers_are_those_of_the_wrapped_store(wrap, tmp_path):
     wrapper.close()
 
 
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_journals_are_those_of_the_wrapped_store(wrap, tmp_path):
+    blocks = SQLiteCAStore(tmp_path / "blocks.sqlite")
+    wrapper = wrap(blocks, tmp_path)
+    wrapper.put_block(CID, b"hello")
+    wrapper.append_journal("g", "a", 0, b"first")
+    assert wrapper.make_journal("g", "b", b"whole")
+    with SQLiteCAStore(tmp_path / "blocks.sqlite") as other:
+        assert other.read_journal("g", "a") == wrapper.read_journal("g", "a") == b"first"
+        assert other.list_journals("g") == wrapper.list_journals("g") == {"a": 5, "b": 5}
+        assert CID in other
+    assert wrapper.find_journals("g", ["a", "c"]) == [True, False]
+    assert list(wrapper.iter_journal_groups()) == ["g"]
+    wrapper.remove_journal("g", "a")
+    assert blocks.read_journal("g", "a") is None
+    wrapper.close()
+
+
 def test_pointers_of_the_first_of_a_union_only(tmp_path):
     first, second = IPFSStore("http://127.0.0.1:9"), MappingCAStore()
     assert not isinstance(UnionCAStore(first, second), abilities.KeepsPointers)
+    journals = DirectoryCAStore(tmp_path / "blocks")
+    assert not isinstance(UnionCAStore(second, journals), abilities.KeepsJournals)
     second.swap_pointer("default", None, CID)
     assert UnionCAStore(MappingCAStore(), second).read_pointer("default") is None
 

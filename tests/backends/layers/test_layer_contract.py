@@ -5,7 +5,7 @@ import pytest
 from ipldstore import DirectoryCAStore, MappingCAStore
 from ipldstore.backends.layers.cache import CachingCAStore
 from ipldstore.backends.layers.union import UnionCAStore
-from ipldstore.testing import BackendTests, PointerTests
+from ipldstore.testing import BackendTests, JournalTests, PointerTests
 
 
 def damage(store):
@@ -51,7 +51,7 @@ class TestBoundedDirectoryBeforeDirectory(CachingTests):
     max_bytes = 4 << 20
 
 
-class TestTinyDirectoryBeforeDirectory(CachingTests, PointerTests):
+class TestTinyDirectoryBeforeDirectory(CachingTests, JournalTests):
     max_bytes = 10
 
 
@@ -82,7 +82,7 @@ class TestUnionOfOneMapping(UnionTests):
     kinds = ("mapping",)
 
 
-class TestRaceOfDirectories(UnionTests, PointerTests):
+class TestRaceOfDirectories(UnionTests, JournalTests):
     kinds = ("directory", "directory")
     race = True
 

@@ -4,12 +4,13 @@ import pytest
 from obstore.store import LocalStore, MemoryStore
 
 from ipldstore.backends.objects.store import ObjectCAStore
-from ipldstore.testing import PointerTests
+from ipldstore.testing import JournalTests
 
 
-class OnServer(PointerTests):
+class OnServer(JournalTests):
     options = {}  # noqa: RUF012
     swaps = 5
+    appends = 10
 
     @pytest.fixture(autouse=True)
     def _server(self, start_kind):
@@ -45,7 +46,7 @@ class TestGCS(OnServer):
     kind = "gcs"
 
 
-class TestLocalStore(PointerTests):
+class TestLocalStore(JournalTests):
     def make_backend(self, folder, default_hash="sha2-256"):
         store = LocalStore(folder / "blocks", mkdir=True)
         return ObjectCAStore(store, default_hash=default_hash)
@@ -53,7 +54,7 @@ class TestLocalStore(PointerTests):
     corrupt = OnServer.corrupt
 
 
-class TestMemoryStore(PointerTests):
+class TestMemoryStore(JournalTests):
     can_pickle = False
 
     def open_again(self, backend):

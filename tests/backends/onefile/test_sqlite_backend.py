@@ -7,7 +7,7 @@ import pytest
 
 from ipldstore.backends.sqlite.store import SQLiteCAStore
 from ipldstore.cid import as_link, make_link
-from ipldstore.testing import PointerTests
+from ipldstore.testing import JournalTests
 
 HELLO = "12202cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 """The multihash of b"hello": 1220 and what `printf hello | sha256sum` prints."""
@@ -23,7 +23,7 @@ def damage(path, data=b"damaged"):
         connection.execute("UPDATE blocks SET data = ?", (data,))
 
 
-class SQLiteTests(PointerTests):
+class SQLiteTests(JournalTests):
     def corrupt(self, backend, cid):
         backend.flush()
         damage(backend.path)
