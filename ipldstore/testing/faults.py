@@ -7,16 +7,23 @@ import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from threading import Event
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ipldstore.basics.locks import Guard
-from ipldstore.blockstore.abilities import KeepsPointers
+from ipldstore.blockstore.abilities import KeepsJournals, KeepsPointers
 from ipldstore.blockstore.contract import ContentAddressableStore, StoredBlock
 from ipldstore.cid import CIDLike, Link, as_link
 
+T = TypeVar("T")
+
 GET, PUT, HAS, FLUSH, NOTE = "get", "put", "has", "flush", "note"
 READ_POINTER, SWAP_POINTER = "read pointer", "swap pointer"
-_ALL = frozenset((GET, PUT, HAS, FLUSH, NOTE, READ_POINTER, SWAP_POINTER))
+APPEND_JOURNAL, MAKE_JOURNAL, REMOVE_JOURNAL = "append journal", "make journal", "remove journal"
+READ_JOURNAL, LIST_JOURNALS, FIND_JOURNALS = "read journal", "list journals", "find journals"
+_CHANGES = frozenset((SWAP_POINTER, APPEND_JOURNAL, MAKE_JOURNAL, REMOVE_JOURNAL))
+_ALL = _CHANGES.union(
+    (GET, PUT, HAS, FLUSH, NOTE, READ_POINTER, READ_JOURNAL, LIST_JOURNALS, FIND_JOURNALS)
+)
 
 
 class Call(NamedTuple):
@@ -28,7 +35,9 @@ class Call(NamedTuple):
         Which call it is, the first being 1.
     operation : str
         ``"get"``, ``"put"``, ``"has"`` (also for `size_of`, and for each CID of `find_missing`),
-        ``"flush"``, ``"note"`` (of a root), ``"read pointer"`` or ``"swap pointer"``.
+        ``"flush"``, ``"note"`` (of a root), ``"read pointer"``, ``"swap pointer"``, ``"append
+        journal"``, ``"make journal"``, ``"read journal"``, ``"list journals"``, ``"find
+        journals"`` or ``"remove journal"``.
     cid : Link or None
         What it is about; where a pointer is to move; None for a flush and for reading a pointer.
     """
@@ -157,7 +166,7 @@ class Unanswered(Fail):
         The error, or a class of it, as of `Fail`.
     """
 
-    on = frozenset((SWAP_POINTER,))
+    on = _CHANGES
 
     def __repr__(self) -> str:
         return f"Unanswered({self.error!r})"
@@ -294,6 +303,14 @@ class FaultyStore(ContentAddressableStore):
             self.read_pointer = partial(_read_pointer, self, store)
             self.swap_pointer = partial(_swap_pointer, self, store)
             self.iter_pointers = store.iter_pointers
+        if isinstance(store, KeepsJournals):
+            self.append_journal = partial(_change, self, APPEND_JOURNAL, store.append_journal)
+            self.make_journal = partial(_change, self, MAKE_JOURNAL, store.make_journal)
+            self.remove_journal = partial(_change, self, REMOVE_JOURNAL, store.remove_journal)
+            self.read_journal = partial(_look, self, READ_JOURNAL, store.read_journal)
+            self.list_journals = partial(_look, self, LIST_JOURNALS, store.list_journals)
+            self.find_journals = partial(_look, self, FIND_JOURNALS, store.find_journals)
+            self.iter_journal_groups = store.iter_journal_groups
 
     def __repr__(self) -> str:
         return f"FaultyStore({self.store!r})"
@@ -431,3 +448,24 @@ def _swap_pointer(
     if isinstance(fault, Unanswered):
         raise fault.error
     return has_moved
+
+
+def _look(
+    faulty: FaultyStore, operation: str, call: Callable[..., T], *arguments: Any, **named: Any
+) -> T:
+    faulty._stop_for(faulty._begin(operation, None))
+    return call(*arguments, **named)
+
+
+def _change(
+    faulty: FaultyStore, operation: str, call: Callable[..., T], *arguments: Any, **named: Any
+) -> T:
+    """Change journals, after a flush, which puts what is late and may have a fault of its own."""
+    if operation != REMOVE_JOURNAL:
+        faulty.flush()
+    fault = faulty._begin(operation, None)
+    faulty._stop_for(fault)
+    done = call(*arguments, **named)
+    if isinstance(fault, Unanswered):
+        raise fault.error
+    return done

@@ -14,6 +14,7 @@ import pytest
 from ipldstore import BackendError, DirectoryCAStore, LimitExceededError
 from ipldstore.backends.directory import journals as journals_module
 from ipldstore.blockstore import journals as checks_module
+from tests.interrupts import count_points, interrupt_at
 
 pytestmark = pytest.mark.once
 
@@ -208,6 +209,25 @@ def test_signal_handler_that_forks_in_the_middle_of_an_append(backend, monkeypat
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child[0], 0)[1]) == 0
     assert backend.read_journal("g", "a") == b"ab"
+
+
+@needs_proc
+@pytest.mark.parametrize("offset", [0, 5])
+def test_interrupted_append_leaves_nothing_open(backend, offset):
+    """The file is closed at once, or held to be appended to and closed with the store."""
+
+    def prepare(name):
+        if offset:
+            backend.append_journal("g", name, 0, b"first")
+        return lambda: backend.append_journal("g", name, offset, b"second")
+
+    count = count_points(prepare("count"))
+    for point in range(1, count + 1):
+        interrupt_at(point, prepare(f"a{point}"))
+        backend.close()
+        assert opened_in(backend.path) == []
+        data = backend.read_journal("g", f"a{point}")
+        assert (b"first" * bool(offset) + b"second").startswith(data or b"")
 
 
 def test_short_writes_go_on(backend, monkeypatch):

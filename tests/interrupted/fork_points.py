@@ -19,7 +19,7 @@ from store_kinds import KINDS, OPERATIONS, Blocks, put
 
 from ipldstore import BackendError
 from ipldstore.backends.sqlite import connections
-from ipldstore.blockstore.abilities import KeepsPointers
+from ipldstore.blockstore.abilities import KeepsJournals, KeepsPointers
 from tests.interrupts import act_at, count_points
 
 DEADLINE = 30
@@ -71,8 +71,10 @@ def fork_at_points(store, blocks, goes_on):
     said = Counter()
     names = ["get", "put many", "flush"]
     if isinstance(store, KeepsPointers) and not goes_on:
-        # of two processes that go on, only one moves the pointer
+        # of two processes that go on, only one moves the pointer, or appends
         names.append("swap")
+    if isinstance(store, KeepsJournals) and not goes_on:
+        names += ["append", "append, first"]
     for name in names:
         prepare, work = OPERATIONS[name]
         count = count_points(partial(work, store, prepare(store, blocks)))

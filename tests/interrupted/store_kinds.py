@@ -163,6 +163,49 @@ def unpointed(store, blocks):
     return f"pointer-{len(blocks.made)}", None, block
 
 
+def append(store, given):
+    """Append, and to another journal if it is called again: no more to one once that failed."""
+    name, offset, data = given
+    given[:] = f"{name}-again", 0, data
+    store.append_journal("g", name, offset, data)
+    assert store.read_journal("g", name, offset) == data
+
+
+def make_journal(store, name):
+    assert store.make_journal("g", name, b"whole")
+    assert store.read_journal("g", name) == b"whole"
+
+
+def look_at_journals(store, name):
+    assert store.find_journals("g", [name, "other"]) == [True, False]
+    assert store.list_journals("g")[name] == 5
+    assert "g" in store.iter_journal_groups()
+
+
+def remove_journal(store, name):
+    store.remove_journal("g", name)
+    assert store.read_journal("g", name) is None
+
+
+def journal_name(store, blocks):
+    link, _ = blocks()
+    store.put_block(link, blocks.made[link])
+    return f"a{len(blocks.made)}"
+
+
+def appended(store, blocks):
+    """Return a journal, how long it is, what is to be appended; a block is not flushed yet."""
+    name = journal_name(store, blocks)
+    store.append_journal("g", name, 0, b"x" * 5)
+    store.put_block(*blocks())
+    return [name, 5, b"second"]
+
+
+def unappended(store, blocks):
+    """Return what `appended` does for a journal that is not there yet."""
+    return [journal_name(store, blocks), 0, b"first"]
+
+
 def kept(store, blocks, count=3, codec="raw"):
     made = [blocks(codec=codec) for _ in range(count)]
     store.put_many(made)
@@ -207,4 +250,12 @@ OPERATIONS = {
     "swap": Operation(pointed, swap),
     "swap, first": Operation(unpointed, swap),
     "list pointers": Operation(lambda store, blocks: pointed(store, blocks)[0], list_pointers),
+    "append": Operation(appended, append),
+    "append, first": Operation(unappended, append),
+    "make journal": Operation(journal_name, make_journal),
+    "look at journals": Operation(lambda *given: appended(*given)[0], look_at_journals),
+    "remove journal": Operation(lambda *given: appended(*given)[0], remove_journal),
 }
+
+JOURNALS = [name for name in OPERATIONS if "append" in name or "journal" in name]
+"""What is done where journals are kept."""

@@ -14,7 +14,7 @@ from functools import partial
 from threading import Thread
 
 import pytest
-from store_kinds import KINDS, OPERATIONS, SMALL_BUFFER, Blocks, put
+from store_kinds import JOURNALS, KINDS, OPERATIONS, SMALL_BUFFER, Blocks, put
 
 import ipldstore.backends.directory.files as directory_module
 import ipldstore.backends.sqlite.store as sqlite_module
@@ -40,15 +40,16 @@ pytestmark = [
 ]
 
 SOME = {
-    "folder, fsync": ["put", "put many", "swap"],
-    "sqlite, fsync": ["flush", "swap"],
-    "car": [name for name in OPERATIONS if name not in ("get, opened", "swap, first")],
+    "folder, fsync": ["put", "put many", "swap", "append", "append, first", "make journal"],
+    "sqlite, fsync": ["flush", "swap", "append"],
+    "sqlite, small": [name for name in OPERATIONS if name not in ("note root", *JOURNALS)],
+    "car": [n for n in OPERATIONS if n not in ("get, opened", "swap, first", *JOURNALS)],
     "car, fsync": ["put", "flush", "close", "note root", "swap"],
     "cache, bound": ["put", "get"],
-    "union": ["put", "get", "find missing", "flush", "swap"],
+    "union": ["put", "get", "find missing", "flush", "swap", "append"],
     "union, race": ["get"],
-    "faulty": ["put", "get", "flush", "swap"],
-    "objects, one by one": ["put", "get", "swap"],
+    "faulty": ["put", "get", "flush", "swap", "append"],
+    "objects, one by one": ["put", "get", "swap", "append"],
 }
 """What is tried where it is not all; only an archive notes roots, and it has one pointer only."""
 

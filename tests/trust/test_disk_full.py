@@ -129,6 +129,31 @@ def test_swap_on_a_full_disk(small_disk, kind):
         assert blocks.read_pointer("default") == second
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "car"])
+def test_journal_on_a_full_disk(small_disk, kind):
+    """What does not fit is refused; a journal is made whole or not at all."""
+    with open_blocks(kind, prepared(kind, small_disk)) as blocks:
+        blocks.append_journal("g", "a", 0, b"first")
+        names = names_in(small_disk)
+        filler = fill(small_disk, leave=100_000)
+        for use in (
+            lambda: blocks.make_journal("g", "b", BIG),
+            lambda: blocks.append_journal("g", "a", 5, BIG),
+        ):
+            with pytest.raises(BackendError) as caught:
+                use()
+            assert getattr(caught.value.__cause__, "errno", errno.ENOSPC) == errno.ENOSPC
+        assert names_in(small_disk) <= names
+        assert blocks.find_journals("g", ["b"]) == [False]
+        assert (b"first" + BIG).startswith(blocks.read_journal("g", "a"))
+        filler.unlink()
+        assert blocks.make_journal("g", "b", BIG)
+        blocks.append_journal("g", "c", 0, BIG)
+    with open_blocks(kind, small_disk) as blocks:
+        assert blocks.read_journal("g", "a").startswith(b"first")
+        assert blocks.read_journal("g", "b") == blocks.read_journal("g", "c") == BIG
+
+
 def test_swap_in_an_archive_on_a_full_disk(small_disk):
     """The root has its place already, so that only the state may find none."""
     first, second = map(make_state, range(2))

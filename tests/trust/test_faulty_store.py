@@ -23,9 +23,9 @@ from ipldstore.testing import (
     Fail,
     FaultyStore,
     FlipBit,
+    JournalTests,
     Late,
     Lose,
-    PointerTests,
     Stall,
     Swap,
     Truncate,
@@ -51,7 +51,7 @@ def inner(request, tmp_path):
         yield store
 
 
-class TestWithoutFaults(PointerTests):
+class TestWithoutFaults(JournalTests):
     can_pickle = False
 
     def open_again(self, backend):
@@ -65,7 +65,7 @@ class TestWithoutFaults(PointerTests):
         file.write_bytes(b"damaged")
 
 
-class TestAllLate(PointerTests):
+class TestAllLate(JournalTests):
     """What is late is read from the wrapper, so that the contract holds."""
 
     can_pickle = False
@@ -294,6 +294,37 @@ def test_swap_that_is_done_and_not_answered(tmp_path):
         faulty.swap_pointer("default", None, A)
     assert store.read_pointer("default") == A
     assert faulty.swap_pointer("default", A, B)
+
+
+JOURNAL_CALLS = {
+    "append journal": lambda store: store.append_journal("g", "a", 5, b"second"),
+    "make journal": lambda store: store.make_journal("g", "b", b"whole"),
+    "remove journal": lambda store: store.remove_journal("g", "a"),
+    "read journal": lambda store: store.read_journal("g", "a", start=1),
+    "list journals": lambda store: store.list_journals("g"),
+    "find journals": lambda store: store.find_journals("g", ["a"]),
+}
+
+
+@pytest.mark.parametrize("operation", JOURNAL_CALLS)
+def test_fault_of_a_journal(tmp_path, operation):
+    store = DirectoryCAStore(tmp_path)
+    faulty = FaultyStore(store, at(1, Fail(BackendError("no")), on={operation}))
+    store.append_journal("g", "a", 0, b"first")
+    with pytest.raises(BackendError, match="no"):
+        JOURNAL_CALLS[operation](faulty)
+    assert store.list_journals("g") == {"a": 5}
+    JOURNAL_CALLS[operation](faulty)
+
+
+@pytest.mark.parametrize("operation", list(JOURNAL_CALLS)[:3])
+def test_change_of_a_journal_that_is_done_and_not_answered(tmp_path, operation):
+    store = DirectoryCAStore(tmp_path)
+    store.append_journal("g", "a", 0, b"first")
+    faulty = FaultyStore(store, at(1, Unanswered(BackendError("no answer"))))
+    with pytest.raises(BackendError, match="no answer"):
+        JOURNAL_CALLS[operation](faulty)
+    assert store.list_journals("g") in ({"a": 11}, {"a": 5, "b": 5}, {})
 
 
 def test_what_is_late_is_there_before_the_pointer(tmp_path):

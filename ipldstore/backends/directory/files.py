@@ -185,11 +185,14 @@ def sync(name: str) -> None:
     is_windows = os.name == "nt"
     if is_windows and os.path.isdir(name):
         return
-    descriptor = os.open(name, os.O_RDWR if is_windows else os.O_RDONLY)
+    opened: list[int] = []
     try:
-        os.fsync(descriptor)
+        # one call in C, so that no interrupt comes between opening and appending
+        opened.extend(map(os.open, [name], [os.O_RDWR if is_windows else os.O_RDONLY]))
+        os.fsync(opened[0])
     finally:
-        os.close(descriptor)
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 def sync_names(name: str, root: Path) -> None:
