@@ -8,10 +8,11 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
+from servers import S3
 
 from ipldstore import (
     CommitConflictError,
@@ -25,19 +26,23 @@ from ipldstore import (
     SQLiteCAStore,
     UnfrozenChangesError,
     UnfrozenChangesWarning,
+    open_block_store,
 )
 
-SPAWN = multiprocessing.get_context("spawn")
+LOCAL = ["folder", "fsync", "sqlite"]
 
 
-@pytest.fixture(params=["folder", "sqlite"])
+@pytest.fixture(params=[*LOCAL, "s3"])
 def repo(request: Any, tmp_path: Any) -> Iterator[Repository]:
-    if request.param == "folder":
-        blocks: Any = DirectoryCAStore(tmp_path / "blocks")
-    else:
-        blocks = SQLiteCAStore(tmp_path / "blocks.sqlite")
-    with Repository.create(blocks) as made:
-        yield made
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            blocks: Any = SQLiteCAStore(tmp_path / "blocks.sqlite")
+        elif request.param == "s3":
+            server = stack.enter_context(S3(tmp_path))
+            blocks = open_block_store(server.make_bucket(), **server.make_options())
+        else:
+            blocks = DirectoryCAStore(tmp_path / "blocks", fsync=request.param == "fsync")
+        yield stack.enter_context(Repository.create(blocks))
 
 
 def write(session: Any, keys: dict[str, bytes | None]) -> None:
@@ -59,6 +64,8 @@ def in_process(work: Any, *arguments: Any, start: str = "spawn") -> None:
 @pytest.mark.parametrize("start", ["spawn", "forkserver", "fork"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_what_others_write_is_committed(repo: Repository, start: str) -> None:
+    if start == "fork" and not repo.blocks.is_local:
+        pytest.skip("connections to object stores do not survive a fork")
     with repo.writable(message="together") as session:
         session["a/0"] = b"mine"
         assert session.id == session.id
@@ -120,6 +127,7 @@ def refused(copy: bytes) -> None:
         session["b"] = b"late"
 
 
+@pytest.mark.parametrize("repo", LOCAL, indirect=True)
 def test_changes_at_once_are_a_conflict_that_writing_again_settles(repo: Repository) -> None:
     session = repo.writable()
     other = repo.resume(session.id)
@@ -192,9 +200,10 @@ def test_a_session_lets_go_of_what_it_wrote(repo: Repository) -> None:
     assert repo.sessions() == []
 
 
+@pytest.mark.parametrize("repo", LOCAL, indirect=True)
 def test_a_forked_process_writes_before_its_parent(repo: Repository) -> None:
     session = repo.writable(message="by the child")
-    if isinstance(repo.blocks, SQLiteCAStore):
+    if not repo.blocks.has_quick_journals:
         in_process(not_told, session, start="fork")
         assert session.id
     in_process(write, session, {"a": b"1"}, start="fork")
@@ -243,6 +252,12 @@ def died(journals: Any) -> bool:
     raise Died
 
 
+def url_of(blocks: Any) -> str:
+    path = str(blocks.path)
+    return f"sqlite:{path}" if isinstance(blocks, SQLiteCAStore) else path
+
+
+@pytest.mark.parametrize("repo", ["folder", "sqlite"], indirect=True)
 def test_a_job_array(repo: Repository) -> None:
     """Processes that know nothing but where the repository is, and the session's name."""
     code = (
@@ -250,10 +265,8 @@ def test_a_job_array(repo: Repository) -> None:
         "session = ipldstore.Repository(place).resume(name); "
         "session[f'a/c/{number}'] = number.encode()"
     )
-    path = repo.blocks.path
-    url = f"sqlite:{path}" if isinstance(repo.blocks, SQLiteCAStore) else str(path)
     session = repo.writable(message="array")
-    command = [sys.executable, "-c", code, url, session.id]
+    command = [sys.executable, "-c", code, url_of(repo.blocks), session.id]
     running = [subprocess.Popen([*command, str(number)]) for number in range(6)]
     assert [process.wait(60) for process in running] == [0] * 6
     session.commit()

@@ -113,6 +113,8 @@ class ObjectCAStore(ContentAddressableStore):
     b'hello'
     """
 
+    has_quick_journals = False
+
     def __init__(
         self,
         store: str | ObjectStore,
