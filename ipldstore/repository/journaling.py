@@ -46,7 +46,8 @@ class Journals:
         self.session = session
         self.number = 0
         self.step = Step(kind=OPEN, time=0, nonce=b"")
-        self._neighbours: list[str] = []
+        self._encoded = b""
+        self._next, self._this = _step_name(1), _step_name(0)
         self._cursors: dict[str, Cursor] = {}
         self._own = ""
         self._size = 0
@@ -70,27 +71,45 @@ class Journals:
         Raises `SessionEndedError` if there is no such session.
         """
         number = max(map(_number_of_step, self._blocks.list_journals(self.session)), default=-1)
-        if number < 0:
-            raise ended(self.session)
-        step = self._read_step(number)
+        data = self._read_step(number)
+        step = decode_step(data, self._describe_step(number))
         if step.kind == OPEN:
-            self.number, self.step = number, step
+            # one that was made when all others were removed already does not count
+            if number and not self._blocks.find_journals(self.session, [_step_name(number - 1)])[0]:
+                raise ended(self.session)
             self._own = ""
+            self.step = step
         elif number:
-            self.number, self.step = number - 1, self._read_step(number - 1)
-        self._neighbours = [_step_name(self.number + 1), _step_name(self.number)]
+            number -= 1
+            data = self._read_step(number)
+            self.step = decode_step(data, self._describe_step(number))
+        self.number = number
+        self._encoded = data
+        self._next, self._this = _step_name(number + 1), _step_name(number)
         return step
 
-    def _read_step(self, number: int) -> Step:
-        name = _step_name(number)
-        data = self._blocks.read_journal(self.session, name)
+    def _read_step(self, number: int) -> bytes:
+        data = self._blocks.read_journal(self.session, _step_name(number)) if number >= 0 else None
         if data is None:
             raise ended(self.session)
-        return decode_step(data, f"{name} of session {self.session}")
+        return data
+
+    def _describe_step(self, number: int) -> str:
+        return f"{_step_name(number)} of session {self.session}"
 
     def check_open(self) -> None:
-        """Raise `SessionEndedError` unless what was recorded before now counts."""
-        is_over, is_there = self._blocks.find_journals(self.session, self._neighbours)
+        """Raise `SessionEndedError` unless what was recorded before now counts.
+
+        First it is asked whether the next step is there, then for this one, as the steps of a
+        session that ended are removed in their order. A step but the first may be made anew by
+        who comes too late, with other bytes.
+        """
+        if self.number:
+            is_over = self._blocks.find_journals(self.session, [self._next])[0]
+            data = self._blocks.read_journal(self.session, self._this)
+            is_there = data == self._encoded
+        else:
+            is_over, is_there = self._blocks.find_journals(self.session, [self._next, self._this])
         if is_over or not is_there:
             raise ended(self.session)
 
@@ -112,8 +131,10 @@ class Journals:
         """Make the last step, and remove all; False if another process goes on with the session."""
         number = self.number + 2
         is_mine = self._make_step(number, Step(kind=ENDED, **fresh()))
-        if not is_mine and self._read_step(number).kind != ENDED:
-            return False
+        if not is_mine:
+            data = self._read_step(number)
+            if decode_step(data, self._describe_step(number)).kind != ENDED:
+                return False
         self.remove()
         return True
 
@@ -209,6 +230,12 @@ class Journals:
         self._own = _journal_name(self.number)
         self._size, self._told = 0, {}
         self._untold = {name: cursor.offset for name, cursor in self._cursors.items()}
+
+    def take_back(self) -> None:
+        """Remove a journal that has nothing but what was appended last, which does not count."""
+        if self._own and self._own not in self._cursors:
+            self._blocks.remove_journal(self.session, self._own)
+            self._own = ""
 
     def note_appended(self) -> None:
         """Note that what was appended last is taken in."""

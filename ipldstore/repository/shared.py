@@ -313,6 +313,7 @@ class SharedWriter(Writer):
             elif self._go_on(journals):
                 return
             else:
+                journals.take_back()
                 raise
         else:
             with self.lock():
