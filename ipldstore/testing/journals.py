@@ -285,9 +285,9 @@ class JournalTests(PointerTests):
             for size in told:
                 found = backend.read_journal("g", "w0")
                 assert len(found) >= size
-                assert found == _records(0, self.appends * 10)[: len(found)]
+                assert found == _beginning(0, len(found))
                 half = backend.read_journal("g", "w0", size // 2)
-                assert _records(0, self.appends * 10)[size // 2 :].startswith(half)
+                assert half == _beginning(0, size // 2 + len(half))[size // 2 :]
                 assert backend.list_journals("g")["w0"] >= size
                 if size >= len(_records(0, self.appends)):
                     break
@@ -298,7 +298,7 @@ class JournalTests(PointerTests):
             size = next(size for size in told if size >= len(_records(0, self.appends)))
         found = backend.read_journal("g", "w0")
         assert len(found) >= size
-        assert _records(0, len(found)).startswith(found)
+        assert found == _beginning(0, len(found))
         _append_often(backend, 1, 2)
         assert backend.read_journal("g", "w1") == _records(1, 2)
 
@@ -315,6 +315,16 @@ def _record(writer: int, number: int) -> bytes:
 
 def _records(writer: int, count: int) -> bytes:
     return b"".join(_record(writer, number) for number in range(count))
+
+
+def _beginning(writer: int, size: int) -> bytes:
+    """Return so many bytes of all that a writer ever appends."""
+    data = bytearray()
+    number = 0
+    while len(data) < size:
+        data += _record(writer, number)
+        number += 1
+    return bytes(data[:size])
 
 
 def _check_nothing(backend: Any) -> None:

@@ -212,6 +212,7 @@ def test_signal_handler_that_forks_in_the_middle_of_an_append(backend, monkeypat
 
 
 @needs_proc
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*__del__")
 @pytest.mark.parametrize("offset", [0, 5])
 def test_interrupted_append_leaves_nothing_open(backend, offset):
     """The file is closed at once, or held to be appended to and closed with the store."""

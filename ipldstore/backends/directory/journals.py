@@ -44,17 +44,15 @@ class _Opened:
     A call that appends holds it alone. What a forked process gets of it is never written to.
     """
 
-    __slots__ = ("_descriptors", "process", "size")
+    _descriptors: list[int] = []  # noqa: RUF012  # where an interrupt comes before there is one
 
     def __init__(self, process: object) -> None:
+        self._descriptors = []
         self.process = process
         self.size = 0
-        self._descriptors: list[int] = []
 
     def __del__(self) -> None:
-        # an interrupt may have come before there is a list
-        with suppress(AttributeError):
-            self.close()
+        self.close()
 
     def open(self, file: str, flags: int) -> None:
         """Open the file."""
