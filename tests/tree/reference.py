@@ -36,6 +36,7 @@ def _rank(run: bytes) -> tuple[bool, int, bytes]:
     return False, len(number), number
 
 
+@functools.lru_cache(1 << 15)
 def _runs(segment: str) -> list[bytes]:
     return re.findall(rb"[0-9]+|[^0-9]+", segment.encode())
 
@@ -52,11 +53,13 @@ def root_of(chunks: dict[str, bytes]) -> tuple[str, list[bytes]]:
         nodes.append(dag_cbor.encode(value))
         return cid_of("dag-cbor", nodes[-1])
 
-    entries = {segment: cid_of("raw", chunks[segment]) for segment in in_order(chunks)}
+    links = {data: cid_of("raw", data) for data in set(chunks.values())}
+    entries = {segment: links[chunks[segment]] for segment in in_order(chunks)}
     value: Any = entries
     if len(dag_cbor.encode(entries)) > PAGE:
+        sizes = {link: len(dag_cbor.encode(link)) for link in links.values()}
         pages = _cut(
-            [(s, link, len(dag_cbor.encode({s: link})) - 1) for s, link in entries.items()]
+            [(s, link, len(dag_cbor.encode(s)) + sizes[link]) for s, link in entries.items()]
         )
         value = [[page[0][0], put({s: link for s, link, _ in page})] for page in pages]
         while len(dag_cbor.encode(value)) > PAGE:
@@ -69,11 +72,12 @@ def root_of(chunks: dict[str, bytes]) -> tuple[str, list[bytes]]:
 
 def _cut(items: list[tuple[str, CID, int]]) -> list[list[tuple[str, CID, int]]]:
     pages: list[list[tuple[str, CID, int]]] = [[]]
+    size = 0
     for item in items:
         page = pages[-1]
-        size = sum(other[2] for other in page) + item[2]
+        size = size + item[2] if page else item[2]
         if page and _head(len(page) + 1) + size > PAGE:
-            page = []
+            page, size = [], item[2]
             pages.append(page)
         page.append(item)
         chance = int.from_bytes(hashlib.sha256(item[0].encode()).digest()[:4], "big")
