@@ -144,11 +144,13 @@ def test_held_where_a_root_is_missing(blocks):
 
 
 def reachable(blocks, root):
-    """What lies under a root, by recursion over values of the dag-cbor package."""
-    found = {root}
-    if root[1] == 0x71:
-        for cid in dag_cbor.decode(blocks[root]):
-            found |= reachable(blocks, as_link(cid))
+    """What lies under a root, by values of the dag-cbor package."""
+    found, ahead = set(), [root]
+    while ahead:
+        link = ahead.pop()
+        if link not in found and link[1] == 0x71:
+            ahead += map(as_link, dag_cbor.decode(blocks[link]))
+        found.add(link)
     return found
 
 
