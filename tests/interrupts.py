@@ -62,8 +62,10 @@ class _Trace:
     def _is_point(self, code, last, offset):
         # a signal arrives at the end of the instruction before: where another handler is in force
         # here than there, such as where `with` is left, it cannot be played
+        if code.co_code[last] not in _BEFORE_POINTS:
+            return False
         handlers = _handlers(code)
-        return code.co_code[last] in _BEFORE_POINTS and handlers[last] == handlers[offset]
+        return handlers[last] == handlers[offset]
 
 
 def act_at(point, act, work, *, within=PACKAGE):
