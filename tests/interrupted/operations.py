@@ -145,18 +145,25 @@ class Mirror(dict):
             del self[key]
 
 
-_roots = {}
+_written = {}
+
+
+def written_anew(content):
+    """Return the root and the blocks of a hierarchy that is written in the order of its keys."""
+    what = tuple(sorted(content.items()))
+    if what not in _written:
+        blocks = {}
+        store = IPLDStore(MappingCAStore(blocks))
+        store.update(what)
+        root = store.freeze()
+        assert dict(IPLDStore(MappingCAStore(dict(blocks)), root=root)) == content
+        _written[what] = root, blocks
+    return _written[what]
 
 
 def fresh_root(content):
-    """Return the root of a hierarchy that is written anew, in the order of its keys."""
-    what = tuple(sorted(content.items()))
-    if what not in _roots:
-        store = IPLDStore(MappingCAStore())
-        store.update(what)
-        _roots[what] = store.freeze()
-    return _roots[what]
+    return written_anew(content)[0]
 
 
 def forget_roots():
-    _roots.clear()
+    _written.clear()
