@@ -10,6 +10,9 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_external_run = True
 
+# hundreds of tests and pages start Python anew, which would compile each module each time
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 README = Path("README.md").read_text(encoding="utf-8")
 TESTS = re.findall(r"pip install -e .*pytest$", README, re.MULTILINE)[0]
 """The test command of README."""
@@ -43,7 +46,7 @@ def run_tests(session: nox.Session, constraints: str, options: str = "", **env: 
 
 def addopts(options: str) -> dict[str, str]:
     """Return the environment variable that hands pytest more options."""
-    given = os.environ.get("PYTEST_ADDOPTS", "--numprocesses=auto")
+    given = os.environ.get("PYTEST_ADDOPTS", "--numprocesses=auto --dist=worksteal")
     return {"PYTEST_ADDOPTS": f"{given} {options}"}
 
 
