@@ -20,6 +20,8 @@ TESTS = re.findall(r"pip install -e .*pytest$", README, re.MULTILINE)[0]
 NOT_ONCE = '-m "not once"'
 """Leaves out what no version of zarr touches: terminals, disks, faults, interrupts."""
 
+AGAIN = f"{NOT_ONCE} --hypothesis-profile=again"
+"""Tries fewer examples of what was tried in full on another Python."""
 
 KNOWS_ZARR = re.compile("zarr|xarray")
 FACES = {"faces", "store"}
@@ -94,4 +96,4 @@ def python313(session: nox.Session) -> None:
         f"python3 -m venv $lane; PATH=$lane/bin:$PATH; {TESTS}"
     )
     # node is not in that system; its tests run in the other stages
-    session.run("bash", ".ci/python313", command, env={"CI": "", **addopts(NOT_ONCE)})
+    session.run("bash", ".ci/python313", command, env={"CI": "", **addopts(AGAIN)})

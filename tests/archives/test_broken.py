@@ -5,6 +5,7 @@ import tracemalloc
 import dag_cbor
 import pytest
 from carbytes import ends_of_parts, header, make_block, section, write_car, write_car2
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from multiformats import CID, varint
@@ -105,7 +106,7 @@ def test_every_byte_damaged_on_disk(tmp_path):
         refuse_or_read(damaged, DirectoryCAStore(tmp_path / str(position)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.integers(0, len(ARCHIVE)), st.integers(0, 60), st.binary(max_size=60))
 def test_random_bytes_in_place_of_others(start, count, garbage):
     refuse_or_read(ARCHIVE[:start] + garbage + ARCHIVE[start + count :])

@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Callable
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -233,7 +234,7 @@ def test_a_backend_that_fails_changes_nothing():
     assert store["a/19999"] == b"x"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     base=st.dictionaries(KEYS, VALUES, max_size=6),
     changes=st.dictionaries(KEYS, st.tuples(VALUES, st.integers(0, 2)), max_size=8),

@@ -6,6 +6,7 @@ import random
 
 import pytest
 from blake3 import blake3
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from multiformats import CID, multibase, multihash, varint
@@ -118,7 +119,7 @@ def test_other_types_are_no_cids(other):
 
 
 @given(st.integers(0, 2**63 - 1))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_varints_are_those_of_multiformats(number):
     data = encode_varint(number)
     assert data == varint.encode(number)
@@ -188,7 +189,7 @@ def test_every_cut_of_a_cid_is_refused(whole):
 
 
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda data: b"\x01\x55" + data))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_arbitrary_bytes_are_a_cid_or_refused(data):
     try:
         link = parse_link(data)
@@ -199,7 +200,7 @@ def test_arbitrary_bytes_are_a_cid_or_refused(data):
 
 
 @given(st.text(max_size=80) | st.text("bafykreiqm234567Qz", max_size=80))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_arbitrary_text_is_a_cid_or_refused(text):
     with pytest.raises(InvalidCIDError):
         parse_text(text)

@@ -13,6 +13,7 @@ import struct
 import dag_cbor
 import pytest
 from dag_cbor.decoding.err import CBORDecodingError
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from multiformats import CID
@@ -117,7 +118,7 @@ def check_agreement(data):
 
 
 @given(VALUES)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @example({"aa": -0.0, "b": 2**64 - 1, "": -(2**64), "é": [], "zzz": {}})
 @example({"a" * 23: 1, "a" * 24: 2, "b" * 255: 3, "b" * 256: 4, "c": LINKS})
 def test_both_encode_the_same_bytes(value):
@@ -130,7 +131,7 @@ def test_both_encode_the_same_bytes(value):
 
 
 @given(st.binary(max_size=40))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 def test_arbitrary_bytes(data):
     check_agreement(data)
 
@@ -144,7 +145,7 @@ PIECES = st.one_of(
 
 
 @given(st.lists(PIECES, max_size=8).map(b"".join))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 def test_bytes_that_look_like_cbor(data):
     check_agreement(data)
 
@@ -161,13 +162,13 @@ def mutated(draw):
 
 
 @given(mutated())
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 def test_mutated_bytes(data):
     check_agreement(data)
 
 
 @given(VALUES)
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_every_cut_is_refused(value):
     data = dagcbor.encode(value)
     for size in range(min(len(data), 200)):

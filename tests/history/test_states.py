@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import dag_cbor
 import pytest
+from examples import examples
 from hypothesis import given, settings
 
 from ipldstore.cid import make_link
@@ -115,7 +116,7 @@ def test_what_is_read():
 
 
 @given(states())
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_both_encode_the_same_bytes(value):
     link, data = block_of(value)
     ours = as_ours(value)

@@ -7,6 +7,7 @@ from typing import Any
 
 import dag_cbor
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -309,7 +310,7 @@ def edit(store: Hierarchy, steps: list[tuple[str, int, int, bytes]]) -> Hierarch
     return store
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(count=st.sampled_from([0, 100, 290, 800]), left=edits, right=edits)
 def test_any_two_hierarchies(count: int, left: Any, right: Any) -> None:
     """Deletes, moved page boundaries, directories that become paged or not, frozen or not."""

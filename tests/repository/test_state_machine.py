@@ -1,5 +1,6 @@
 """Random histories against a model of dicts: every version stays readable, merges are symmetric."""
 
+from examples import examples
 from hypothesis import settings, strategies
 from hypothesis.stateful import (
     Bundle,
@@ -243,4 +244,4 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestHistories.settings = settings(max_examples=examples(40), stateful_step_count=25, deadline=None)

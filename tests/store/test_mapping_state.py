@@ -1,6 +1,7 @@
 """The mapping behaves as a dict does, whatever is frozen and reopened in between."""
 
 import pytest
+from examples import examples
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -123,4 +124,4 @@ class MappingMachine(RuleBasedStateMachine):
 
 
 TestMapping = MappingMachine.TestCase
-TestMapping.settings = settings(deadline=None, max_examples=80, stateful_step_count=30)
+TestMapping.settings = settings(deadline=None, max_examples=examples(80), stateful_step_count=30)

@@ -5,6 +5,7 @@ import math
 
 import dag_cbor
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from multiformats import CID
@@ -232,7 +233,7 @@ def in_order(value):
 
 
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=4))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 def test_equal_as_json_data(value):
     text = json.dumps(value).encode()
     store, entry = frozen(text)

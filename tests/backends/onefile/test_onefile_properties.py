@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from examples import examples
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -104,7 +105,11 @@ class CARFile(OneFile):
             assert dict(IPLDStore.from_car(self.folder / "data.car")) == self.frozen
 
 
-SQLiteFile.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
-CARFile.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+SQLiteFile.TestCase.settings = settings(
+    max_examples=examples(25), stateful_step_count=20, deadline=None
+)
+CARFile.TestCase.settings = settings(
+    max_examples=examples(25), stateful_step_count=20, deadline=None
+)
 TestSQLiteFile = SQLiteFile.TestCase
 TestCARFile = CARFile.TestCase

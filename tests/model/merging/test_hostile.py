@@ -7,6 +7,7 @@ from typing import Any
 
 import dag_cbor
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -177,7 +178,7 @@ trees = st.dictionaries(
 hierarchies = st.builds(lambda top, below: top | ({"a": below} if below else {}), trees, trees)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(hierarchies, hierarchies, hierarchies, st.sampled_from([None, "ours", "theirs"]))
 def test_any_documents(base: Any, ours: Any, theirs: Any, resolve: Any) -> None:
     merge = Merge()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,7 +92,7 @@ def emptied(bases: list[Content], one: Content, other: Content) -> set[str]:
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(PLAIN, st.lists(PLAIN, min_size=1, max_size=2), PLAIN, PLAIN)
 def test_plain_keys(begin: Any, more: Any, ours: Any, theirs: Any) -> None:
     start = edit({}, begin)
@@ -161,7 +162,7 @@ def change(content: Content, edits: list[Any]) -> Content:
     return content
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(EDITS, st.lists(EDITS, max_size=1), EDITS, EDITS, st.integers(0, 3))
 def test_hierarchies(begin: Any, more: Any, ours: Any, theirs: Any, seed: int) -> None:
     """Swapping the sides gives the same, which is what its content written anew gives."""
