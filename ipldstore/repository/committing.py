@@ -117,12 +117,16 @@ class Committing:
             self._made = self._found = None
             return self._change(state, root, about, resolve)
 
-        self._versions.move(change)
+        _, state = self._versions.move(change)
         made = self._made or self._found
         if made is None:
-            where = "is empty" if self.begun.commit is None else f"is {to_text(self.begun.commit)}"
+            tip = state.branches.get(self.branch)
+            # what is changed from now on is changed from there
+            self.begun = Begun(tip, root)
+            self._tried.clear()
+            where = "is empty" if tip is None else f"is {to_text(tip)}"
             raise NoChangesError(
-                f"nothing to commit: branch {self.branch!r} {where}, and nothing changed since"
+                f"nothing to commit: branch {self.branch!r} {where}, which has all of it"
             )
         self.begun = Begun(made.commit, root)
         self._tried.clear()
@@ -158,13 +162,11 @@ class Committing:
         if not self._tried or tip is None:
             return
         graph = self._versions.graph(state)
-        for link, commit in graph.iter_first_parents(tip):
-            if link in self._tried:
-                self.begun = Begun(link, self._tried[link])
-                self._found = Made(link, commit.root)
-                return
-            if link == self.begun.commit:
-                return
+        done = [link for link in self._tried if graph.is_ancestor(link, tip)]
+        if done:
+            last = max(done, key=lambda link: graph.commit(link).generation)
+            self.begun = Begun(last, self._tried[last])
+            self._found = Made(last, graph.commit(last).root)
 
     def _merge(self, root: Link, tip_root: Link | None, resolve: Resolve | None) -> Link:
         if is_same(self._blocks, self.begun.root, tip_root):

@@ -85,17 +85,26 @@ class SessionWriter(SharedWriter):
 
     def _commit_all(self, journals: Journals, about: About, resolve: Resolve | None) -> Link:
         """Commit what all processes wrote till now; who writes after that is refused."""
+        begun = self.committing.begun
+        had_all: NoChangesError | None = None
         with self.closed(journals):
             self.check_joined()
             self.committing.tries = journals
             try:
-                commit = self._commit(about, resolve)
+                self._commit(about, resolve)
+            except NoChangesError as error:
+                if self.committing.begun == begun:
+                    raise
+                had_all = error
             finally:
                 self.committing.tries = None
             tip, root = self.committing.begun
             first = replace(self.first, commit=tip, base=root, root=root, **fresh())
             self.end(journals, first)
-        return commit
+        if had_all is not None:
+            raise had_all
+        assert tip is not None
+        return tip
 
     def _commit(self, about: About, resolve: Resolve | None) -> Link:
         root = self.freeze()

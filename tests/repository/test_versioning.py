@@ -123,7 +123,7 @@ def test_a_commit_without_changes(repo):
         store["a"] = b"2"
         store["a"] = b"1"
     assert repo.branches == {"main": first}
-    with pytest.raises(NoChangesError, match="nothing changed since"):
+    with pytest.raises(NoChangesError, match="which has all of it"):
         repo.writable().commit("nothing")
 
 
@@ -483,3 +483,53 @@ def test_writing_goes_on_while_it_commits(repo, monkeypatch):
     other.commit("other")
     session.commit("late")
     assert dict(repo.readonly()) == {"a": b"2", "b": b"late", "c": b"other"}
+
+
+def test_a_branch_that_has_all_is_where_the_next_changes_begin(repo):
+    write(repo, a=b"old")
+    session = repo.writable()
+    write(repo, a=b"new")
+    session["a"] = b"new"
+    with pytest.raises(NoChangesError, match="has all of it"):
+        session.commit("the same")
+    session["a"] = b"old"
+    session.commit("back")
+    assert repo.readonly()["a"] == b"old"
+
+
+def test_what_was_settled_is_settled(repo):
+    write(repo, a=b"0")
+    session = repo.writable()
+    session["a"] = b"1"
+    write(repo, a=b"2")
+    with pytest.raises(NoChangesError):
+        session.commit("theirs", resolve="theirs")
+    session["b"] = b"1"
+    session.commit("another key")
+    assert dict(repo.readonly()) == {"a": b"2", "b": b"1"}
+    session["a"] = b"0"
+    with pytest.raises(CommitConflictError):
+        session.commit("against theirs")
+    session.abandon()
+
+
+def test_an_interrupted_commit_is_found_behind_a_merge(repo, monkeypatch):
+    write(repo, a=b"0")
+    repo.branch("dev")
+    write(repo, branch="dev", b=b"1")
+    session = repo.writable("main")
+    session["a"] = b"1"
+    swap = repo.blocks.swap_pointer
+
+    def swap_and_stop(name, old, new):
+        swap(name, old, new)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(repo.blocks, "swap_pointer", swap_and_stop)
+        session.commit("a")
+    repo.merge("main", "dev")
+    repo.merge("dev", "main")
+    session["a"] = b"0"
+    session.commit("back")
+    assert dict(repo.readonly()) == {"a": b"0", "b": b"1"}
