@@ -30,6 +30,7 @@ from ipldstore.cli.commands import (
     put,
     reset,
     roots,
+    sessions,
     show,
     tag,
     tree,
@@ -118,6 +119,8 @@ _add(app, "merge", merge.merge, "merge trial --into main --theirs")
 _add(app, "reset", reset.reset, "reset main main~1")
 _add(app, "undo", undo.undo, "undo main")
 _add(app, "operations", operations.operations, "operations --json")
+_add(app, "sessions", sessions.sessions, "sessions --blocks store")
+_add(app, "abandon", sessions.abandon, "abandon 1f6d... --blocks store")
 _add(app, "roots", roots.roots, "roots --blocks store")
 _add(app, "publish", publish.publish, "publish bafyrei... --name 'my dataset'")
 app.add_typer(pins, name="pin")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ipldstore.blockstore.abilities import KeepsJournals
 from ipldstore.errors import RefError
@@ -13,8 +14,10 @@ from ipldstore.model.merging import Resolve
 from ipldstore.repository.committing import About
 from ipldstore.repository.journaling import Journals, iter_unfinished
 from ipldstore.repository.log import time_of
-from ipldstore.repository.session import Session, SessionWriter
 from ipldstore.repository.versions import Versions
+
+if TYPE_CHECKING:
+    from ipldstore.repository.session import Session
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ def resume(
     versions: Versions, session: str, about: About, resolve: Resolve | None, *, keeps_message: bool
 ) -> Session:
     """Go on with a session, whatever became of the processes that wrote in it."""
+    from ipldstore.repository.session import Session, SessionWriter
+
     journals, step = _enter(versions, session)
     first = journals.step
     if keeps_message:

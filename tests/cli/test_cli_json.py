@@ -14,11 +14,13 @@ import typer
 from jsonschema import Draft202012Validator
 from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT, CONSOLIDATED_ROOT
 
+from ipldstore import Repository
 from ipldstore.cli.app import app
 from ipldstore.cli.frame.output import say
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "reference" / "json"
-LISTINGS = {"ls", "diff", "log", "operations", "branch", "tag", "roots"}
+LISTINGS = {"ls", "diff", "log", "operations", "sessions", "branch", "tag", "roots"}
+SESSION = "5e5510"
 NEED_A_NODE = {"publish", "pin add", "pin ls", "pin rm", "pin update", "node attach"}
 """Run with a node, in the tests of what goes to nodes."""
 
@@ -65,6 +67,8 @@ CASES = [
     ("reset", ["reset", "main", "v1"]),
     ("undo", ["undo"]),
     ("operations", ["operations"]),
+    ("sessions", ["sessions"]),
+    ("abandon", ["abandon", SESSION]),
     ("roots", ["roots", "--blocks", "changed"]),
 ]
 
@@ -87,12 +91,13 @@ def validate(data: Any, schema: str) -> None:
 
 
 @pytest.fixture
-def stored(call: Any, classic: Path, consolidated: Path) -> None:
+def stored(call: Any, classic: Path, consolidated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two hierarchies in the folder of blocks, and one in an archive."""
     call("put", "consolidated.zarr")
     call("put", "classic.zarr")
     call("export", CONSOLIDATED_ROOT, "x.car")
     keep_versions(call)
+    leave_session(monkeypatch)
     (classic / "a" / "0").write_bytes(bytes(24))
     changed = call("put", "classic.zarr", "--blocks", "changed").out.decode().strip()
     call("export", changed, "other.car", "--blocks", "changed")
@@ -108,6 +113,15 @@ def keep_versions(call: Any) -> None:
         ["commit", CONSOLIDATED_ROOT, "-m", "second"],
     ):
         assert call(*words).code == 0
+
+
+def leave_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave a session of a known name that another process began."""
+    with monkeypatch.context() as patched, Repository("blocks") as repo:
+        patched.setattr("ipldstore.repository.shared.new_session", lambda: SESSION)
+        session = repo.writable(message="left")
+        repo.resume(session.id)["a/1"] = b"x"
+        session.close()
 
 
 @pytest.mark.usefixtures("stored")

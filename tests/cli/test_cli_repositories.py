@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from zarr_folders import ABSENT_ROOT, CLASSIC_ROOT, CONSOLIDATED_ROOT, write_files
 
-from ipldstore import CID, CARStore, DirectoryCAStore, Repository
+from ipldstore import CID, CARStore, DirectoryCAStore, Repository, SessionEndedError
 from ipldstore.cid import as_link, parse_text
 from ipldstore.cli.frame.options import REPOSITORY
 from ipldstore.refs.states import DEFAULT_REPOSITORY
@@ -117,6 +117,8 @@ def test_init_with_a_name_that_cannot_be_makes_nothing(arguments: list[str], cal
         ["reset", "main", "trial"],
         ["undo"],
         ["operations"],
+        ["sessions"],
+        ["abandon", "5e5510"],
     ],
     ids=lambda value: "-".join(value[:2]),
 )
@@ -397,6 +399,7 @@ def test_tags(call: Any) -> None:
         (["branch", "a b"], 2, "'a b' cannot be the name of a branch or tag"),
         (["reset", "v1", "main"], 3, "'v1' is a tag, which never moves, expected a branch"),
         (["merge", "main", "--into", "trial"], 3, "there is no branch 'trial' to merge into"),
+        (["abandon", "5e5510"], 3, "there is no session '5e5510' that is not committed"),
         (["undo", "nothing"], 1, "nothing was done to 'nothing'"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
@@ -606,12 +609,16 @@ def test_what_others_said_steers_no_terminal(
         for branch, value in (("main", b"1"), (EVIL_NAME, b"2")):
             with repo.writable(branch) as store:
                 store[EVIL] = value
+        session = repo.resume(repo.writable(EVIL_NAME, message=EVIL).id)
+        session["a"] = b"1"
     for arguments in (
         ["log", "--all"],
         ["show", EVIL_NAME],
         ["branch"],
         ["tag"],
         ["operations"],
+        ["sessions"],
+        ["abandon", session.id],
         ["roots"],
         ["merge", EVIL_NAME],
         ["branch", f"{EVIL_NAME}2", EVIL_NAME],
@@ -650,3 +657,35 @@ def test_putting_into_a_repository_in_a_car_file(
         repo = Repository(blocks)
         assert len(list(repo.log())) == 2
         assert {key.partition("/")[0] for key in repo.readonly() if "/" in key} == {"g2"}
+
+
+@pytest.mark.usefixtures("stored")
+def test_sessions(call: Any) -> None:
+    assert lines(call("sessions")) == []
+    with Repository("blocks") as repo:
+        begun = repo.writable(message="begun\nin two lines")
+        session = repo.resume(begun.id)
+        session["a/1"] = b"1"
+        (known,) = repo.sessions()
+    (line,) = lines(call("sessions"))
+    times = f"{known.last:%Y-%m-%d %H:%M:%S} UTC"
+    assert line == f"{times}  {begun.id}  main  1 writer  {known.size} bytes  begun"
+    (shown,) = lines(call("sessions", "--json"))
+    assert json.loads(shown) == {
+        "id": begun.id,
+        "branch": "main",
+        "base": SECOND,
+        "message": "begun\nin two lines",
+        "begun": f"{known.begun:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "last": f"{known.last:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "writers": 1,
+        "bytes": known.size,
+    }
+    assert call("abandon", begun.id) == (
+        0,
+        f"{line}\n".encode(),
+        "abandoned a session that was not committed\n",
+    )
+    assert lines(call("sessions")) == []
+    with pytest.raises(SessionEndedError):
+        session["a/2"] = b"2"

@@ -33,6 +33,8 @@ COMMANDS = [
         "reset",
         "undo",
         "operations",
+        "sessions",
+        "abandon",
         "roots",
     ),
 ]
@@ -89,6 +91,7 @@ def test_help_names_every_command_and_is_light(run: Any) -> None:
         (["reset", "main", "trial"], {"multiformats"}),
         (["undo", "main"], {"multiformats"}),
         (["operations"], {"multiformats"}),
+        (["sessions"], {"multiformats"}),
         (["roots"], {"multiformats"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
