@@ -20,7 +20,8 @@ from ipldstore.limits import (
 from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import split_key
 
-_HEAD = struct.Struct(">II")
+_SIZES = struct.Struct(">II")
+_HEAD = struct.Struct(">III")
 _FIELDS = 3
 
 
@@ -63,7 +64,8 @@ def encode_frame(records: Sequence[Record], seen: Mapping[str, int]) -> bytes:
         payload = _encode_link(now, first.key, first.entry)
     else:
         payload = dagcbor.encode([now, dict(seen), [_to_value(record) for record in records]])
-    return _HEAD.pack(len(payload), crc32(payload)) + payload
+    sizes = _SIZES.pack(len(payload), crc32(payload))
+    return b"%b%b%b" % (sizes, crc32(sizes).to_bytes(4, "big"), payload)
 
 
 def _encode_link(now: int, key: str, link: Link) -> bytes:
@@ -91,12 +93,16 @@ def iter_frames(data: bytes, offset: int = 0) -> Iterator[Frame]:
     """
     position = 0
     while len(data) - position >= _HEAD.size:
-        size, checksum = _HEAD.unpack_from(data, position)
+        where = offset + position
+        size, checksum, checked = _HEAD.unpack_from(data, position)
+        if checked != crc32(data[position : position + _SIZES.size]):
+            if data.count(0, position) == len(data) - position:
+                return  # which a power cut leaves of what was not forced to the disk
+            raise InvalidNodeError(f"record at byte {where} of a journal is damaged")
         stop = position + _HEAD.size + size
-        if stop > len(data) or not size:
+        if stop > len(data):
             return
         payload = data[position + _HEAD.size : stop]
-        where = offset + position
         if crc32(payload) != checksum:
             raise InvalidNodeError(f"record at byte {where} of a journal is damaged")
         try:

@@ -6,13 +6,20 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ipldstore.basics.locks import Process
 from ipldstore.blockstore.abilities import KeepsJournals
 from ipldstore.cid import Link
-from ipldstore.errors import BackendError, CodecError, InvalidNodeError, SessionEndedError
+from ipldstore.errors import (
+    BackendError,
+    CodecError,
+    InvalidCIDError,
+    InvalidNodeError,
+    SessionEndedError,
+)
 from ipldstore.formats import dagcbor
 from ipldstore.journals.joining import Origin
 from ipldstore.journals.records import Record, encode_frame, iter_frames
@@ -37,7 +44,8 @@ Found = tuple[Origin, Record]
 class Journals:
     """The journals of a session; see `docs/format.md` for what they hold.
 
-    `number` and `step` are the open step in which this process writes. What `read` finds counts as
+    `number` and `step` are the open step in which this process writes; `is_behind` says whether the
+    session was seen to be at a later one. What `read` finds counts as
     read once it is handed to `note_read`, so that an interrupt in between loses nothing.
     """
 
@@ -47,6 +55,7 @@ class Journals:
         self.number = 0
         self.step = Step(kind=OPEN, time=0, nonce=b"")
         self._encoded = b""
+        self.is_behind = False
         self._next, self._this = _step_name(1), _step_name(0)
         self._cursors: dict[str, Cursor] = {}
         self._own = ""
@@ -84,6 +93,7 @@ class Journals:
             data = self._read_step(number)
             self.step = decode_step(data, self._describe_step(number))
         self.number = number
+        self.is_behind = False
         self._encoded = data
         self._next, self._this = _step_name(number + 1), _step_name(number)
         return step
@@ -120,12 +130,16 @@ class Journals:
         """
         self._make_after(self.number, Step(kind=CLOSED, **fresh()))
 
-    def reopen(self) -> None:
-        """Make a step in which everything goes on that was read, once this one is closed."""
+    def reopen(self) -> bool:
+        """Make a step in which everything goes on that was read, once this one is closed.
+
+        False if another process did, in whose step what it read counts.
+        """
         carries = {name: cursor.offset for name, cursor in self._cursors.items()}
         step = replace(self.step, carries=carries, **fresh())
-        self._make_after(self.number + 1, step)
+        is_mine = self._make_after(self.number + 1, step)
         self.enter()
+        return is_mine
 
     def end(self) -> bool:
         """Make the last step, and remove all; False if another process goes on with the session."""
@@ -138,13 +152,17 @@ class Journals:
         self.remove()
         return True
 
-    def _make_after(self, number: int, step: Step) -> None:
-        """Make the step after another one, which others may have removed with all there was."""
+    def _make_after(self, number: int, step: Step) -> bool:
+        """Make the step after another one, which others may have removed with all there was.
+
+        Returns whether it is this one that is there.
+        """
         is_mine = self._make_step(number + 1, step)
         if not self._blocks.find_journals(self.session, [_step_name(number)])[0]:
             if is_mine:
                 self._blocks.remove_journal(self.session, _step_name(number + 1))
             raise ended(self.session)
+        return is_mine
 
     def _make_step(self, number: int, step: Step) -> bool:
         if number > _MOST_STEPS:
@@ -163,7 +181,8 @@ class Journals:
         begun = last = self.step.time
         for name in sizes:
             data = self._blocks.read_journal(self.session, name) or b""
-            last = max([last, *(frame.time for frame in iter_frames(data))])
+            with suppress(InvalidNodeError):  # which is for who goes on with it
+                last = max([last, *(frame.time for frame in iter_frames(data))])
         return Unfinished(self.session, self.step, (begun, last), len(sizes), sum(sizes.values()))
 
     # tries
@@ -314,6 +333,7 @@ class Journals:
 
     def _list_counting(self) -> dict[str, int]:
         listed = self._blocks.list_journals(self.session)
+        self.is_behind = max(map(_number_of_step, listed), default=0) > self.number + 1
         return {
             name: min(size, self._most_of(name))
             for name, size in listed.items()
@@ -348,6 +368,10 @@ def iter_unfinished(blocks: KeepsJournals) -> Iterator[Unfinished]:
             journals.enter()
         except SessionEndedError:
             continue
+        except (InvalidNodeError, InvalidCIDError) as error:
+            raise InvalidNodeError(
+                f"session {session} is damaged, and repo.abandon({session!r}) lets it go: {error}"
+            ) from error
         if journals.step.kind == OPEN:
             yield journals.describe()
 

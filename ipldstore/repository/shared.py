@@ -59,7 +59,7 @@ if hasattr(os, "register_at_fork"):
 class _Wish:
     """Records that a thread waits for.
 
-    `taken_in` is how often others' records had been taken in before what these set was set.
+    `taken_in` is how often records had been taken in before what these set was set.
     """
 
     def __init__(self, records: Sequence[Record], taken_in: int) -> None:
@@ -95,12 +95,14 @@ class SharedWriter(Writer):
         self.journals: Journals | None = None
         self._joined = self._join_nothing()
         self._blocked: dict[str, None] = {}
+        self._is_handed_out = False
         self._forks = _forks[0]
         self._waiting: list[_Wish] = []
         self._taken_in = 0
         # what threads changed while one of them commits, which is for the session after that
         self._late: list[Record] = []
         self._commits: object = None
+        self._opening = Guard()
         self._appending = Guard(self._drop_waiting)
         self._reading = Guard()
         super().__init__(blocks, first.root, token=self.session, cache_bytes=cache_bytes)
@@ -124,7 +126,7 @@ class SharedWriter(Writer):
     @property
     def is_journaled(self) -> bool:
         """Whether what is changed goes into a journal."""
-        if self.journals is not None:
+        if self.journals is not None or self._is_handed_out:
             return True
         blocks = self._journals_in
         return blocks is not None and (self.is_attached or blocks.has_quick_journals)
@@ -157,15 +159,17 @@ class SharedWriter(Writer):
                 found, cursors = journals.read()
                 if cursors:
                     with self.lock():
-                        self._taken_in += 1
                         self._take_in(found)
                         journals.note_read(cursors)
+            if journals.is_behind and not self.is_committing:
+                self._go_on(journals)
 
     def peek(self, segments: Sequence[str]) -> tuple[bool, Link | Document | None]:
         return (False, None) if self.journals is not None else super().peek(segments)
 
     def _take_in(self, found: Iterable[Found], *, is_set: bool = False) -> None:
         """Have the tree say what records came to; `is_set` if it has the values of these."""
+        self._taken_in += 1
         for origin, record in found:
             keys = self._joined.add(origin, record)
             if isinstance(record, Removal):
@@ -207,18 +211,26 @@ class SharedWriter(Writer):
 
     def open_journals(self) -> Journals:
         """Return the journals, which are made if there are none yet."""
-        if self.journals is None:
-            assert self._journals_in is not None
-            if not self.is_attached:
-                self._begin_from_here()
-            journals = Journals(self._journals_in, self.session)
-            if self.is_attached:
-                journals.enter()
-            else:
-                journals.begin(self.first)
-            self.unfrozen.fate = _KEPT.format(self.session)
-            self.journals = journals
-        return self.journals
+        if self.journals is not None:
+            return self.journals
+        with self._opening():
+            if self.journals is None:
+                with self.lock():
+                    # from here on nothing is changed without a journal
+                    self._is_handed_out = True
+                self.journals = self._make_journals()
+                self.unfrozen.fate = _KEPT.format(self.session)
+            return self.journals
+
+    def _make_journals(self) -> Journals:
+        assert self._journals_in is not None
+        journals = Journals(self._journals_in, self.session)
+        if self.is_attached:
+            journals.enter()
+        else:
+            self._begin_from_here()
+            journals.begin(self.first)
+        return journals
 
     def keep_changes(self) -> None:
         """Have what was changed in the block store, for whoever goes on with the session."""
@@ -232,20 +244,33 @@ class SharedWriter(Writer):
             self.first = replace(self.first, root=self._freeze())
 
     def insert(self, segments: Sequence[str], entry: Link | Document) -> None:
-        if not self.is_journaled:
-            super().insert(segments, entry)
-            return
-        self.open_journals()
-        if segments[-1] in METADATA_NAMES:
-            self.refresh()
-        elif self.waits:
+        if self.is_journaled:
+            self.open_journals()
+            if segments[-1] in METADATA_NAMES:
+                self.refresh()
+        if self.waits:
             self.fetch(segments)
         with self.lock():
             # what cannot be there is refused before it is in a journal
-            taken_in = self._taken_in
+            is_journaled, taken_in = self.is_journaled, self._taken_in
             self._written.note(segments, entry)
             self.tree.insert(segments, entry)
-        self._record(Change("/".join(segments), entry), taken_in=taken_in)
+        if is_journaled:
+            key = "/".join(segments)
+            try:
+                self._record(Change(key, entry), taken_in=taken_in)
+            except BaseException:
+                self._put_back(key)
+                raise
+
+    def _put_back(self, key: str) -> None:
+        """Have the tree say again what the journals do of a key."""
+        with self.lock():
+            if key in self._joined:
+                entry = self._joined.entry(key)
+            else:
+                entry = Tree(self.blocks.get_block, self.first.root).find(key.split("/"))
+            self._place(key, entry)
 
     def insert_if_absent(self, segments: Sequence[str], entry: Link | Document) -> Link | Document:
         if not self.is_journaled:
@@ -257,24 +282,23 @@ class SharedWriter(Writer):
         return entry
 
     def remove(self, segments: Sequence[str], entry: Link | Document | None = None) -> bool:
-        if not self.is_journaled:
-            return super().remove(segments, entry)
-        self.open_journals()
         present = self.find(segments)
         if present is None or (entry is not None and present != entry):
             return False
+        with self.lock():
+            if not self.is_journaled:
+                return self.tree.remove(segments)
         self._record(Change("/".join(segments), None))
         return True
 
     def remove_directory(self, segments: Sequence[str]) -> None:
-        if not self.is_journaled:
-            super().remove_directory(segments)
-            return
-        self.open_journals()
         self.refresh()
         with self.lock():
+            is_journaled = self.is_journaled
             is_there = self.tree.find_directory(segments) is not None
-        if is_there:
+        if not is_journaled:
+            super().remove_directory(segments)
+        elif is_there:
             self._record(Removal("/".join(segments)))
 
     def adopt(self, tree: Tree, changes: Mapping[str, Link | Document | None]) -> None:
@@ -282,15 +306,13 @@ class SharedWriter(Writer):
             records = [Change(key, entry) for key, entry in changes.items()]
             found = self.open_journals().append_aside(records)
             super().adopt(tree, changes)
-            self._taken_in += 1
             self._take_in(found)
         else:
             super().adopt(tree, changes)
 
     def _record(self, *records: Record, taken_in: int = -1) -> None:
         """Have records in the journal, with those that other threads wait for, and in the tree."""
-        if self.is_committing:
-            self._record_late(records)
+        if self._is_late(records):
             return
         wish = _Wish(records, taken_in)
         self._waiting.append(wish)
@@ -303,25 +325,46 @@ class SharedWriter(Writer):
                 self._waiting.remove(wish)
 
     def _append(self, wishes: Sequence[_Wish]) -> None:
+        """Append what was late before, and what is wished for now."""
         journals = self.open_journals()
-        records = [record for wish in wishes for record in wish.records]
+        late = list(self._late)
+        records = [*late, *(record for wish in wishes for record in wish.records)]
         try:
             found = self._append_to(journals, records)
         except SessionEndedError:
-            if self.is_committing:
-                self._record_late(records)
-            elif self._go_on(journals):
-                return
-            else:
+            if not self._is_late(records[len(late) :]):
+                if self._go_on(journals):
+                    return
                 journals.take_back()
                 raise
         else:
             with self.lock():
-                is_set = all(wish.taken_in == self._taken_in for wish in wishes)
+                is_set = len(records) == 1 and bool(wishes)
+                is_set = is_set and wishes[0].taken_in == self._taken_in
                 self._take_in(found, is_set=is_set)
                 journals.note_appended()
+                del self._late[: len(late)]
         for wish in wishes:
             wish.is_granted = True
+
+    def _is_late(self, records: Sequence[Record]) -> bool:
+        """Keep records for later if a thread of this process commits; return whether it does."""
+        with self.lock():
+            if not self.is_committing:
+                return False
+            self._late += records
+            for record in records:
+                if isinstance(record, Removal):
+                    self.tree.remove_directory(split_path(record.path))
+                else:
+                    self._place(*record)
+            return True
+
+    def record_late(self) -> None:
+        """Have in the journal what was changed while a thread committed."""
+        if self._late:
+            with self._appending():
+                self._append([])
 
     def _append_to(self, journals: Journals, records: Sequence[Record]) -> list[Found]:
         try:
@@ -350,7 +393,8 @@ class SharedWriter(Writer):
                 self.refresh()
                 yield
             except BaseException:
-                journals.reopen()
+                if not journals.reopen():
+                    self.begin_again()
                 raise
         finally:
             self._commits = None
@@ -385,22 +429,6 @@ class SharedWriter(Writer):
 
         self._change_all(change)
 
-    def _record_late(self, records: Sequence[Record]) -> None:
-        with self.lock():
-            self._late += records
-            for record in records:
-                if isinstance(record, Removal):
-                    self.tree.remove_directory(split_path(record.path))
-                else:
-                    self._place(*record)
-
-    def record_late(self) -> None:
-        """Have in the journal what was changed while a thread committed."""
-        if self._late:
-            late = list(self._late)
-            self._record(*late)
-            del self._late[: len(late)]
-
     def _go_on(self, journals: Journals) -> bool:
         """Go on in the step that the session is at; False if that is not open."""
         if journals.enter().kind != OPEN:
@@ -434,7 +462,7 @@ class SharedWriter(Writer):
         """Begin a new session, from another step, where this one is of no more use."""
         self.first = first
         self.session = self.token = new_session()
-        self.is_attached = False
+        self.is_attached = self._is_handed_out = False
         self.unfrozen.fate = f"are lost: {self.how_to_keep}"
         self.journals = None
         self._forks = _forks[0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ipldstore.blockstore.abilities import KeepsJournals
-from ipldstore.errors import RefError
+from ipldstore.errors import InvalidCIDError, InvalidNodeError, RefError, SessionEndedError
 from ipldstore.formats.cidobject import CID
 from ipldstore.journals.steps import CLOSED, OPEN, Step
 from ipldstore.model.merging import Resolve
@@ -93,20 +94,27 @@ def resume(
 
 
 def abandon(versions: Versions, session: str) -> None:
-    """Remove what was written in a session."""
-    journals, step = _enter(versions, session)
+    """Remove what was written in a session, also where it is damaged."""
+    try:
+        journals, step = _enter(versions, session)
+    except (InvalidNodeError, InvalidCIDError):
+        assert isinstance(versions.blocks, KeepsJournals)
+        Journals(versions.blocks, session).remove()
+        return
     if step.kind == OPEN:
         journals.close()
     journals.end()
 
 
 def _enter(versions: Versions, session: str) -> tuple[Journals, Step]:
+    """Return the journals of a session, and the step that it is at."""
     if isinstance(versions.blocks, KeepsJournals):
         journals = Journals(versions.blocks, session)
-        step = journals.enter()
-        if journals.step.kind == OPEN and journals.step.repository == versions.name:
-            return journals, step
+        with suppress(SessionEndedError):
+            step = journals.enter()
+            if journals.step.kind == OPEN and journals.step.repository == versions.name:
+                return journals, step
     raise RefError(
-        f"there is no session {session!r} in repository {versions.name!r}: repo.sessions() lists "
-        "those that are not committed"
+        f"there is no session {session!r} in repository {versions.name!r}, or not any more: "
+        "repo.sessions() lists those that are neither committed nor abandoned"
     )

@@ -33,7 +33,7 @@ STEP = {
     "carries": {},
     "message": "second",
 }
-SEEN = {"w-000000-00112233445566aa": 66}
+SEEN = {"w-000000-00112233445566aa": 70}
 ATTRIBUTES = dag_cbor.encode({"n": 1})
 THEIRS = [
     ({}, [["a/1", CHUNK]]),
@@ -81,4 +81,5 @@ def test_a_session(monkeypatch):
 
 def frame_of(value):
     payload = dag_cbor.encode(value)
-    return struct.pack(">II", len(payload), zlib.crc32(payload)) + payload
+    sizes = struct.pack(">II", len(payload), zlib.crc32(payload))
+    return sizes + struct.pack(">I", zlib.crc32(sizes)) + payload

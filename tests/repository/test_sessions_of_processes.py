@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -15,12 +16,15 @@ import pytest
 from servers import S3
 
 from ipldstore import (
+    BackendError,
     CommitConflictError,
     DetachedStoreError,
     DirectoryCAStore,
+    InvalidNodeError,
     IPLDStore,
     MappingCAStore,
     ReadOnlyStoreError,
+    RefError,
     Repository,
     SessionEndedError,
     SQLiteCAStore,
@@ -174,7 +178,7 @@ def test_an_abandoned_session_is_gone(repo: Repository) -> None:
     assert repo.sessions() == []
     with pytest.raises(SessionEndedError):
         session["b"] = b"2"
-    with pytest.raises(SessionEndedError):
+    with pytest.raises(RefError, match="or not any more"):
         repo.resume(name)
     session._writer.unfrozen.clear()
 
@@ -321,3 +325,91 @@ def test_forks_are_merged_into_a_session_of_others(repo: Repository) -> None:
     worker["c"] = b"3"
     session.commit("merged")
     assert dict(repo.readonly()) == {"a": b"1", "b": b"2", "c": b"3"}
+
+
+def test_a_refused_write_is_not_in_the_session(repo: Repository, monkeypatch: Any) -> None:
+    session = repo.writable()
+    session["a"] = b"1"
+    assert session.id
+    with monkeypatch.context() as patch:
+        patch.setattr(repo.blocks, "append_journal", fail)
+        for key in ("a", "b"):
+            with pytest.raises(BackendError, match="no room"):
+                session[key] = b"refused"
+    assert dict(session) == {"a": b"1"}
+    session["c"] = b"3"
+    session.commit("all that was written")
+    assert dict(repo.readonly()) == {"a": b"1", "c": b"3"}
+
+
+def fail(*arguments: Any) -> None:
+    raise BackendError("no room")
+
+
+@pytest.mark.parametrize("repo", ["folder"], indirect=True)
+@pytest.mark.parametrize("position", [0, 3, 5, 9, 13, 20, 60])
+def test_a_damaged_record_is_found(repo: Repository, position: int) -> None:
+    session = repo.writable()
+    session["a"] = b"1"
+    session["b"] = b"2"
+    name = session.id
+    (journal,) = (
+        path for path in repo.blocks.path.glob("ipldstore/journals-*/w-*") if path.is_file()
+    )
+    data = bytearray(journal.read_bytes())
+    data[position] ^= 4
+    journal.write_bytes(data)
+    assert [one.id for one in repo.sessions()] == [name]
+    with pytest.raises(BackendError, match="is damaged"):
+        repo.resume(name)
+    repo.abandon(name)
+    assert repo.sessions() == []
+    session._writer.unfrozen.clear()
+
+
+@pytest.mark.parametrize("repo", ["folder"], indirect=True)
+def test_a_damaged_step_is_named(repo: Repository) -> None:
+    session = repo.writable()
+    session["a"] = b"1"
+    (step,) = repo.blocks.path.glob("ipldstore/journals-*/step-*")
+    step.write_bytes(b"\xa0")
+    with pytest.raises(InvalidNodeError, match=f"session {session.id} is damaged"):
+        repo.sessions()
+    repo.abandon(session.id)
+    assert repo.sessions() == []
+    session._writer.unfrozen.clear()
+
+
+def test_threads_that_write_one_key_leave_what_the_journal_says(repo: Repository) -> None:
+    session = repo.writable()
+    name = session.id
+    keys = [f"a/{number}" for number in range(4)]
+
+    def work(number: int) -> None:
+        for turn in range(12):
+            key = keys[turn % len(keys)]
+            if turn % 5 == 4:
+                session.pop(key, None)
+            else:
+                session[key] = b"%d, %d" % (number, turn)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert dict(repo.resume(name)) == dict(session)
+    session.commit("by threads")
+    assert dict(repo.readonly()) == dict(session)
+
+
+def test_a_session_that_another_process_opened_again_is_followed(repo: Repository) -> None:
+    session = repo.writable()
+    session["k"] = b"1"
+    name = session.id
+    stale = repo.resume(name)
+    coordinator = repo.resume(name)
+    coordinator._session.journals.close()  # and dies
+    resumed = repo.resume(name)
+    resumed["k"] = b"2"
+    assert session["k"] == stale["k"] == b"2"
+    stale["l"] = b"3"
+    session.commit("all")
+    assert dict(repo.readonly()) == {"k": b"2", "l": b"3"}

@@ -160,7 +160,7 @@ class JournalFiles:
                     if is_pointer_name(file.name):
                         with suppress(FileNotFoundError):
                             # not what the listing says, which may be of before
-                            status = os.stat(file.path)
+                            status = self._look(file.path)
                             if stat.S_ISREG(status.st_mode):
                                 found[file.name] = status.st_size
         except FileNotFoundError:
@@ -179,7 +179,7 @@ class JournalFiles:
             check_journal_name(name)
             file = f"{folder}{os.sep}{name}"
             try:
-                os.stat(file)
+                self._look(file)
                 found.append(True)
             except FileNotFoundError:
                 found.append(False)
@@ -189,6 +189,20 @@ class JournalFiles:
         if not any(found):
             check_marked(self._path)
         return found
+
+    def _look(self, file: str) -> os.stat_result:
+        """Return what a file is now.
+
+        A client of NFS remembers for seconds what it was asked of a name. To open a file asks
+        the server, and where several machines write, `fsync` is needed anyway.
+        """
+        if not self._fsync:
+            return os.stat(file)
+        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            return os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
 
     def remove(self, group: str, name: str) -> None:
         """Remove a journal, if it is there, and its group with the last one."""
