@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -12,6 +14,7 @@ from ipldstore.formats.dagcbor import encode_map_head
 MAX_PAGE_BYTES = 256 << 10
 
 _HASH_SCALE = 65536
+_ABOVE_ALL = b"\xff" * 33
 
 
 class Item(NamedTuple):
@@ -58,11 +61,8 @@ def is_cut_after(segment: bytes, size: int) -> bool:
 
 def cut_after(segments: Iterable[bytes], size: int) -> list[bytes]:
     """Return those of several segments of which `is_cut_after` is true, of entries of one size."""
-    bound, sha256 = _HASH_SCALE * size, hashlib.sha256
-    if bound >= 1 << 32:
-        return list(segments)
-    prefix = bound.to_bytes(4, "big")
-    return [segment for segment in segments if sha256(segment).digest() < prefix]
+    bound, sha256 = _bound(size), hashlib.sha256
+    return [segment for segment in segments if sha256(segment).digest() < bound]
 
 
 def head_size(count: int) -> int:
@@ -75,13 +75,36 @@ def total_size(items: Sequence[bytes]) -> int:
     return head_size(len(items)) + sum(map(len, items))
 
 
-def cut(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Cut items in natural order into pages."""
-    cutter = Cutter()
-    for item in items:
-        if cutter.overflows(item):
-            yield cutter.take()
-        if cutter.add(item):
-            yield cutter.take()
-    if cutter.page:
-        yield cutter.take()
+def cut(segments: Sequence[str], sizes: Sequence[int]) -> Iterator[slice]:
+    """Iterate the pages of entries in natural order, given the bytes that each takes."""
+    bounds = {size: _bound(size) for size in set(sizes)}
+    sha256 = hashlib.sha256
+    ends = [
+        index
+        for index, (segment, size) in enumerate(zip(segments, sizes, strict=True))
+        if sha256(segment.encode()).digest() < bounds[size]
+    ]
+    totals = list(accumulate(sizes, initial=0))
+    start, at = 0, 0
+    while start < len(sizes):
+        while at < len(ends) and ends[at] <= start:
+            at += 1
+        stop = ends[at] + 1 if at < len(ends) else len(sizes)
+        stop = min(stop, _most_within(totals, start))
+        yield slice(start, stop)
+        start = stop
+
+
+def _most_within(totals: Sequence[int], start: int) -> int:
+    """Return how far a page goes that is as long as it may be; one entry has room in any."""
+    room = totals[start] + MAX_PAGE_BYTES
+    stop = bisect_right(totals, room) - 1
+    while stop > start and totals[stop] + head_size(stop - start) > room:
+        stop -= 1
+    return max(stop, start + 1)
+
+
+def _bound(size: int) -> bytes:
+    """Return before what the digest of a segment is, after whose entry a page ends."""
+    bound = _HASH_SCALE * size
+    return bound.to_bytes(4, "big") if bound < 1 << 32 else _ABOVE_ALL

@@ -12,7 +12,7 @@ from ipldstore.formats import dagcbor
 from ipldstore.tree.cut import MAX_PAGE_BYTES, Cutter, Item, cut, data_of, head_size, total_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, is_inlined, unpacked
-from ipldstore.tree.order import natural_key
+from ipldstore.tree.order import in_natural_order, natural_key
 from ipldstore.tree.packed import Packed
 from ipldstore.tree.pages import Load, entries_of, flatten, load_page
 
@@ -51,7 +51,7 @@ class Encoder:
             if total_size(data) <= MAX_PAGE_BYTES:
                 directory.content = content
                 return _encode_map(data), depth + 1
-            content = self._cut(list(map(Item, content, data)))
+            content = self._cut(list(content), data)
         directory.content = content
         return self.encode_list(content), 2
 
@@ -90,12 +90,12 @@ class Encoder:
             return encoded, depth
         return dagcbor.encode_link(self._put(encoded)), 0
 
-    def _cut(self, items: list[Item]) -> PageList:
+    def _cut(self, segments: list[str], data: list[bytes]) -> PageList:
         """Put the entries of a directory as pages."""
-        items.sort(key=lambda item: natural_key(item.segment))
-        pages = list(cut(items))
-        links = [self._put(_encode_map(map(data_of, page))) for page in pages]
-        return PageList([page[0].segment for page in pages], links)
+        segments, data = in_natural_order(segments, data)
+        pages = list(cut(segments, list(map(len, data))))
+        links = [self._put(_encode_map(data[page])) for page in pages]
+        return PageList([segments[page.start] for page in pages], links)
 
     def _recut(self, pages: PageList) -> PageList | dict[str, Entry]:
         """Put the pages that changed, or return one map if that is what is left."""
@@ -128,9 +128,10 @@ class Encoder:
             for first, child in zip(pages.firsts, pages.children, strict=True)
         ]
         while total_size(data := list(map(data_of, items))) > MAX_PAGE_BYTES:
+            parts = cut([item.segment for item in items], list(map(len, data)))
             items = [
-                _pair(part[0].segment, self._put(_encode_list(list(map(data_of, part)))))
-                for part in cut(items)
+                _pair(items[part.start].segment, self._put(_encode_list(data[part])))
+                for part in parts
             ]
         return _encode_list(data)
 

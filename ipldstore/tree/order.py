@@ -36,3 +36,23 @@ def natural_key(segment: str) -> str:
     parts = _DIGITS.split(segment)
     parts[1::2] = [_number_keys[run] for run in parts[1::2]]
     return f"{''.join(parts)}\0\0{segment}"
+
+
+def in_natural_order(segments: list[str], data: list[bytes]) -> tuple[list[str], list[bytes]]:
+    """Sort segments, and what is encoded of each, which begins with the segment as DAG-CBOR."""
+    if _are_numbers(segments):
+        return sorted(sorted(segments), key=len), sorted(data)
+    keys = list(map(natural_key, segments))
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return [segments[index] for index in order], [data[index] for index in order]
+
+
+def _are_numbers(segments: list[str]) -> bool:
+    """Whether all are digits without leading zeros, which sort by length and bytes."""
+    joined = "".join(segments)
+    return (
+        joined.isascii()
+        and joined.isdigit()
+        and all(segments)
+        and [segment for segment in segments if segment[0] == "0"] in ([], ["0"])
+    )
