@@ -61,12 +61,13 @@ class Joined:
     def entry(self, key: str) -> Link | Document | None:
         """Return the value of a key that was changed, None if it was deleted.
 
-        In a conflict it is one of them, the same for all who read the same journals.
+        In a conflict it is one of them, none that is a deletion, and the same for all who read the
+        same journals.
         """
         heads = self._heads[key]
         if len(heads) == 1:
             return heads[0].entry
-        return max(heads, key=lambda head: head.origin[:2]).entry
+        return max(heads, key=lambda head: (head.entry is not None, head.origin[:2])).entry
 
     def add(self, origin: Origin, record: Record) -> Iterator[str]:
         """Take in a record, and iterate the keys that may have other values for it.

@@ -13,6 +13,7 @@ from ipldstore.history.fields import (
     check_count,
     check_integer,
     check_names,
+    check_size,
     check_text,
     check_time,
     check_type,
@@ -37,17 +38,19 @@ _LINKS = ("commit", "base", "root")
 class Step:
     """A step of a session.
 
-    `kind` is ``"open"`` while processes write, ``"closed"`` once one of them commits what they
-    wrote, and ``"ended"`` when it is committed. An open one says of which `branch` of which
-    `repository` it is, of which `commit` and which hierarchy, `base`, what is written are changes
-    (None if there is none), from which `root` that goes on, which may have some of them already,
-    how many bytes of journals of earlier steps count in it, `carries`, and the `message` to commit
-    with.
+    `after` is the nonce of the step before, nothing in the first one: by it, one that somebody made
+    too late, when all was removed, is known. `kind` is ``"open"`` while processes write,
+    ``"closed"`` once one of them commits what they wrote, and ``"ended"`` when it is committed. An
+    open one says of which `branch` of which `repository` it is, of which `commit` and which
+    hierarchy, `base`, what is written are changes (None if there is none), from which `root` that
+    goes on, which may have some of them already, how many bytes of journals of earlier steps count
+    in it, `carries`, and the `message` to commit with.
     """
 
     kind: str
     time: int
     nonce: bytes
+    after: bytes = b""
     repository: str = ""
     branch: str = ""
     commit: Link | None = None
@@ -64,6 +67,8 @@ class Step:
             "time": self.time,
             "nonce": self.nonce,
         }
+        if self.after:
+            value["after"] = self.after
         if self.kind == OPEN:
             value |= {
                 "repository": self.repository,
@@ -95,12 +100,15 @@ def _read(value: Any) -> Step:
     if kind not in (OPEN, CLOSED, ENDED):
         raise InvalidNodeError(f"its kind is {kind!r}, expected {OPEN}, {CLOSED} or {ENDED}")
     if kind == OPEN:
-        check_names(value, _OF_OPEN, _LINKS)
+        check_names(value, _OF_OPEN, (*_LINKS, "after"))
         _check_open(value)
     else:
-        check_names(value, _ALL)
+        check_names(value, _ALL, ("after",))
     check_time("time", value["time"])
-    check_type("nonce", value["nonce"], bytes)
+    for name in ("nonce", "after"):
+        if name in value:
+            check_type(name, value[name], bytes)
+            check_size(name, len(value[name]), NONCE_BYTES, NONCE_BYTES)
     del value[_VERSION]
     return Step(**value)
 

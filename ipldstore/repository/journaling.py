@@ -27,6 +27,7 @@ from ipldstore.journals.steps import CLOSED, ENDED, NONCE_BYTES, OPEN, Step, dec
 
 _NAME = re.compile(r"(step|w|tries)-([0-9]{6})(?:-[0-9a-f]{16})?")
 _MOST_STEPS = 999_999
+_MOST_TRIES = 10
 
 
 class Cursor(NamedTuple):
@@ -54,7 +55,7 @@ class Journals:
         self.session = session
         self.number = 0
         self.step = Step(kind=OPEN, time=0, nonce=b"")
-        self._encoded = b""
+        self._encoded = self._closed = b""
         self.is_behind = False
         self._next, self._this = _step_name(1), _step_name(0)
         self._cursors: dict[str, Cursor] = {}
@@ -75,28 +76,32 @@ class Journals:
         self.enter()
 
     def enter(self) -> Step:
-        """Look which step the session is at, and go on from there; return it if it is not open.
+        """Look which step the session is at, and return it.
 
-        Raises `SessionEndedError` if there is no such session.
+        Where it is open, or closed, this goes on from there. Raises `SessionEndedError` if there is
+        no such session.
         """
         number = max(map(_number_of_step, self._blocks.list_journals(self.session)), default=-1)
         data = self._read_step(number)
         step = decode_step(data, self._describe_step(number))
-        if step.kind == OPEN:
-            # one that was made when all others were removed already does not count
-            if number and not self._blocks.find_journals(self.session, [_step_name(number - 1)])[0]:
-                raise ended(self.session)
+        if step.kind == ENDED:
+            return step
+        before = self._read_step(number - 1) if number else b""
+        opened = step
+        if number and self._decode(number - 1, before).nonce != step.after:
+            raise ended(self.session)
+        if step.kind == CLOSED:
+            self._closed, data, number = data, before, number - 1
+            opened = self._decode(number, data)
+        else:
             self._own = ""
-            self.step = step
-        elif number:
-            number -= 1
-            data = self._read_step(number)
-            self.step = decode_step(data, self._describe_step(number))
-        self.number = number
+        self.number, self.step, self._encoded = number, opened, data
         self.is_behind = False
-        self._encoded = data
         self._next, self._this = _step_name(number + 1), _step_name(number)
         return step
+
+    def _decode(self, number: int, data: bytes) -> Step:
+        return decode_step(data, self._describe_step(number))
 
     def _read_step(self, number: int) -> bytes:
         data = self._blocks.read_journal(self.session, _step_name(number)) if number >= 0 else None
@@ -128,41 +133,65 @@ class Journals:
 
         Raises `SessionEndedError` if the session is over.
         """
-        self._make_after(self.number, Step(kind=CLOSED, **fresh()))
+        number = self.number + 1
+        step = Step(kind=CLOSED, after=self.step.nonce, **fresh())
+        is_mine = self._make_step(number, step)
+        self._closed = step.encode() if is_mine else self._read_step(number)
+        if self._decode(number, self._closed).after != self.step.nonce or not self._is_there():
+            if is_mine:
+                self._blocks.remove_journal(self.session, _step_name(number))
+            raise ended(self.session)
+
+    def _is_there(self) -> bool:
+        return self._blocks.find_journals(self.session, [self._this])[0]
+
+    def _is_closed(self) -> bool:
+        """Whether the step that this knows as the closed one is there."""
+        return self._blocks.read_journal(self.session, self._next) == self._closed
 
     def reopen(self) -> bool:
         """Make a step in which everything goes on that was read, once this one is closed.
 
-        False if another process did, in whose step what it read counts.
+        False if another process did, in whose step what it read counts. Raises `SessionEndedError`
+        if the session is over.
         """
         carries = {name: cursor.offset for name, cursor in self._cursors.items()}
-        step = replace(self.step, carries=carries, **fresh())
-        is_mine = self._make_after(self.number + 1, step)
+        step = replace(self.step, carries=carries, after=self._nonce_of_closed(), **fresh())
+        number = self.number + 2
+        is_mine = self._make_step(number, step)
+        if not self._is_closed():
+            if is_mine:
+                self._blocks.remove_journal(self.session, _step_name(number))
+            raise ended(self.session)
         self.enter()
         return is_mine
+
+    def _nonce_of_closed(self) -> bytes:
+        return self._decode(self.number + 1, self._closed).nonce
 
     def end(self) -> bool:
         """Make the last step, and remove all; False if another process goes on with the session."""
         number = self.number + 2
-        is_mine = self._make_step(number, Step(kind=ENDED, **fresh()))
-        if not is_mine:
-            data = self._read_step(number)
-            if decode_step(data, self._describe_step(number)).kind != ENDED:
+        step = Step(kind=ENDED, after=self._nonce_of_closed(), **fresh())
+        if not self._make_step(number, step):
+            data = self._blocks.read_journal(self.session, _step_name(number))
+            if data is not None and self._decode(number, data).kind != ENDED:
                 return False
         self.remove()
         return True
 
-    def _make_after(self, number: int, step: Step) -> bool:
-        """Make the step after another one, which others may have removed with all there was.
-
-        Returns whether it is this one that is there.
-        """
-        is_mine = self._make_step(number + 1, step)
-        if not self._blocks.find_journals(self.session, [_step_name(number)])[0]:
-            if is_mine:
-                self._blocks.remove_journal(self.session, _step_name(number + 1))
-            raise ended(self.session)
-        return is_mine
+    def let_go(self) -> None:
+        """End the session, whatever step it is at."""
+        for _ in range(_MOST_TRIES):
+            step = self.enter()
+            if step.kind == ENDED:
+                self.remove()
+                return
+            if step.kind == OPEN:
+                self.close()
+            if self.end():
+                return
+        raise BackendError(f"session {self.session} is gone on with by others", retryable=True)
 
     def _make_step(self, number: int, step: Step) -> bool:
         if number > _MOST_STEPS:
@@ -206,9 +235,8 @@ class Journals:
                 if data is not None:
                     link, root = _read_try(data, f"{name} of session {self.session}")
                     found[link] = root
-        names = [_step_name(self.number + 2), _step_name(self.number + 1)]
-        is_over, is_closed = self._blocks.find_journals(self.session, names)
-        if is_over or not is_closed:
+        is_over = self._blocks.find_journals(self.session, [_step_name(self.number + 2)])[0]
+        if is_over or not self._is_closed():
             raise ended(self.session)
         return found
 

@@ -453,9 +453,7 @@ class SharedWriter(Writer):
         journals = self.journals
         self.unfrozen.clear()
         if journals is not None:
-            if journals.enter().kind == OPEN:
-                journals.close()
-            journals.end()
+            journals.let_go()
             self.journals = None
 
     def leave(self, first: Step) -> None:

@@ -96,14 +96,12 @@ def resume(
 def abandon(versions: Versions, session: str) -> None:
     """Remove what was written in a session, also where it is damaged."""
     try:
-        journals, step = _enter(versions, session)
+        journals, _ = _enter(versions, session)
     except (InvalidNodeError, InvalidCIDError):
         assert isinstance(versions.blocks, KeepsJournals)
         Journals(versions.blocks, session).remove()
         return
-    if step.kind == OPEN:
-        journals.close()
-    journals.end()
+    journals.let_go()
 
 
 def _enter(versions: Versions, session: str) -> tuple[Journals, Step]:
