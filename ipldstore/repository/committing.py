@@ -19,7 +19,14 @@ from ipldstore.errors import (
 )
 from ipldstore.history.commit import Commit
 from ipldstore.history.state import Operation, State
-from ipldstore.model.merging import Merged, Resolve, apply_merged, describe, merge_trees
+from ipldstore.model.merging import (
+    Merged,
+    Resolve,
+    apply_merged,
+    check_resolve,
+    describe,
+    merge_trees,
+)
 from ipldstore.repository.versions import Versions, now
 
 AUTHOR_VARIABLE = "IPLDSTORE_AUTHOR"
@@ -112,6 +119,7 @@ class Committing:
 
     def commit(self, root: Link, about: About, resolve: Resolve | None) -> Made:
         """Commit a root; raises `NoChangesError` if the branch has all of its changes."""
+        check_resolve(resolve)
 
         def change(state: State) -> State:
             self._made = self._found = None
@@ -229,6 +237,7 @@ class Merging:
 
     def merge(self, about: About, resolve: Resolve | None) -> Link:
         """Move the branch on, and return its tip; where it has the commit already, it stays."""
+        check_resolve(resolve)
         self._versions.move(lambda state: self._change(state, about, resolve))
         return self.made
 

@@ -391,6 +391,8 @@ class Repository:
             for what, refs in (("branch", state.branches), ("tag", state.tags)):
                 if name in refs:
                     raise RefError(f"{name!r} is a {what} already, at {to_text(refs[name])}")
+            if kind == "tag" and name == state.default:
+                raise RefError(f"{name!r} is the default branch, which a tag cannot be named as")
             link = self._find_sound(state, revision)
             found[:] = [link]
             return _with_ref(state, Operation(kind=kind, ref=name, after=link, time=now()))

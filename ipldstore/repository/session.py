@@ -22,7 +22,7 @@ from ipldstore.errors import (
 from ipldstore.faces import IPLDStore
 from ipldstore.formats.cidobject import CID
 from ipldstore.journals.steps import OPEN, Step
-from ipldstore.model.merging import Resolve
+from ipldstore.model.merging import Resolve, check_resolve
 from ipldstore.repository.committing import About, Begun, Committing
 from ipldstore.repository.journaling import Journals, fresh
 from ipldstore.repository.shared import SharedWriter
@@ -58,6 +58,7 @@ class SessionWriter(SharedWriter):
         begun = Begun(first.commit, first.base)
         self.versions = versions
         self.committing = Committing(versions, first.branch, begun)
+        check_resolve(resolve)
         self.about = about
         self.resolve = resolve
         self._turn = Guard()

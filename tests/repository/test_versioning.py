@@ -533,3 +533,22 @@ def test_an_interrupted_commit_is_found_behind_a_merge(repo, monkeypatch):
     session["a"] = b"0"
     session.commit("back")
     assert dict(repo.readonly()) == {"a": b"0", "b": b"1"}
+
+
+def test_no_tag_is_named_as_the_default_branch(repo):
+    write(repo, a=b"1")
+    repo.branch("dev")
+    repo.undo("dev")
+    repo.undo("main")
+    with pytest.raises(RefError, match="is the default branch"):
+        repo.tag("main", next(iter(repo.operations())).before)
+
+
+def test_what_settles_nothing_is_refused_at_once(repo):
+    with pytest.raises(ValueError, match="expected 'ours' or 'theirs'"):
+        repo.writable(resolve="other")
+    session = repo.writable()
+    session["a"] = b"1"
+    with pytest.raises(ValueError, match="expected 'ours' or 'theirs'"):
+        session.commit("a", resolve="mine")
+    session.abandon()

@@ -14,6 +14,7 @@ from ipldstore.model.merging.conflicts import (
     Resolve,
     Resolver,
     Side,
+    check_resolve,
     describe,
     settle,
 )
@@ -27,7 +28,16 @@ from ipldstore.tree.keys import METADATA_NAMES, split_key
 from ipldstore.tree.pages import Load
 from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
 
-__all__ = ["Conflict", "Merged", "Resolve", "Side", "apply_merged", "describe", "merge_trees"]
+__all__ = [
+    "Conflict",
+    "Merged",
+    "Resolve",
+    "Side",
+    "apply_merged",
+    "check_resolve",
+    "describe",
+    "merge_trees",
+]
 
 Value: TypeAlias = Link | Document
 

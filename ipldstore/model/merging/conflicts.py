@@ -59,18 +59,23 @@ def explain(bases: Sequence[Any], ours: Any, theirs: Any) -> str:
     return "added by both" if all(base is None for base in bases) else "changed by both"
 
 
+def check_resolve(resolve: Resolve | None) -> None:
+    """Raise `ValueError` or `TypeError` if nothing can be settled so."""
+    if isinstance(resolve, str):
+        if resolve not in SIDES:
+            raise ValueError(f"resolve={resolve!r}: expected 'ours' or 'theirs'")
+    elif not (resolve is None or callable(resolve)):
+        raise TypeError(
+            f"resolve is of type {type(resolve).__name__}: "
+            f"expected 'ours', 'theirs' or a function of a conflict"
+        )
+
+
 class Resolver:
     """Asks how conflicts are settled, and keeps those that are not."""
 
     def __init__(self, resolve: Resolve | None) -> None:
-        if isinstance(resolve, str):
-            if resolve not in SIDES:
-                raise ValueError(f"resolve={resolve!r}: expected 'ours' or 'theirs'")
-        elif not (resolve is None or callable(resolve)):
-            raise TypeError(
-                f"resolve is of type {type(resolve).__name__}: "
-                f"expected 'ours', 'theirs' or a function of a conflict"
-            )
+        check_resolve(resolve)
         self._resolve = resolve
         self.conflicts: list[Conflict] = []
 

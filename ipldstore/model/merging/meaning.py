@@ -7,8 +7,12 @@ from collections.abc import Sequence
 DECODING_ATTRIBUTES = (
     *("units", "calendar", "scale_factor", "add_offset"),
     *("_FillValue", "missing_value", "_Unsigned", "dtype"),
+    *("flag_values", "flag_masks", "_ARRAY_DIMENSIONS"),
 )
-"""What xarray and netCDF decode values by, and units. CF Conventions 1.11, 2.5.1, 4.4 and 8.1."""
+"""What xarray and netCDF decode values by, units, and along what they lie.
+
+CF Conventions 1.11, 2.5.1, 3.5, 4.4 and 8.1.
+"""
 
 _TIME = b" since "
 

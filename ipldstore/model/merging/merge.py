@@ -76,6 +76,9 @@ class _Merger:
     def _merge_document(self, key: str, row: Row) -> Outcome:
         ours, theirs = self._sides.ours.parts(key), self._sides.theirs.parts(key)
         if ours is None or theirs is None:
+            if key.rpartition("/")[2] == ".zmetadata":
+                # what cannot be followed is dropped: readers look at the members themselves then
+                return None
             return self._merge_whole(key, row)
         name = key.rpartition("/")[2]
         if name == ".zmetadata":

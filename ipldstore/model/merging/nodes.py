@@ -8,6 +8,7 @@ from ipldstore.model.merging.conflicts import SIDES, Conflict, Resolver, Side, s
 from ipldstore.model.merging.documents import is_grown, is_resized
 from ipldstore.model.merging.meaning import DECODING_ATTRIBUTES, changes_meaning
 from ipldstore.model.merging.sides import OTHER, Kind, Row, Sides
+from ipldstore.tree.keys import METADATA_NAMES
 
 _NODE_NAMES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 _ARRAY_DOCUMENTS = {2: ".zarray", 3: "zarr.json"}
@@ -131,7 +132,8 @@ class _Finder:
             return None if is_kept else _explain_bodies(before, ours, theirs)
         side = settle(bases, ours, theirs)
         if side is None:
-            return _explain_bodies(before, ours, theirs) if self._has_parts(key) else None
+            is_known = self._has_parts(key)
+            return _explain_bodies(before, ours, theirs) if is_known else "both changed it"
         body = ours if side == "ours" else theirs
         if body is not None and all(is_grown(old, body) for old in before):
             return None
@@ -153,18 +155,17 @@ class _Finder:
 
     def _changed_meaning(self, key: str, side: Side) -> list[str]:
         """Return the attributes by which one side alone changed what values mean."""
-        parts = [base.parts(key) for base in self._sides.bases]
-        mine, other = (self._sides.version(one).parts(key) for one in (side, OTHER[side]))
-        if mine is None or other is None:
-            return []
+        before = [base.attributes(key) for base in self._sides.bases]
+        mine, other = (self._sides.version(one).attributes(key) for one in (side, OTHER[side]))
+        if mine is None or other is None or None in before:
+            is_changed = self._sides.rows[key].is_changed_by(side)
+            return [key.rpartition("/")[2]] if is_changed else []
         return [
             name
             for name in DECODING_ATTRIBUTES
-            if mine.attributes.get(name) != other.attributes.get(name)
+            if mine.get(name) != other.get(name)
             and changes_meaning(
-                name,
-                [None if base is None else base.attributes.get(name) for base in parts],
-                mine.attributes.get(name),
+                name, [base.get(name) for base in before if base is not None], mine.get(name)
             )
         ]
 
@@ -186,8 +187,12 @@ class _Finder:
         return any(row.ours != row.theirs for row in self._chunks_of(path))
 
     def _chunks_of(self, path: str) -> Iterator[Row]:
-        rows = (self._sides.rows[key] for key in self._sides.keys_below(path))
-        return (row for row in rows if row.array == path)
+        # of some arrays the names of chunks are not known, so all that is no document counts
+        return (
+            self._sides.rows[key]
+            for key in self._sides.keys_below(path)
+            if key.rpartition("/")[2] not in METADATA_NAMES
+        )
 
     def _has_parts(self, key: str) -> bool:
         versions = (self._sides.ours, self._sides.theirs)

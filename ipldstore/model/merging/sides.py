@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -89,6 +90,27 @@ class Version:
         if not isinstance(entry, Document):
             return None
         return split_document(name, dagcbor.decode(entry.encoded))
+
+    def attributes(self, key: str) -> dict[str, bytes] | None:
+        """Return the attributes in a document, each as JSON, to be compared; None if unknown.
+
+        JSON that is no IPLD data has some, too, as it does where an attribute is NaN.
+        """
+        entry = self.entry(key)
+        if entry is None:
+            return {}
+        if isinstance(entry, Document):
+            value = dagcbor.decode(entry.encoded)
+        else:
+            try:
+                value = json.loads(self._tree.load(entry))
+            except (ValueError, RecursionError):
+                return None
+        if isinstance(value, dict) and key.rpartition("/")[2] != ".zattrs":
+            value = value.get("attributes", {})
+        if not isinstance(value, dict):
+            return None
+        return {name: json.dumps(item, sort_keys=True).encode() for name, item in value.items()}
 
     def body(self, key: str) -> bytes | None:
         """Return what of a document is one value: all of it, or its CID, where it has no parts."""

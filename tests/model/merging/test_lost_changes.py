@@ -177,3 +177,75 @@ def test_both_set_the_same_scale(repo, version):
     a.commit()
     b.commit()
     assert values(repo) == [5, 5, 2, 2]
+
+
+NAN = {"missing_value": float("nan")}
+
+
+def test_units_of_an_array_with_an_attribute_that_is_no_json(repo, version):
+    before = {"units": "days since 2000-01-01", **NAN}
+    a, b, ours, theirs = begin(repo, version, [1, 2, 3, 4], 2, before)
+    ours["x"].attrs["units"] = "hours since 2000-01-01"
+    theirs["x"][:2] = 9
+    conflict(a, b, "changed by theirs, its chunks changed by ours")
+
+
+def test_a_missing_value_that_is_no_json_beside_chunks(repo, version):
+    a, b, ours, theirs = begin(repo, version, [1, 2, 3, 4], 2)
+    ours["x"].attrs.update(NAN)
+    theirs["x"][:2] = 9
+    conflict(a, b, "changed by theirs, its chunks changed by ours")
+
+
+def test_settling_takes_one_array_whole_also_with_an_attribute_that_is_no_json(repo, version):
+    a, b, ours, theirs = begin(repo, version, [1, 1], 2, NAN)
+    ours["x"].append(np.array([5.0, 5, 0, 0]))
+    theirs["x"].append(np.array([0.0, 0, 6, 6]))
+    a.commit()
+    b.commit(resolve="ours")
+    assert values(repo) == [1, 1, 0, 0, 6, 6]
+
+
+def test_consolidated_metadata_that_is_no_json_is_left_out(repo):
+    a, b, ours, theirs = begin(repo, 2, [1, 1], 2, NAN)
+    for group, session in ((ours, a), (theirs, b)):
+        group.create_array(f"y{len(list(session))}", shape=(1,), chunks=(1,), dtype="f8")
+        group.attrs[session.branch + str(id(session))] = 1
+        zarr.consolidate_metadata(session, zarr_format=2)
+    a.commit()
+    b.commit()
+    assert ".zmetadata" not in repo.readonly()
+    assert len(dict(zarr.open_group(repo.readonly(), mode="r").attrs)) == 2
+
+
+def test_flags_and_dimensions_beside_chunks(repo, version):
+    before = {"flag_values": [0, 1]}
+    a, b, ours, theirs = begin(repo, version, [0, 1], 2, before)
+    ours["x"].attrs["flag_values"] = [1, 0]
+    theirs["x"][:1] = 1
+    conflict(a, b, "attribute 'flag_values' changed by theirs")
+
+
+SUFFIX = (
+    b'{"zarr_format":3,"node_type":"array","shape":[%d],"data_type":"uint8","chunk_grid":{"name":'
+    b'"regular","configuration":{"chunk_shape":[2]}},"chunk_key_encoding":{"name":"suffix",'
+    b'"configuration":{"suffix":".bin"}},"fill_value":0,"codecs":[{"name":"bytes"}],'
+    b'"attributes":{"units":"%b"}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "units", "why"),
+    [
+        (4, b"hours since 2000-01-01", "attribute 'units' changed by theirs"),
+        (2, b"m", "changed by theirs, its chunks changed by ours"),
+    ],
+)
+def test_chunks_under_keys_of_an_unknown_encoding(repo, size, units, why):
+    with repo.writable(message="base") as session:
+        session["x/zarr.json"] = SUFFIX % (4, b"m")
+        session["x/c/0.bin"], session["x/c/1.bin"] = b"ab", b"cd"
+    a, b = repo.writable(), repo.writable()
+    a["x/zarr.json"] = SUFFIX % (size, units)
+    b["x/c/0.bin"] = b"ef"
+    conflict(a, b, why)

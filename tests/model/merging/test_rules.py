@@ -312,13 +312,13 @@ CASES: dict[str, tuple[Any, Content, Content, Content | list[Plain]]] = {
         {"a/.zarray": v2([4], fill_value=float("nan"))},
         {"a/.zarray": v2([8], fill_value=float("nan"))},
         {"a/.zarray": v2([6], fill_value=float("nan"))},
-        [("document", "a", "a/.zarray", None)],
+        [NODE_A],
     ),
     "attributes that are no map": (
         {"a/zarr.json": v3([4], [1])},
         {"a/zarr.json": v3([4], [2])},
         {"a/zarr.json": v3([4], [3])},
-        [("document", "a", "a/zarr.json", None)],
+        [NODE_A],
     ),
     "a group of format 2": (
         {".zgroup": V2_GROUP},
