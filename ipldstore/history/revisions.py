@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from itertools import islice
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ipldstore.cid import Link, parse_text, to_text
 from ipldstore.errors import InvalidCIDError, InvalidNameError, RevisionError
@@ -23,6 +24,7 @@ EXPECTED = "NAME, CID, ~N, ^N and @DATE, as in main~2"
 
 _SHOWN = 200
 _SHOWN_NAMES, _SHOWN_MATCHES = 10, 5
+_PLURALS = {"branch": "branches", "tag": "tags"}
 _START = re.compile(r"[^~^@]*")
 _STEP = re.compile(r"([~^])([0-9]{0,18})|(@)([^~^@]*)")
 _DATE = re.compile(
@@ -171,34 +173,51 @@ def _find_start(revision: Revision, state: State, graph: Graph) -> Link:
     name = start or state.default
     link = state.branches.get(name) or state.tags.get(name)
     if link is None:
-        raise RevisionError(_say_unknown(name, state))
+        raise no_ref(name, state)
     return link
 
 
-def _say_unknown(name: str, state: State) -> str:
+def no_ref(name: str, state: State) -> RevisionError:
+    """Return the error of a name that is of no branch or tag; it says what there is."""
     names = sorted({*state.branches, *state.tags})
     if name == state.default and name not in names:
         fault = f"the default branch {name!r} has no commit yet"
     else:
-        fault = f"no branch or tag {_show(name)}"
-    near = get_close_matches(name, names, 1)
-    guess = f": did you mean {near[0]!r}?" if near else ""
-    return f"{fault}{guess or ':'} {_list_refs(state)}"
+        fault = f"the repository has no branch or tag {_show(name)}"
+    return RevisionError(f"{fault}{suggest(name, names)} {_list_all_refs(state)}")
 
 
-def _list_refs(state: State) -> str:
-    """Say which branches and tags there are, the first of each."""
-    found = []
-    for one, several, refs in (("branch", "branches", state.branches), ("tag", "tags", state.tags)):
-        shown = ", ".join(map(repr, sorted(refs)[:_SHOWN_NAMES]))
-        more = len(refs) - _SHOWN_NAMES
-        found.append(
-            f"{one if len(refs) == 1 else several} {shown}{f' and {more} more' if more > 0 else ''}"
-            if refs
-            else f"no {one}"
-        )
-    verb = "are" if len(state.branches) > 1 else "is"
-    return f"there {verb} {' and '.join(found)}"
+def no_branch(name: str, state: State) -> RevisionError:
+    """Return the error of a name that is of no branch; it says which there are."""
+    shown = list_refs("branch", state.branches)
+    if name in state.tags:
+        return RevisionError(f"{name!r} is a tag, which never moves, expected a branch: {shown}")
+    guess = suggest(name, state.branches)
+    return RevisionError(f"there is no branch {name!r} in the repository{guess} {shown}")
+
+
+def _list_all_refs(state: State) -> str:
+    if not state.branches and not state.tags:
+        return "the repository has no branch or tag"
+    return f"{list_refs('branch', state.branches)}; {list_refs('tag', state.tags)}"
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Return what leads from a name that is none of some to these: a colon, or the one like it."""
+    near = get_close_matches(name, names, 1) if isinstance(name, str) else []
+    return f": did you mean {near[0]!r}?" if near else ":"
+
+
+def list_refs(kind: Literal["branch", "tag"], refs: Iterable[str]) -> str:
+    """Say which branches or tags a repository has, the first of them."""
+    names = sorted(refs)
+    if not names:
+        return f"it has no {kind}"
+    if len(names) == 1:
+        return f"it has one {kind}, {names[0]!r}"
+    shown = ", ".join(map(repr, names[:_SHOWN_NAMES]))
+    more = len(names) - _SHOWN_NAMES
+    return f"its {_PLURALS[kind]} are {shown}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _find_prefix(prefix: str, state: State, graph: Graph) -> Link:
@@ -211,8 +230,7 @@ def _find_prefix(prefix: str, state: State, graph: Graph) -> Link:
     found = list(islice(matches, _SHOWN_MATCHES + 1))
     if not found:
         raise RevisionError(
-            f"no commit's CID begins with {prefix!r}: {_list_refs(state)}, and none before them is "
-            "it"
+            f"no commit's CID begins with {prefix!r} in the repository: {_list_all_refs(state)}"
         )
     if len(found) > 1:
         shown = ", ".join(

@@ -47,7 +47,7 @@ def find_state(
     BlockNotFoundError, CorruptBlockError, InvalidNodeError, BackendError
         If its state cannot be had, or it cannot be told whether there is one.
     """
-    check_pointer_name(name)
+    check_pointer_name(name, "a repository")
     link = find_pointer(blocks, name)
     if link is None:
         raise RepositoryNotFoundError(_say_missing(blocks, name))

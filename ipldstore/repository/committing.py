@@ -18,6 +18,7 @@ from ipldstore.errors import (
     RevisionError,
 )
 from ipldstore.history.commit import Commit
+from ipldstore.history.revisions import no_branch
 from ipldstore.history.state import Operation, State
 from ipldstore.model.merging import (
     Merged,
@@ -245,7 +246,7 @@ class Merging:
         graph = self._versions.graph(state)
         tip = state.branches.get(self._branch)
         if tip is None:
-            raise RevisionError(f"there is no branch {self._branch!r} to merge into")
+            raise no_branch(self._branch, state)
         if graph.is_ancestor(self._other, tip):
             self.made = tip
             return state

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ipldstore.blockstore.contract import ContentAddressableStore, require_block_store
 from ipldstore.cid import CIDLike, Link, as_link, to_text
-from ipldstore.errors import RefError, RevisionError
+from ipldstore.errors import RefError
 from ipldstore.formats.cidobject import CID
 from ipldstore.history.names import check_ref_name
-from ipldstore.history.revisions import parse_revision, resolve_revision
+from ipldstore.history.revisions import no_branch, no_ref, parse_revision, resolve_revision
 from ipldstore.history.state import Operation, State
 from ipldstore.names.finding import Blocks
 from ipldstore.registry import find_blocks, open_block_store
@@ -362,7 +362,7 @@ class Repository:
         branch = state.default if branch is None else branch
         tip = state.branches.get(branch)
         if tip is None and branch != state.default:
-            raise _no_branch(state, branch)
+            raise no_branch(branch, state)
         return branch, Begun(tip, self._versions.root_of(state, tip))
 
     def branch(self, name: str, revision: CIDLike | None = None) -> CID:
@@ -417,7 +417,7 @@ class Repository:
                 raise RefError(f"{name!r} is the default branch, which cannot be deleted")
             link = state.branches.get(name) or state.tags.get(name)
             if link is None:
-                raise _no_branch(state, name)
+                raise no_ref(name, state)
             found[:] = [link]
             operation = Operation(kind="delete", ref=name, before=link, time=now())
             return _without_ref(state, operation)
@@ -438,7 +438,7 @@ class Repository:
         def change(state: State) -> State:
             tip = state.branches.get(branch)
             if tip is None:
-                raise _no_branch(state, branch)
+                raise no_branch(branch, state)
             link = self._find_sound(state, revision)
             found[:] = [link]
             if link == tip:
@@ -631,15 +631,6 @@ class Repository:
 
 def _as_cids(refs: Mapping[str, Link]) -> dict[str, CID]:
     return {name: CID(refs[name]) for name in sorted(refs)}
-
-
-def _no_branch(state: State, name: str, most: int = 10) -> RevisionError:
-    names = sorted(state.branches)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    shown = f"there are {', '.join(map(repr, names[:most]))}{more}" if names else "there is none"
-    if name in state.tags:
-        return RevisionError(f"{name!r} is a tag, which never moves, expected a branch; {shown}")
-    return RevisionError(f"there is no branch {name!r}; {shown}")
 
 
 def _with_ref(state: State, operation: Operation) -> State:

@@ -119,7 +119,7 @@ def test_what_is_no_text(text):
         parse_revision(text)
 
 
-REFS = "there are branches 'feature/x', 'main', 'side' and tag 'v1'"
+REFS = "its branches are 'feature/x', 'main', 'side'; it has one tag, 'v1'"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ REFS = "there are branches 'feature/x', 'main', 'side' and tag 'v1'"
     [
         ("mian", f"no branch or tag 'mian': did you mean 'main'? {REFS}"),
         ("qqqq~2", f"no branch or tag 'qqqq': {REFS}"),
-        ("bafyreizzzz", f"no commit's CID begins with 'bafyreizzzz': {REFS}, and none before"),
+        ("bafyreizzzz", f"no commit's CID begins with 'bafyreizzzz' in the repository: {REFS}"),
         ("main~5", "'~5' goes 5 commits back from 'main', which has 4 before it along first"),
         ("~999999", "'~999999' goes 999999 commits back from the default branch, which has 4"),
         ("main~2~3", "'~3' goes 3 commits back from 'main~2', which has 2 before it along first"),
@@ -161,7 +161,7 @@ def test_a_default_branch_without_a_commit():
     with pytest.raises(RevisionError) as caught:
         find("~2", make_state({}, default="trunk"))
     assert str(caught.value) == (
-        "the default branch 'trunk' has no commit yet: there is no branch and no tag"
+        "the default branch 'trunk' has no commit yet: the repository has no branch or tag"
     )
     assert find("^", make_state({"main": a, "trunk": b}, default="trunk")) == a
 
@@ -170,7 +170,7 @@ def test_many_names_are_not_all_shown():
     state = make_state({f"b{number:02}": a for number in range(14)})
     with pytest.raises(RevisionError) as caught:
         find("qqqq", state)
-    assert str(caught.value).endswith("'b09' and 4 more and no tag")
+    assert str(caught.value).endswith("'b09' and 4 more; it has no tag")
 
 
 @pytest.mark.parametrize(("count", "more"), [(2, ""), (5, ""), (6, " and more"), (9, " and more")])

@@ -233,7 +233,7 @@ def test_copies(repository):
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("mian", RevisionError, "no branch or tag 'mian': did you mean 'main'? there are branches"),
+        ("mian", RevisionError, "no branch or tag 'mian': did you mean 'main'? its branches are"),
         ("main~3", RevisionError, "'~3' goes 3 commits back from 'main', which has 2 before it"),
         ("main~x", RevisionError, "'main~x' is no revision: 'x' at character 6"),
         ("main@2026-01", RevisionError, "'2026-01' at character 6 is no date"),

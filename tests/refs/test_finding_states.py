@@ -59,7 +59,7 @@ def test_others(blocks):
 
 
 def test_names_that_none_may_have(blocks):
-    with pytest.raises(InvalidNameError, match="cannot be the name of a pointer"):
+    with pytest.raises(InvalidNameError, match="cannot be the name of a repository"):
         find_state(blocks, "a/b")
 
 

@@ -204,8 +204,15 @@ def test_branches_and_tags(repo):
         repo.branch("a b")
     with pytest.raises(RevisionError, match="'Dev'"):
         repo.branch("x", "Dev")
-    with pytest.raises(RevisionError, match="there is no branch 'nope'; there are 'dev', 'main'"):
+    shown = "its branches are 'dev', 'main'$"
+    with pytest.raises(RevisionError, match=f"no branch 'nope' in the repository: {shown}"):
         repo.writable("nope")
+    with pytest.raises(RevisionError, match=rf"no branch 'mian' .*: did you mean 'main'\? {shown}"):
+        repo.reset("mian", "main")
+    with pytest.raises(RevisionError, match=r"there is no branch 7 in the repository"):
+        repo.writable(7)
+    with pytest.raises(RevisionError, match=r"no branch or tag 'v1\.': did you mean 'v1'\?"):
+        repo.delete("v1.")
     with pytest.raises(RevisionError, match="'v1' is a tag, which never moves, expected a branch"):
         repo.writable("v1")
     with pytest.raises(InvalidNameError, match="it is a CID"):

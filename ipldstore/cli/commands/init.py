@@ -34,7 +34,7 @@ def init(
     from ipldstore.history.names import check_ref_name
     from ipldstore.repository.repository import Repository
 
-    check_pointer_name(repository)
+    check_pointer_name(repository, "a repository")
     check_ref_name(default)
     place = where if place is None else place
     with open_blocks(place, make=True) as blocks:

@@ -19,6 +19,7 @@ from ipldstore.cli.sources.zarrs import Values
 from ipldstore.cli.tools.blocks import measure_local, open_blocks
 from ipldstore.cli.tools.repositories import MADE_BY
 from ipldstore.errors import NoChangesError, RevisionError
+from ipldstore.history.revisions import suggest
 from ipldstore.repository.repository import Repository
 from ipldstore.tree.keys import split_key, split_path
 
@@ -38,8 +39,10 @@ class Onto(NamedTuple):
         """Return the repository; `RevisionError` if there is no such branch to commit to."""
         repo = Repository(blocks, self.repository)
         if self.branch != repo.default and self.branch not in repo.branches:
+            guess = suggest(self.branch, repo.branches)
             raise RevisionError(
-                f"there is no branch {self.branch!r}: `ipldstore branch {self.branch}` makes it"
+                f"there is no branch {self.branch!r}{guess} `ipldstore branch {self.branch}` makes "
+                "it"
             )
         return repo
 
