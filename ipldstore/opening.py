@@ -34,7 +34,8 @@ def open(  # noqa: A001
         * With `blocks`, a revision of the repository there, such as ``"main~2"``; also as
           ``ipld:///REVISION/path?blocks=STORE``, percent-encoded.
         * A CAR file, whose root is opened; the path of a group may follow: ``x.car/group``.
-        * With ``read_only=False``, also another block store, in which an empty hierarchy begins.
+        * With ``read_only=False``, also another block store, in which an empty hierarchy begins;
+          not beside a repository, whose branches `Repository.writable` opens.
     blocks
         Where the blocks of a root are: a block store, or what `open_block_store` takes. If None,
         the environment variable ``IPLDSTORE_BLOCKS`` says it. Nothing else is tried.
@@ -56,7 +57,8 @@ def open(  # noqa: A001
     Raises
     ------
     BlockStoreURLError
-        If it is not said where the blocks are, or said wrongly.
+        If it is not said where the blocks are, or said wrongly, or if an empty hierarchy would
+        begin beside a repository.
     BackendError
         If the block store cannot be used; `BlockStoreNotFoundError` if there is none.
     InvalidCIDError, BlockNotFoundError, CorruptBlockError, InvalidNodeError

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from ipldstore.backends.memory.store import MappingCAStore
 from ipldstore.basics.urls import show_url
-from ipldstore.blockstore.abilities import ListsRoots
+from ipldstore.blockstore.abilities import KeepsPointers, ListsRoots
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import DAG_CBOR, CIDLike, Link, as_link, codec_of, to_text
 from ipldstore.errors import (
@@ -18,11 +19,12 @@ from ipldstore.errors import (
     BlockStoreURLError,
     CorruptBlockError,
     InvalidCIDError,
+    InvalidNodeError,
     RepositoryNotFoundError,
 )
 from ipldstore.names.naming import Name, fault_of, is_revision, is_root, read_name, root_within
 from ipldstore.refs.commits import find_commit, root_in
-from ipldstore.refs.states import find_pointer, find_state
+from ipldstore.refs.states import DEFAULT_REPOSITORY, find_pointer, find_state
 from ipldstore.registry import find_blocks, open_block_store
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.reader import Reader
@@ -32,6 +34,9 @@ HierarchyLike: TypeAlias = "Hierarchy | CIDLike | os.PathLike[str]"
 
 Blocks: TypeAlias = "ContentAddressableStore | str | os.PathLike[str]"
 """A block store, or what `ipldstore.open_block_store` takes."""
+
+
+_MOST_NAMES = 1000
 
 
 class Found(NamedTuple):
@@ -67,6 +72,7 @@ def find_hierarchy(
     opened = None if found is blocks else found
     try:
         if create and not name.is_in_blocks:
+            _check_no_repository(found, show_url(os.fspath(what)))  # type: ignore[arg-type]
             return Found(None, found, opened)
         root = find_root(found, name, leads=leads or bool(path))
         return Found(*(find_group(found, root, path) if path else (root, found)), opened)
@@ -219,17 +225,47 @@ def noted_root(blocks: ContentAddressableStore, what: str | os.PathLike[str]) ->
         )
     raise BlockStoreURLError(
         f"{shown!r} is a block store that notes no root: name one, open(ROOT, {shown!r}), "
-        f"{_say_revision(blocks, shown)}or begin an empty hierarchy in it with read_only=False"
+        f"or {_say_others(blocks, shown)}"
     )
 
 
-def _say_revision(blocks: ContentAddressableStore, shown: str) -> str:
-    """Say how the repository in a block store is opened, if there is one."""
+def _say_others(blocks: ContentAddressableStore, shown: str) -> str:
+    """Say what else a block store can be opened for."""
     try:
         _, state = find_state(blocks)
     except RepositoryNotFoundError:
+        return "begin an empty hierarchy in it with read_only=False"
+    return f"a revision of its repository, open({state.default!r}, {shown!r})"
+
+
+def _check_no_repository(blocks: ContentAddressableStore, shown: str) -> None:
+    """Refuse to begin an empty hierarchy beside a repository, whose branches it would not be on."""
+    for name in _list_repositories(blocks):
+        try:
+            _, state = find_state(blocks, name)
+        except InvalidNodeError:  # a pointer of somebody else's
+            continue
+        named = "" if name == DEFAULT_REPOSITORY else f", {name!r}"
+        raise BlockStoreURLError(
+            f"{shown!r} is a block store with a repository: "
+            f"Repository({shown!r}{named}).writable({state.default!r}) opens its branch to write"
+            f"{_say_beside(blocks, shown)}"
+        )
+
+
+def _say_beside(blocks: ContentAddressableStore, shown: str) -> str:
+    """Say how a hierarchy begins beside a repository; an archive has one thing at its top."""
+    if blocks.noted_root is not None:
         return ""
-    return f"or a revision of its repository, open({state.default!r}, {shown!r}), "
+    return f", and IPLDStore(open_block_store({shown!r})) begins an empty hierarchy beside it"
+
+
+def _list_repositories(blocks: ContentAddressableStore) -> list[str]:
+    """Return the names that may be those of repositories, some of many, the default one first."""
+    if not isinstance(blocks, KeepsPointers):
+        return []
+    names = islice(blocks.iter_pointers(), _MOST_NAMES)
+    return sorted(names, key=lambda name: (name != DEFAULT_REPOSITORY, name))
 
 
 def find_group(

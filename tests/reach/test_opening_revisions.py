@@ -288,13 +288,64 @@ def test_a_block_store_alone(repository):
         ipldstore.open("blocks")
     assert str(caught.value) == (
         "'blocks' is a block store that notes no root: name one, open(ROOT, 'blocks'), or a "
-        "revision of its repository, open('main', 'blocks'), or begin an empty hierarchy in it "
-        "with read_only=False"
+        "revision of its repository, open('main', 'blocks')"
     )
     DirectoryCAStore("elsewhere")
     with pytest.raises(BlockStoreURLError) as caught:
         ipldstore.open("elsewhere")
     assert "repository" not in str(caught.value)
+    assert str(caught.value).endswith("or begin an empty hierarchy in it with read_only=False")
+
+
+@pytest.mark.parametrize("place", ["blocks", "sqlite:x.db", "x.car"])
+def test_no_empty_hierarchy_begins_beside_a_repository(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with ipldstore.Repository.create(place, default="trunk") as repo:
+        listed = sorted(repo.blocks.iter_blocks())
+        state = repo.cid
+    with pytest.raises(BlockStoreURLError) as caught:
+        ipldstore.open(place, read_only=False)
+    expected = (
+        f"{place!r} is a block store with a repository: Repository({place!r}).writable('trunk') "
+        "opens its branch to write"
+    )
+    beside = f", and IPLDStore(open_block_store({place!r})) begins an empty hierarchy beside it"
+    assert str(caught.value) == expected + beside * (place != "x.car")
+    with ipldstore.Repository(place) as repo:
+        assert (sorted(repo.blocks.iter_blocks()), repo.cid) == (listed, state)
+
+
+def test_a_hierarchy_may_begin_beside_a_repository_if_that_is_meant(repository):
+    with IPLDStore(ipldstore.open_block_store("blocks")) as store:
+        store["g/a/0"] = b"other"
+    assert ipldstore.open(store.root_cid, "blocks")["g/a/0"] == b"other"
+    assert number_in(ipldstore.open("main", "blocks")) == 2
+
+
+def test_a_repository_of_another_name_is_no_less_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ipldstore.Repository.create("blocks", "models")
+    with pytest.raises(BlockStoreURLError, match=r"Repository\('blocks', 'models'\).writable\("):
+        ipldstore.open("blocks", read_only=False)
+    ipldstore.Repository.create("blocks")
+    with pytest.raises(BlockStoreURLError, match=r"Repository\('blocks'\).writable\('main'\)"):
+        ipldstore.open("blocks", read_only=False)
+
+
+def test_a_pointer_that_is_no_repository_is_in_nobodys_way(empty):
+    root = IPLDStore(empty).freeze()
+    assert empty.swap_pointer("mine", None, root)
+    with ipldstore.open("blocks", read_only=False) as store:
+        store["a"] = b"1"
+    assert ipldstore.open(store.root_cid, "blocks")["a"] == b"1"
+
+
+def test_what_is_refused_is_closed(repository, monkeypatch):
+    closed = []
+    monkeypatch.setattr(DirectoryCAStore, "close", lambda self: closed.append(self))
+    with pytest.raises(BlockStoreURLError):
+        ipldstore.open("blocks", read_only=False)
+    assert len(closed) == 1
 
 
 def test_what_was_opened_for_a_revision_is_closed(repository, monkeypatch):
