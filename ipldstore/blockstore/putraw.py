@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+from ipldstore.basics.warning import warn
 from ipldstore.cid import CODECS, Link, codec_of, identity_data, to_text
 from ipldstore.errors import BackendError
 
@@ -15,11 +15,10 @@ def adapt(cls: type[Any], contract: type[Any]) -> None:
     The class was just made; `contract` is `ContentAddressableStore`.
     """
     if "put_raw" in vars(cls) and "put_block" not in vars(cls):
-        warnings.warn(
+        warn(
             f"{cls.__name__} writes put_raw(data, codec): a block store writes "
             "put_block(cid, data) now, and no hashing",
             DeprecationWarning,
-            stacklevel=3,
         )
     if cls.put_raw is not contract.put_raw:
         written = (vars(base)["put_block"] for base in cls.__mro__ if "put_block" in vars(base))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
+
+from ipldstore.basics.warning import warn
 
 
 def renamed(blocks: Any, backend: Any) -> Any:
@@ -12,5 +13,5 @@ def renamed(blocks: Any, backend: Any) -> Any:
         return blocks
     if blocks is not None:
         raise TypeError("blocks= came twice, by its former name backend= too")
-    warnings.warn("backend= is called blocks= now", DeprecationWarning, stacklevel=3)
+    warn("backend= is called blocks= now", DeprecationWarning)
     return backend

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from weakref import finalize
 
+from ipldstore.basics.warning import Line, find_line
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.errors import UnfrozenChangesWarning
 
@@ -46,19 +47,20 @@ class Ledger:
     def watch(self, owner: object) -> None:
         """Warn when the owner is garbage, or the process ends, and there is something to lose.
 
+        That is said at the line where it is made now, as nobody's line loses it.
         Nothing is said where the blocks are in memory, and would be lost all the same.
         """
         if not self._blocks.in_memory:
-            finalize(owner, self._warn)
+            finalize(owner, self._warn, find_line())
 
-    def _warn(self) -> None:
+    def _warn(self, where: Line) -> None:
         # a forked process has a copy of what is still in use in its parent
         if self._keys and self._pid == os.getpid():
             # each loss counts, also where Python shows equal warnings of one place but once
             warnings.warn_explicit(
                 f"{self} in a store on {self._blocks!r} {self.fate}",
                 UnfrozenChangesWarning,
-                filename="ipldstore",
-                lineno=0,
+                filename=where.filename,
+                lineno=where.number,
                 registry={},
             )

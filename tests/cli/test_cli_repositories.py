@@ -395,7 +395,11 @@ def test_tags(call: Any) -> None:
         (["branch", "-d", "main"], 1, "'main' is the default branch"),
         (["branch", "-d", "v1"], 3, "there is no branch 'v1': `ipldstore branch` lists them"),
         (["tag", "-d", "main"], 3, "there is no tag 'main': `ipldstore tag` lists them"),
-        (["branch", "new", "mian"], 3, "no branch or tag 'mian': did you mean 'main'?"),
+        (
+            ["branch", "new", "mian"],
+            3,
+            "the repository has no branch or tag 'mian': did you mean 'main'?",
+        ),
         (["branch", "a b"], 2, "'a b' cannot be the name of a branch or tag"),
         (["reset", "v1", "main"], 3, "'v1' is a tag, which never moves, expected a branch"),
         (

@@ -70,10 +70,10 @@ def test_what_takes_two(commits: Any, call: Any) -> None:
 @pytest.mark.parametrize(
     ("what", "code", "message"),
     [
-        ("mian", 3, "error: no branch or tag 'mian': did you mean 'main'?"),
+        ("mian", 3, "error: the repository has no branch or tag 'mian': did you mean 'main'?"),
         ("main~x", 3, "error: 'main~x' is no revision: 'x' at character 6"),
         ("main~9", 3, "error: '~9' goes 9 commits back from 'main', which has 1 before it"),
-        ("ipld:///mian", 3, "error: no branch or tag 'mian'"),
+        ("ipld:///mian", 3, "error: the repository has no branch or tag 'mian'"),
         ("ipld://main", 2, "error: not a CID: 'main': "),
         ("blocks", 2, "error: not a CID: 'blocks' is a folder of blocks"),
     ],

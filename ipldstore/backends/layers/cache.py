@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -13,6 +12,7 @@ from ipldstore.backends.directory.store import DirectoryCAStore
 from ipldstore.backends.layers.bound import SizeBound
 from ipldstore.backends.layers.flights import Flights
 from ipldstore.backends.verified import VerifiedCAStore
+from ipldstore.basics.warning import warn
 from ipldstore.blockstore.abilities import (
     KeepsJournals,
     KeepsPointers,
@@ -271,11 +271,10 @@ class CachingCAStore(VerifiedCAStore):
         if self._has_warned:
             return
         self._has_warned = True
-        warnings.warn(
+        warn(
             f"the cache cannot be {what}, reading and writing go on without: "
             f"{self.cache!r}: {error}",
             RuntimeWarning,
-            stacklevel=2,
         )
 
 
