@@ -99,21 +99,28 @@ def read_meant(what: CIDLike | os.PathLike[str], blocks: Blocks | None) -> Name:
     return name._replace(revision=os.fspath(what).strip(), path="")
 
 
-def find_root(blocks: ContentAddressableStore, name: Name, *, leads: bool = True) -> Link:
+def find_root(
+    blocks: ContentAddressableStore,
+    name: Name,
+    *,
+    leads: bool = True,
+    repository: str = DEFAULT_REPOSITORY,
+) -> Link:
     """Return the root that a name names in a block store; `leads` as in `find_hierarchy`.
 
-    Raises `InvalidCIDError` for text that may be meant as a root where there is no repository.
+    A revision is one of the repository that is named. Raises `InvalidCIDError` for text that may be
+    meant as a root where there is no repository.
     """
     if name.root is not None:
         link = blocks.resolve(name.root)
         return lead_to_root(blocks, link) if leads else link
     if not name.revision:
         return lead_to_root(blocks, noted_root(blocks, name.place))
-    if name.place and find_pointer(blocks) is None:
+    if name.place and repository == DEFAULT_REPOSITORY and find_pointer(blocks) is None:
         raise InvalidCIDError(
             f"{fault_of(name.place)}, and it is no revision, as {blocks!r} has no repository"
         )
-    return find_commit(blocks, name.revision)[1].root
+    return find_commit(blocks, name.revision, repository)[1].root
 
 
 def lead_to_root(blocks: ContentAddressableStore, link: Link) -> Link:

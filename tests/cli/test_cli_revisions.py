@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
+from zarr_folders import CLASSIC_ROOT, CONSOLIDATED_ROOT
 
 from ipldstore import DirectoryCAStore, IPLDStore
 from ipldstore.cid import as_link
@@ -110,3 +112,60 @@ def test_nodes_take_none(commits: Any, call: Any) -> None:
         outcome = call("pin", "add", what)
         assert outcome.code == 2
         assert outcome.err.startswith(("error: not a CID", "error: 'ipld:///main' is no root"))
+
+
+@pytest.fixture
+def models(call: Any, classic: Path, consolidated: Path) -> None:
+    """Two repositories in one folder, whose branches are called alike."""
+    for name, source in (("default", "classic.zarr"), ("models", "consolidated.zarr")):
+        assert call("init", "--repository", name).code == 0
+        assert call("put", source, "--branch", "main", "--repository", name).code == 0
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("command", ["info", "verify", "copy", "export"])
+def test_a_revision_of_another_repository(command: str, call: Any) -> None:
+    for name, root in (("default", CLASSIC_ROOT), ("models", CONSOLIDATED_ROOT)):
+        more = [f"{name}.car"] if command in ("copy", "export") else []
+        done = call(command, "main", *more, "--repository", name, "--json")
+        assert (done.code, json.loads(done.out)["root"]) == (0, root)
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ls", "main"],
+        ["ls", "ipld:///main/a"],
+        ["tree", "main~0"],
+        ["cat", "ipld:///main/a/.zarray"],
+        ["diff", "main", CLASSIC_ROOT],
+        ["diff", "main", "main", "--report"],
+        ["get", "main", "back.zarr"],
+        ["unixfs", "main"],
+        ["check-compression", "main"],
+        ["commit", "main", "-m", "again"],
+    ],
+    ids=lambda value: value[0],
+)
+def test_every_command_finds_a_revision_in_the_repository_that_is_named(
+    arguments: list[str], call: Any
+) -> None:
+    assert call("branch", "only-here", "--repository", "models").code == 0
+    there = [text.replace("main", "only-here") for text in arguments]
+    assert call(*there).code == 3
+    done = call(*there, "--repository", "models")
+    if arguments[0] == "commit":  # found, and there already
+        assert (done.code, "nothing to commit" in done.err) == (1, True), done.err
+    else:
+        assert done.code == 0, done.err
+
+
+@pytest.mark.usefixtures("models")
+def test_a_repository_that_is_not_there(call: Any) -> None:
+    done = call("tree", "main", "--repository", "modles")
+    assert (done.code, done.out) == (3, b"")
+    assert "no repository 'modles' in" in done.err
+    assert "which has 'default', 'models'" in done.err
+    assert call("tree", "main", "--repository", "../x").code == 2
+    assert call("tree", CLASSIC_ROOT, "--repository", "modles").code == 0

@@ -342,7 +342,7 @@ def test_a_pointer_that_is_no_repository_is_in_nobodys_way(empty):
 
 def test_what_is_refused_is_closed(repository, monkeypatch):
     closed = []
-    monkeypatch.setattr(DirectoryCAStore, "close", lambda self: closed.append(self))
+    monkeypatch.setattr(DirectoryCAStore, "close", lambda self: closed.append(1))
     with pytest.raises(BlockStoreURLError):
         ipldstore.open("blocks", read_only=False)
     assert len(closed) == 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ipldstore.basics.words import printable
-from ipldstore.cli.frame.options import BLOCKS, Json, Root, Where
+from ipldstore.cli.frame.options import BLOCKS, REPOSITORY, Json, RepositoryName, Root, Where
 from ipldstore.cli.frame.output import show
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def check_compression(
         int,
         typer.Option("--chunks", metavar="N", min=1, help="How many chunks of each array to try."),
     ] = 3,
+    repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from ipldstore.cli.frame.interruption import KEPT, interruptible
-from ipldstore.cli.frame.options import BLOCKS, AllowPadding, Json, Root, Store, Where
+from ipldstore.cli.frame.options import (
+    BLOCKS,
+    REPOSITORY,
+    AllowPadding,
+    Json,
+    RepositoryName,
+    Root,
+    Store,
+    Where,
+)
 from ipldstore.cli.frame.output import say, show
 
 
@@ -11,6 +20,7 @@ def copy(
     what: Root,
     target: Store,
     allow_padding: AllowPadding = False,
+    repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:

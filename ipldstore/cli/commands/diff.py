@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.frame.options import BLOCKS, AllowPadding, Json, Where
+from ipldstore.cli.frame.options import (
+    BLOCKS,
+    REPOSITORY,
+    AllowPadding,
+    Json,
+    RepositoryName,
+    Where,
+)
 from ipldstore.cli.frame.output import show, show_each
 
 
@@ -37,6 +44,7 @@ def diff(
         ),
     ] = None,
     allow_padding: AllowPadding = False,
+    repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.frame.options import BLOCKS, STANDARD_STREAM, AllowPadding, Json, Root, Where
+from ipldstore.cli.frame.options import (
+    BLOCKS,
+    REPOSITORY,
+    STANDARD_STREAM,
+    AllowPadding,
+    Json,
+    RepositoryName,
+    Root,
+    Where,
+)
 from ipldstore.cli.frame.output import show
 
 
@@ -28,6 +37,7 @@ def export(
         bool, typer.Option("--overwrite", help="Write over a file that is there.")
     ] = False,
     allow_padding: AllowPadding = False,
+    repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:

@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.frame.options import BLOCKS, AllowPadding, Json, MaxBytes, MaxFiles, Root, Where
+from ipldstore.cli.frame.options import (
+    BLOCKS,
+    REPOSITORY,
+    AllowPadding,
+    Json,
+    MaxBytes,
+    MaxFiles,
+    RepositoryName,
+    Root,
+    Where,
+)
 from ipldstore.cli.frame.output import show
 
 
@@ -23,6 +33,7 @@ def get(
     max_files: MaxFiles = None,
     max_bytes: MaxBytes = None,
     allow_padding: AllowPadding = False,
+    repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:

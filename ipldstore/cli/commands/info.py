@@ -7,7 +7,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ipldstore.basics.words import filled_text, printable, size_text
-from ipldstore.cli.frame.options import BLOCKS, AllowPadding, Json, Root, Where
+from ipldstore.cli.frame.options import (
+    BLOCKS,
+    REPOSITORY,
+    AllowPadding,
+    Json,
+    RepositoryName,
+    Root,
+    Where,
+)
 from ipldstore.cli.frame.output import show
 
 if TYPE_CHECKING:
@@ -15,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def info(
-    what: Root, allow_padding: AllowPadding = False, where: Where = BLOCKS, json: Json = False
+    what: Root,
+    allow_padding: AllowPadding = False,
+    repository: RepositoryName = REPOSITORY,
+    where: Where = BLOCKS,
+    json: Json = False,
 ) -> None:
     """Say how much a hierarchy holds and where it is."""
     from ipldstore import inventory

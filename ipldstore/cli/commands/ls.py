@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.frame.options import BLOCKS, AllowPadding, Json, Root, Where
+from ipldstore.cli.frame.options import (
+    BLOCKS,
+    REPOSITORY,
+    AllowPadding,
+    Json,
+    RepositoryName,
+    Root,
+    Where,
+)
 from ipldstore.cli.frame.output import show_each
 
 
@@ -17,6 +25,7 @@ def ls(
     ] = False,
     recursive: Annotated[bool, typer.Option("--recursive", "-R", help="List all below.")] = False,
     allow_padding: AllowPadding = False,
+    repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.frame.options import BLOCKS, Json, MaxBytes, MaxFiles, Node, PinName, Root, Where
+from ipldstore.cli.frame.options import (
+    BLOCKS,
+    REPOSITORY,
+    Json,
+    MaxBytes,
+    MaxFiles,
+    Node,
+    PinName,
+    RepositoryName,
+    Root,
+    Where,
+)
 from ipldstore.cli.frame.output import show
 
 
@@ -36,6 +47,7 @@ def publish(
     max_files: MaxFiles = None,
     max_bytes: MaxBytes = None,
     node: Node = None,
+    repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:

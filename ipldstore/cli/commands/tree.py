@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ipldstore.cli.frame.options import BLOCKS, AllowPadding, Json, Root, Where
+from ipldstore.cli.frame.options import (
+    BLOCKS,
+    REPOSITORY,
+    AllowPadding,
+    Json,
+    RepositoryName,
+    Root,
+    Where,
+)
 from ipldstore.cli.frame.output import is_ascii_only, show
 
 if TYPE_CHECKING:
@@ -31,6 +39,7 @@ def tree(
         ),
     ] = None,
     allow_padding: AllowPadding = False,
+    repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.frame.options import BLOCKS, Json, MaxBytes, MaxFiles, Root, Where
+from ipldstore.cli.frame.options import (
+    BLOCKS,
+    REPOSITORY,
+    Json,
+    MaxBytes,
+    MaxFiles,
+    RepositoryName,
+    Root,
+    Where,
+)
 from ipldstore.cli.frame.output import show
 
 
@@ -18,6 +27,7 @@ def unixfs(
     ] = False,
     max_files: MaxFiles = None,
     max_bytes: MaxBytes = None,
+    repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:

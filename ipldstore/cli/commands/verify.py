@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from ipldstore.cli.frame.options import BLOCKS, AllowPadding, Json, Root, Where
+from ipldstore.cli.frame.options import (
+    BLOCKS,
+    REPOSITORY,
+    AllowPadding,
+    Json,
+    RepositoryName,
+    Root,
+    Where,
+)
 from ipldstore.cli.frame.output import show
 
 
@@ -34,6 +42,7 @@ def verify(
         ),
     ] = None,
     allow_padding: AllowPadding = False,
+    repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from ipldstore.basics.urls import show_url
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, to_text
-from ipldstore.cli.frame.options import BLOCKS
+from ipldstore.cli.frame.context import value_of
+from ipldstore.cli.frame.options import BLOCKS, REPOSITORY
 from ipldstore.cli.tools.blocks import open_blocks
 from ipldstore.errors import BlockStoreURLError, InvalidCIDError
 from ipldstore.names.finding import find_group, find_root
@@ -31,6 +32,8 @@ class Located(NamedTuple):
 @contextmanager
 def located(what: str, where: str) -> Iterator[Located]:
     """Open the block store of a hierarchy, and find its root.
+
+    A revision is one of the repository that ``--repository`` names.
 
     `what` is ``CID``, ``ipfs://CID``, ``ipns://NAME`` where a node knows names, ``ipld:///REVISION``
     or a CAR file, each also with a path after a slash; or a revision. `where` is where the blocks
@@ -125,7 +128,7 @@ def _expecting(error: InvalidCIDError, what: str) -> InvalidCIDError:
 
 def _root_of(blocks: ContentAddressableStore, name: Name) -> Link:
     try:
-        return find_root(blocks, name)
+        return find_root(blocks, name, repository=value_of("--repository") or REPOSITORY)
     except BlockStoreURLError as error:
         raise InvalidCIDError(str(error)) from None
     except InvalidCIDError as error:
