@@ -24,7 +24,7 @@ from ipldstore.errors import (
 )
 from ipldstore.names.naming import Name, fault_of, is_revision, is_root, read_name, root_within
 from ipldstore.refs.commits import find_commit, root_in
-from ipldstore.refs.states import DEFAULT_REPOSITORY, find_pointer, find_state
+from ipldstore.refs.states import DEFAULT_REPOSITORY, MAKERS, find_pointer, find_state
 from ipldstore.registry import find_blocks, open_block_store
 from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.reader import Reader
@@ -118,7 +118,8 @@ def find_root(
         return lead_to_root(blocks, noted_root(blocks, name.place))
     if name.place and repository == DEFAULT_REPOSITORY and find_pointer(blocks) is None:
         raise InvalidCIDError(
-            f"{fault_of(name.place)}, and it is no revision, as {blocks!r} has no repository"
+            f"{fault_of(name.place)}, and it is no revision, as {blocks!r} has no repository, "
+            f"which {MAKERS} would make"
         )
     return find_commit(blocks, name.revision, repository)[1].root
 

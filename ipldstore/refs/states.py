@@ -15,7 +15,8 @@ from ipldstore.history.state import State, decode_state
 DEFAULT_REPOSITORY = "default"
 
 _SHOWN_NAMES = 10
-_MAKERS = "`ipldstore init` or ipldstore.Repository.create"
+MAKERS = "`ipldstore init` or ipldstore.Repository.create"
+"""What makes a repository, from a shell and from Python."""
 
 
 def load_state(blocks: ContentAddressableStore, link: Link) -> State:
@@ -72,10 +73,10 @@ def _say_missing(blocks: ContentAddressableStore, name: str) -> str:
         )
     names = sorted(islice(blocks.iter_pointers(), 1000))
     if not names:
-        return f"no repository {name!r} in {blocks!r}: {_MAKERS} makes one"
+        return f"no repository {name!r} in {blocks!r}: {MAKERS} makes one"
     shown = ", ".join(map(repr, names[:_SHOWN_NAMES]))
     more = " and more" if len(names) > _SHOWN_NAMES else ""
     return (
         f"no repository {name!r} in {blocks!r}, which has {shown}{more}: name one of these, or "
-        f"make one with {_MAKERS}"
+        f"make one with {MAKERS}"
     )

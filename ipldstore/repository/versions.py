@@ -73,8 +73,9 @@ class Versions:
         link = self._put_state(state)
         if not self._swap(None, link) and not exist_ok:
             raise RepositoryExistsError(
-                f"{self.blocks!r} has a repository {self.name!r} already: open it with "
-                "Repository(blocks), or name another one"
+                f"{self.blocks!r} has a repository {self.name!r} already: "
+                "Repository(blocks), or a command such as `ipldstore log`, opens it; or name "
+                "another one"
             )
 
     def move(self, change: Change) -> tuple[Link, State]:

@@ -33,6 +33,7 @@ CASES = [
     ("ls", ["ls", "-lR", "x.car"]),
     ("tree", ["tree", CONSOLIDATED_ROOT]),
     ("info", ["info", "x.car"]),
+    ("info-history", ["info"]),
     ("cat", ["cat", f"{CLASSIC_ROOT}/a/0"]),
     ("cat", ["cat", "x.car/a/.zarray"]),
     ("diff", ["diff", CLASSIC_ROOT, "x.car"]),
@@ -43,6 +44,8 @@ CASES = [
     ("diff-plot", ["diff", CLASSIC_ROOT, "other.car", "--plot", "x.svg"]),
     ("verify", ["verify", CLASSIC_ROOT, "--extra"]),
     ("verify", ["verify", "x.car"]),
+    ("verify", ["verify"]),
+    ("verify", ["verify", "--extra", "--repository", "default"]),
     ("copy", ["copy", "x.car", "sqlite:other.db"]),
     ("export", ["export", CLASSIC_ROOT, "y.car"]),
     ("export", ["export", CLASSIC_ROOT, "y.car", "--since", CONSOLIDATED_ROOT]),
@@ -145,7 +148,7 @@ def test_what_comes_out(schema: str, arguments: list[str], call: Any) -> None:
 def test_every_command_has_a_schema_and_a_case() -> None:
     assert {"put", "pin ls", "check-compression"} <= set(COMMANDS)
     files = {path.stem for path in SCHEMAS.glob("*.json")}
-    assert files - {"error", "diff-stat", "diff-report", "diff-plot"} == {
+    assert files - {"error", "diff-stat", "diff-report", "diff-plot", "info-history"} == {
         name.replace(" ", "-") for name in COMMANDS
     }
     assert {arguments[0] for _, arguments in CASES} == set(COMMANDS) - NEED_A_NODE

@@ -697,3 +697,73 @@ def test_sessions(call: Any) -> None:
     assert lines(call("sessions")) == []
     with pytest.raises(SessionEndedError):
         session["a/2"] = b"2"
+
+
+@pytest.mark.usefixtures("stored")
+def test_verifying_all_versions(call: Any) -> None:
+    with Repository("blocks") as repo:
+        state, blocks = str(repo.cid), repo.info().blocks
+    done = call("verify")
+    assert (done.code, done.out) == (0, b"")
+    assert done.err.startswith(f"verified {blocks} blocks, ")
+    done = call("verify", "--json")
+    facts = json.loads(done.out)
+    assert (facts["root"], facts["blocks"], facts["ok"]) == (state, blocks, True)
+    of_one = json.loads(call("verify", "main", "--json").out)
+    assert (of_one["root"], of_one["ok"]) == (CONSOLIDATED_ROOT, True)
+    assert of_one["blocks"] < blocks
+
+
+@pytest.mark.usefixtures("stored")
+def test_damage_of_an_earlier_version_is_found_and_mended(call: Any) -> None:
+    for root in (CLASSIC_ROOT, CONSOLIDATED_ROOT):
+        assert call("copy", root, "backup").code == 0
+    DirectoryCAStore("blocks").remove_block(as_link(CLASSIC_ROOT))
+    assert call("verify", "main").code == 0
+    done = call("verify")
+    assert done.code == 3
+    (line,) = done.out.decode().splitlines()
+    assert line.startswith(f"missing     {CLASSIC_ROOT} /: ")
+    assert line.endswith(f"; in {FIRST} first")
+    mended = call("verify", "--repair-from", "backup")
+    assert (mended.code, mended.out) == (0, b"")
+    assert "repaired 1 block\n" in mended.err
+    assert call("verify", "--journal", "noted").code == 0
+
+
+@pytest.mark.usefixtures("stored")
+def test_extra_are_blocks_of_no_version(call: Any) -> None:
+    with Repository("blocks") as repo:
+        lost = as_link(repo.blocks.put_raw(b"lost", "raw"))
+        now, *before = (link for link, _ in repo._versions.iter_states())
+    listed = [line.split() for line in lines(call("verify", "--extra"))]
+    assert {kind for kind, _ in listed} == {"extra"}
+    found = {as_link(cid)[2:] for _, cid in listed}  # whatever the codec is listed as
+    assert found == {link[2:] for link in (lost, *before)}
+    assert now[2:] not in found
+
+
+@pytest.mark.usefixtures("stored")
+def test_info_of_a_repository(call: Any) -> None:
+    with Repository("blocks") as repo:
+        found, blocks = repo.info(), repr(repo.blocks)
+    facts = json.loads(call("info", "--json").out)
+    assert facts == {"repository": "default", "store": blocks, **vars(found)}
+    assert (facts["commits"], facts["branches"], facts["tags"]) == (2, 1, 0)
+    assert facts["old_bytes"] > 0
+    shown = dict(line.split(maxsplit=1) for line in lines(call("info")))
+    assert shown["state"] == found.state
+    assert shown["all"].startswith(f"{found.blocks} blocks, ")
+    assert shown["old"].endswith(" that no branch or tag is at")
+
+
+@pytest.mark.parametrize("command", ["verify", "info"])
+def test_neither_a_root_nor_a_repository(command: str, call: Any, classic: Path) -> None:
+    done = call(command)
+    assert (done.code, done.out) == (3, b"")
+    assert "`ipldstore init` makes one" in done.err
+    call("put", "classic.zarr")
+    done = call(command)
+    assert (done.code, done.out) == (3, b"")
+    assert "no repository 'default' in" in done.err
+    assert done.err.endswith("(or name a ROOT, such as a CID or FILE.car)\n")

@@ -270,7 +270,8 @@ def test_where_there_is_no_repository(empty):
         ipldstore.open("main~2", "blocks")
     assert str(caught.value) == (
         "not a CID: 'main~2': expected text such as bafyrei... or Qm..., and there is no file or "
-        f"folder 'main~2', and it is no revision, as {empty!r} has no repository"
+        f"folder 'main~2', and it is no revision, as {empty!r} has no repository, which "
+        "`ipldstore init` or ipldstore.Repository.create would make"
     )
     with pytest.raises(RepositoryNotFoundError, match="no repository 'default' in Directory"):
         ipldstore.open("ipld:///main", "blocks")

@@ -1,10 +1,10 @@
-"""``ipldstore info``: how much a root names, and where it is."""
+"""``ipldstore info``: how much a root or a repository names, and where it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipldstore.basics.words import filled_text, printable, size_text
 from ipldstore.cli.frame.options import (
@@ -13,7 +13,7 @@ from ipldstore.cli.frame.options import (
     AllowPadding,
     Json,
     RepositoryName,
-    Root,
+    RootOrAll,
     Where,
 )
 from ipldstore.cli.frame.output import show
@@ -23,20 +23,48 @@ if TYPE_CHECKING:
 
 
 def info(
-    what: Root,
+    what: RootOrAll = None,
     allow_padding: AllowPadding = False,
     repository: RepositoryName = REPOSITORY,
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:
-    """Say how much a hierarchy holds and where it is."""
+    """Say how much a hierarchy, or a repository, holds and where it is."""
+    if what is None:
+        show(*_tell_history(where, repository))
+    else:
+        show(*_tell(what, where))
+
+
+def _tell(what: str, where: str) -> tuple[Any, ...]:
+    """Return what a hierarchy holds, as facts and as lines."""
     from ipldstore import inventory
     from ipldstore.cli.tools.roots import opened
 
     with opened(what, where) as (blocks, root):
         found = inventory.info(root, blocks)
         store = repr(blocks)
-    show({**asdict(found), "store": store}, *_iter_lines(found, store))
+    return {**asdict(found), "store": store}, *_iter_lines(found, store)
+
+
+def _tell_history(where: str, name: str) -> tuple[Any, ...]:
+    """Return what all versions of a repository hold, as facts and as lines."""
+    from ipldstore.cli.tools.blocks import Extent
+    from ipldstore.cli.tools.repositories import opened_whole
+
+    with opened_whole(where, name) as repo:
+        found = repo.info()
+        store = repr(repo.blocks)
+    return (
+        {"repository": name, **asdict(found), "store": store},
+        f"state     {found.state}",
+        f"store     {store}",
+        f"branches  {found.branches:,}",
+        f"tags      {found.tags:,}",
+        f"commits   {found.commits:,}",
+        f"all       {Extent(found.blocks, found.bytes)}",
+        f"old       {size_text(found.old_bytes)} that no branch or tag is at",
+    )
 
 
 def _iter_lines(found: Info, store: str) -> Iterator[str]:

@@ -13,14 +13,14 @@ from ipldstore.cli.frame.options import (
     AllowPadding,
     Json,
     RepositoryName,
-    Root,
+    RootOrAll,
     Where,
 )
 from ipldstore.cli.frame.output import show
 
 
 def verify(
-    what: Root,
+    what: RootOrAll = None,
     repair_from: Annotated[
         str | None,
         typer.Option(
@@ -32,7 +32,7 @@ def verify(
     extra: Annotated[
         bool,
         typer.Option(
-            "--extra", help="List the blocks that are not under the root, also those of others."
+            "--extra", help="List the blocks that are not under it, also those of other roots."
         ),
     ] = False,
     journal: Annotated[
@@ -46,13 +46,17 @@ def verify(
     where: Where = BLOCKS,
     json: Json = False,
 ) -> None:
-    """Check that all blocks under a root are there and sound.
+    """Check that all blocks under a root, or of a repository, are there and sound.
 
     Exit codes: 0 all is well, 4 blocks are corrupt or malformed, 5 the block store cannot tell, 3
     blocks are missing and nothing else is wrong.
     """
-    from ipldstore.cli.work.verify import exit_code_of, problem_lines, verify_hierarchy
+    from ipldstore.cli.work.verify import Wanted, exit_code_of, problem_lines
 
-    report = verify_hierarchy(what, where, repair_from=repair_from, extra=extra, journal=journal)
+    wanted = Wanted(repair_from, extra, journal)
+    if what is None:
+        report = wanted.verify_repository(where, repository)
+    else:
+        report = wanted.verify_hierarchy(what, where)
     show(report.as_dict(), *problem_lines(report))
     raise typer.Exit(exit_code_of(report))

@@ -34,6 +34,14 @@ _ROOTS = (
 Root = Annotated[
     str, typer.Argument(metavar=ROOT, show_default=False, help=f"The hierarchy: {_ROOTS}")
 ]
+RootOrAll = Annotated[
+    str | None,
+    typer.Argument(
+        metavar=ROOT,
+        show_default=False,
+        help=f"The hierarchy: {_ROOTS} Without, all versions of the repository in --blocks.",
+    ),
+]
 Store = Annotated[
     str, typer.Argument(metavar="STORE", show_default=False, help=f"Where to: {_STORES}.")
 ]

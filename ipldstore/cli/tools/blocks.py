@@ -20,6 +20,7 @@ from ipldstore.store.values import block_size
 
 if TYPE_CHECKING:
     from ipldstore.backends.ipfs.store import IPFSStore
+    from ipldstore.repository.repository import Repository
 
 
 class Extent(NamedTuple):
@@ -88,3 +89,11 @@ def measure(blocks: ContentAddressableStore, root: Link) -> Extent:
 def measure_local(blocks: ContentAddressableStore, root: Link) -> Extent | None:
     """`measure` what is on this machine; elsewhere that would take too long, and gives None."""
     return measure(blocks, root) if is_local(blocks) else None
+
+
+def measure_history(repo: Repository) -> Extent | None:
+    """`measure_local` of all versions of a repository."""
+    if not is_local(repo.blocks):
+        return None
+    found = repo.info()
+    return Extent(found.blocks, found.bytes)

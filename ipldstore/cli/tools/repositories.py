@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from ipldstore.cli.tools.blocks import open_blocks
+from ipldstore.errors import RepositoryNotFoundError
 from ipldstore.repository.log import Version
 from ipldstore.repository.repository import Repository
 
@@ -22,6 +23,17 @@ def opened_repository(where: str, name: str) -> Iterator[Repository]:
     """Open a repository in the blocks that ``--blocks`` names."""
     with open_blocks(where, named_by=MADE_BY) as blocks:
         yield Repository(blocks, name)
+
+
+@contextmanager
+def opened_whole(where: str, name: str) -> Iterator[Repository]:
+    """`opened_repository`, where no hierarchy is named."""
+    try:
+        with opened_repository(where, name) as repo:
+            yield repo
+    except RepositoryNotFoundError as error:
+        error.add_note("or name a ROOT, such as a CID or FILE.car")
+        raise
 
 
 def read_metadata(pairs: Sequence[str] | None) -> dict[str, str]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import typer
 
 from ipldstore.backends.carfile.store import CARStore
 from ipldstore.basics.words import filled_text, printable
 from ipldstore.blockstore.contract import ContentAddressableStore
-from ipldstore.cid import Link
 from ipldstore.cli.frame.interruption import AGAIN, interruptible
 from ipldstore.cli.frame.output import count_text, say
 from ipldstore.cli.frame.reporting import CORRUPT, NOT_FOUND, UNREACHABLE
-from ipldstore.cli.tools.blocks import Extent, measure_local, open_blocks
+from ipldstore.cli.tools.blocks import Extent, measure_history, measure_local, open_blocks
 from ipldstore.cli.tools.progress import as_totals, is_watched, progress
 from ipldstore.cli.tools.roots import located, opened
 from ipldstore.errors import IPLDStoreError
@@ -24,31 +26,59 @@ from ipldstore.verifying import ChunkCount, Problem, VerifyReport, verify
 _NAMED_ARRAYS = 10
 
 
-def verify_hierarchy(
-    what: str, where: str, *, repair_from: str | None, extra: bool, journal: Path | None
-) -> VerifyReport:
-    """Verify a hierarchy, with `repair_from` mend it by other blocks, and say what was found."""
-    hint = "nothing is noted, --journal FILE would" if journal is None else "the journal stays"
-    with ExitStack() as stack:
-        stack.enter_context(interruptible(f"{hint}; {AGAIN}"))
-        blocks, root = stack.enter_context(opened(what, where))
-        if repair_from is not None or extra:
-            _check_whole(what, where)
-        source = None if repair_from is None else stack.enter_context(open_blocks(repair_from))
-        advance = stack.enter_context(progress("verifying", _total(blocks, root)))
-        report = verify(
-            root,
-            blocks,
-            repair_from=source,
-            extra=extra,
-            journal=journal,
-            progress=as_totals(advance),
+class Wanted(NamedTuple):
+    """What is asked of a verification: where to mend from, what is extra, and where to note it."""
+
+    repair_from: str | None
+    extra: bool
+    journal: Path | None
+
+    def verify_hierarchy(self, what: str, where: str) -> VerifyReport:
+        """Verify a hierarchy, and say what was found."""
+        with self._interruptible(), opened(what, where) as (blocks, root):
+            if self.repair_from is not None or self.extra:
+                _check_whole(what, where)
+            return self._run(
+                partial(verify, root, blocks), blocks, partial(measure_local, blocks, root)
+            )
+
+    def verify_repository(self, where: str, name: str) -> VerifyReport:
+        """Verify all versions of a repository, and say what was found."""
+        from ipldstore.cli.tools.repositories import opened_whole
+
+        with self._interruptible(), opened_whole(where, name) as repo:
+            return self._run(repo.verify, repo.blocks, partial(measure_history, repo))
+
+    def _interruptible(self) -> AbstractContextManager[None]:
+        hint = (
+            "nothing is noted, --journal FILE would"
+            if self.journal is None
+            else "the journal stays"
         )
-        end = blocks.breaks_off_at if isinstance(blocks, CARStore) else None
-    _tell(report)
-    if end is not None:
-        say(f"from byte {end:,} on, the archive is cut short, padded (--allow-padding) or no CAR")
-    return report
+        return interruptible(f"{hint}; {AGAIN}")
+
+    def _run(
+        self,
+        verify: Callable[..., VerifyReport],
+        blocks: ContentAddressableStore,
+        measure: Callable[[], Extent | None],
+    ) -> VerifyReport:
+        with ExitStack() as stack:
+            place = self.repair_from
+            source = None if place is None else stack.enter_context(open_blocks(place))
+            advance = stack.enter_context(progress("verifying", _total(measure)))
+            report = verify(
+                repair_from=source,
+                extra=self.extra,
+                journal=self.journal,
+                progress=as_totals(advance),
+            )
+            end = blocks.breaks_off_at if isinstance(blocks, CARStore) else None
+        _tell(report)
+        if end is not None:
+            fault = "the archive is cut short, padded (--allow-padding) or no CAR"
+            say(f"from byte {end:,} on, {fault}")
+        return report
 
 
 def _check_whole(what: str, where: str) -> None:
@@ -59,10 +89,10 @@ def _check_whole(what: str, where: str) -> None:
             )
 
 
-def _total(blocks: ContentAddressableStore, root: Link) -> int | None:
+def _total(measure: Callable[[], Extent | None]) -> int | None:
     """Return how many bytes there are if somebody watches and that can be told."""
     try:
-        extent = measure_local(blocks, root) if is_watched() else None
+        extent = measure() if is_watched() else None
     except IPLDStoreError:  # verifying says which
         return None
     return None if extent is None else extent.size
@@ -116,7 +146,8 @@ def _line(problem: Problem) -> str:
     more = f" and {problem.key_count - len(problem.keys):,} more"
     keys += more * (problem.key_count > len(problem.keys))
     message = problem.message.removeprefix(f"block {problem.cid}: ")
-    return f"{problem.kind:11} {problem.cid} {keys}: {printable(message)}"
+    where = "".join(f"; in {printable(commit)}" for commit in problem.commits)
+    return f"{problem.kind:11} {problem.cid} {keys}: {printable(message)}{where}"
 
 
 def exit_code_of(report: VerifyReport) -> int:
