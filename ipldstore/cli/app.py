@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from ipldstore.cli.commands import (
-    branch,
     cat,
     check_compression,
     commit,
@@ -28,11 +27,11 @@ from ipldstore.cli.commands import (
     pin,
     publish,
     put,
+    refs,
     reset,
     roots,
     sessions,
     show,
-    tag,
     tree,
     undo,
     unixfs,
@@ -113,8 +112,8 @@ _add(app, "init", init.init, "init store --default main")
 _add(app, "commit", commit.commit, "commit bafyrei... --branch main -m 'first year'")
 _add(app, "log", log.log, "log main~2 -n 20")
 _add(app, "show", show.show, "show main@2026-01-05")
-_add(app, "branch", branch.branch, "branch trial main~2")
-_add(app, "tag", tag.tag, "tag v1 main")
+_add(app, "branch", refs.branch, "branch trial main~2")
+_add(app, "tag", refs.tag, "tag v1 main")
 _add(app, "merge", merge.merge, "merge trial --into main --theirs")
 _add(app, "reset", reset.reset, "reset main main~1")
 _add(app, "undo", undo.undo, "undo main")
