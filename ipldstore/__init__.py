@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from ipldstore.repository.repository import Repository
     from ipldstore.repository.session import Session
     from ipldstore.transfer import copy_root
+    from ipldstore.unnamed import Unnamed, find_roots
     from ipldstore.verifying import Problem, VerifyReport, verify
 
 _HOMES = {
@@ -98,6 +99,7 @@ _HOMES = {
     "copy": "ipldstore.copying",
     "copy_root": "ipldstore.transfer",
     "diff": "ipldstore.diffing",
+    "find_roots": "ipldstore.unnamed",
     "get_ipfs_mapper": "ipldstore.faces.ipfs",
     "info": "ipldstore.inventory",
     "open": "ipldstore.opening",
@@ -106,6 +108,7 @@ _HOMES = {
     "Repository": "ipldstore.repository.repository",
     "Session": "ipldstore.repository.session",
     "Problem": "ipldstore.verifying",
+    "Unnamed": "ipldstore.unnamed",
     "VerifyReport": "ipldstore.verifying",
     "verify": "ipldstore.verifying",
 }
@@ -162,6 +165,7 @@ __all__ = [
     "UnfrozenChangesError",
     "UnfrozenChangesWarning",
     "UnionCAStore",
+    "Unnamed",
     "VerifyReport",
     "car_reference_fs",
     "check_compression",
@@ -169,6 +173,7 @@ __all__ = [
     "copy",
     "copy_root",
     "diff",
+    "find_roots",
     "get_ipfs_mapper",
     "info",
     "open",

@@ -63,7 +63,8 @@ def find_roots(
     blocks
         The block store.
     known
-        What is named elsewhere, such as by pointers; so is all under it.
+        What is named elsewhere, such as `Repository.cid`; so is all under it. Of a block store
+        with repositories, give the CID of each: what their states lead to is listed otherwise.
 
     Yields
     ------
@@ -78,6 +79,16 @@ def find_roots(
         If one of those known is malformed.
     LimitExceededError
         If there are more links and tops than `ipldstore.limits.MAX_HELD_KEYS`.
+
+    Examples
+    --------
+    >>> from ipldstore import IPLDStore, MappingCAStore, Repository, find_roots
+    >>> repo = Repository.create(MappingCAStore())
+    >>> lost = IPLDStore(repo.blocks)
+    >>> lost["a/0"] = b"chunk"
+    >>> _ = lost.freeze()
+    >>> [(top.kind, str(top.cid)) for top in find_roots(repo.blocks, known=[repo.cid])]
+    [('hierarchy', 'bafyreieyzoqqgs3l3tinb3llbqke53v2i52plrc67tdqih2ddciwjaqrh4')]
     """
     linked = {as_link(cid) for cid in known}
     tops: dict[Link, Unnamed] = {}

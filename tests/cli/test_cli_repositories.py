@@ -91,7 +91,10 @@ def test_init_says_what_it_made(call: Any) -> None:
     assert made.err == f"made repository 'default' in {DirectoryCAStore('blocks')!r}: " + (
         "a commit makes branch 'main'\n"
     )
-    assert lines(call("log")) == []
+    for more in ([], ["--all"]):
+        said = "branch 'main' has no commit yet: the first one makes it\n"
+        assert call("log", *more) == (0, b"", said)
+        assert call("log", *more, "--json") == (0, b"", "")
     assert call("branch") == (0, b"", "there is no branch yet: a commit makes 'main'\n")
 
 
@@ -564,7 +567,9 @@ def test_repositories_side_by_side(call: Any) -> None:
 @pytest.mark.usefixtures("stored")
 def test_what_is_not_named(call: Any) -> None:
     call("reset", "main", "main~1")
-    assert lines(call("roots")) == []  # an earlier state of the repository names it
+    none = call("roots")  # an earlier state of the repository names it
+    assert (none.code, none.out) == (0, b"")
+    assert none.err.startswith("not listed: what a repository leads to or led to (`ipldstore log ")
     write_files(Path("classic.zarr"), {"a/0": b"x", "g/b/.zarray": b"{}", "g/.zgroup": b"{}"})
     (root,) = lines(call("put", "classic.zarr"))
     history = History(DirectoryCAStore("blocks"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from ipldstore.cli.frame.output import is_ascii_only, is_json
+from ipldstore.cli.frame.output import is_ascii_only, is_json, say
 from ipldstore.cli.tools.repositories import opened_repository, version_facts
 
 
@@ -19,6 +19,10 @@ def iter_log(
         if is_json():
             for version in islice(log, most):
                 yield version_facts(version), ""
-        else:
-            for line in log.iter_lines(most, ascii_only=is_ascii_only()):
-                yield {}, line
+            return
+        is_empty = most != 0
+        for line in log.iter_lines(most, ascii_only=is_ascii_only()):
+            is_empty = False
+            yield {}, line
+        if is_empty:
+            say(f"branch {repo.default!r} has no commit yet: the first one makes it")

@@ -18,6 +18,12 @@ from ipldstore.store.hierarchy import Hierarchy
 from ipldstore.store.outline import outline
 from ipldstore.unnamed import Unnamed, find_roots
 
+NOT_LISTED = (
+    "not listed: what a repository leads to or led to (`ipldstore log --all`, `ipldstore "
+    "operations`), what other blocks name, the root of a CAR file"
+)
+"""What is said below the list."""
+
 _NODES = 200
 """Blocks of each hierarchy that are looked into for its arrays."""
 
