@@ -187,12 +187,14 @@ class _Finder:
         return any(row.ours != row.theirs for row in self._chunks_of(path))
 
     def _chunks_of(self, path: str) -> Iterator[Row]:
-        # of some arrays the names of chunks are not known, so all that is no document counts
-        return (
+        # where no name of a chunk is known, all that is no document may be one
+        rows = [
             self._sides.rows[key]
             for key in self._sides.keys_below(path)
             if key.rpartition("/")[2] not in METADATA_NAMES
-        )
+        ]
+        known = [row for row in rows if row.array == path]
+        return iter(known or rows)
 
     def _has_parts(self, key: str) -> bool:
         versions = (self._sides.ours, self._sides.theirs)

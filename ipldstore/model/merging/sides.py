@@ -99,18 +99,18 @@ class Version:
         entry = self.entry(key)
         if entry is None:
             return {}
-        if isinstance(entry, Document):
-            value = dagcbor.decode(entry.encoded)
-        else:
-            try:
+        try:
+            if isinstance(entry, Document):
+                value = dagcbor.decode(entry.encoded)
+            else:
                 value = json.loads(self._tree.load(entry))
-            except (ValueError, RecursionError):
+            if isinstance(value, dict) and key.rpartition("/")[2] != ".zattrs":
+                value = value.get("attributes", {})
+            if not isinstance(value, dict):
                 return None
-        if isinstance(value, dict) and key.rpartition("/")[2] != ".zattrs":
-            value = value.get("attributes", {})
-        if not isinstance(value, dict):
+            return {name: json.dumps(item, sort_keys=True).encode() for name, item in value.items()}
+        except (ValueError, TypeError, RecursionError):
             return None
-        return {name: json.dumps(item, sort_keys=True).encode() for name, item in value.items()}
 
     def body(self, key: str) -> bytes | None:
         """Return what of a document is one value: all of it, or its CID, where it has no parts."""
