@@ -304,6 +304,7 @@ class FaultyStore(ContentAddressableStore):
             self.swap_pointer = partial(_swap_pointer, self, store)
             self.iter_pointers = store.iter_pointers
         if isinstance(store, KeepsJournals):
+            self.has_quick_journals = store.has_quick_journals
             self.append_journal = partial(_change, self, APPEND_JOURNAL, store.append_journal)
             self.make_journal = partial(_change, self, MAKE_JOURNAL, store.make_journal)
             self.remove_journal = partial(_change, self, REMOVE_JOURNAL, store.remove_journal)

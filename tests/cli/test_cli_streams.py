@@ -31,7 +31,11 @@ def archive(root):
 def shell(line):
     """Run the program as a shell does."""
     program = f'"{sys.executable}" -m ipldstore {line}'
-    return subprocess.run(["bash", "-c", program], check=False, capture_output=True, text=True)
+    # as most have it: what is written is held back
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        ["bash", "-c", program], check=False, capture_output=True, text=True, env=env
+    )
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")

@@ -41,29 +41,37 @@ class EscapedStream:
         for line in lines:
             self.write(line)
 
+    def _drop(self) -> None:
+        """Send what is held back nowhere: at its end the interpreter would try again."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.unescaped.fileno())
+            os.close(nowhere)
+            self.unescaped.flush()
+
 
 class Output(EscapedStream):
     """Standard output, of which errors say that it is what could not be written to."""
 
     def write(self, text: str) -> int:
         """Write text; new lines and tabs stay."""
-        with _named_output():
+        with self._named():
             return super().write(text)
 
     def flush(self) -> None:
         """Write what is held back."""
-        with _named_output():
+        with self._named():
             self.unescaped.flush()
 
-
-@contextmanager
-def _named_output() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OSError(f"cannot write to standard output: {error.strerror}") from error
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._drop()
+            raise OSError(f"cannot write to standard output: {error.strerror}") from error
 
 
 class Notes(EscapedStream):
@@ -86,14 +94,6 @@ class Notes(EscapedStream):
             self.unescaped.flush()
         except OSError:
             self._drop()
-
-    def _drop(self) -> None:
-        """Send what is held back nowhere: at its end the interpreter would try again."""
-        with suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.unescaped.fileno())
-            os.close(nowhere)
-            self.unescaped.flush()
 
 
 class ClosedOutput(EscapedStream):
