@@ -56,7 +56,7 @@ _SHAPES = bytes.maketrans(b"123456789", b"0" * 9)
 def _run_pattern(size: int) -> re.Pattern[bytes]:
     """Match links under allowed names of so many bytes."""
     name = _NAMES.get(size, _SIGN + b"{%d}" % size)
-    return re.compile(b"(?:%s%s%s){%d,}+" % (_head(size), name, _LINK, _FEWEST), re.DOTALL)
+    return re.compile(b"(?:%s%s%s){%d,}" % (_head(size), name, _LINK, _FEWEST), re.DOTALL)
 
 
 @cache
