@@ -83,7 +83,7 @@ class Journals:
         """
         number = max(map(_number_of_step, self._blocks.list_journals(self.session)), default=-1)
         data = self._read_step(number)
-        step = decode_step(data, self._describe_step(number))
+        step = self._decode(number, data)
         if step.kind == ENDED:
             return step
         before = self._read_step(number - 1) if number else b""
@@ -101,16 +101,13 @@ class Journals:
         return step
 
     def _decode(self, number: int, data: bytes) -> Step:
-        return decode_step(data, self._describe_step(number))
+        return decode_step(data, f"{_step_name(number)} of session {self.session}")
 
     def _read_step(self, number: int) -> bytes:
         data = self._blocks.read_journal(self.session, _step_name(number)) if number >= 0 else None
         if data is None:
             raise ended(self.session)
         return data
-
-    def _describe_step(self, number: int) -> str:
-        return f"{_step_name(number)} of session {self.session}"
 
     def check_open(self) -> None:
         """Raise `SessionEndedError` unless what was recorded before now counts.
@@ -393,14 +390,14 @@ def iter_unfinished(blocks: KeepsJournals) -> Iterator[Unfinished]:
     for session in blocks.iter_journal_groups():
         journals = Journals(blocks, session)
         try:
-            journals.enter()
+            step = journals.enter()
         except SessionEndedError:
             continue
         except (InvalidNodeError, InvalidCIDError) as error:
             raise InvalidNodeError(
                 f"session {session} is damaged, and repo.abandon({session!r}) lets it go: {error}"
             ) from error
-        if journals.step.kind == OPEN:
+        if step.kind != ENDED:
             yield journals.describe()
 
 
