@@ -298,7 +298,8 @@ class Journals:
             for name, most in wanted.items():
                 cursor = cursors.get(name) or self._cursors.get(name, _UNREAD)
                 if most > cursor.offset:
-                    cursors[name] = self._read_from(name, cursor, most, found, named)
+                    stop = self._most_of(name)
+                    cursors[name] = self._read_from(name, cursor, stop, found, named)
             wanted = {
                 name: self._most_of(name)
                 for name, position in named.items()
@@ -329,7 +330,7 @@ class Journals:
         offset, seen = cursor
         try:
             for frame in iter_frames(data, offset):
-                if frame.stop > most and name in self.step.carries:
+                if frame.stop > most:
                     break
                 if frame.seen:
                     seen = {**seen, **frame.seen}
@@ -350,6 +351,13 @@ class Journals:
         for name, cursor in cursors.items():
             if name != self._own:
                 self._untold[name] = cursor.offset
+
+    def read_again(self) -> list[Found]:
+        """Return what counts as read."""
+        found: list[Found] = []
+        for name, cursor in self._cursors.items():
+            self._read_from(name, _UNREAD, cursor.offset, found, {})
+        return found
 
     def forget_read(self) -> None:
         """Have `read` begin from the beginning."""

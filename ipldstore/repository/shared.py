@@ -93,7 +93,8 @@ class SharedWriter(Writer):
         self.session = session or new_session()
         self.is_attached = session is not None
         self.journals: Journals | None = None
-        self._joined = self._join_nothing()
+        # None while this process is the only one that wrote: the tree says all then
+        self._joined: Joined | None = None
         self._blocked: dict[str, None] = {}
         self._is_handed_out = False
         self._forks = _forks[0]
@@ -141,6 +142,17 @@ class SharedWriter(Writer):
         base = Tree(self.blocks.get_block, self.first.root)
         return Joined(lambda key: base.find(key.split("/")) is not None)
 
+    @property
+    def joined(self) -> Joined:
+        """What all changes come to that are in the tree."""
+        if self._joined is None:
+            joined = self._join_nothing()
+            if self.journals is not None:
+                for origin, record in self.journals.read_again():
+                    joined.add(origin, record)
+            self._joined = joined
+        return self._joined
+
     # what others do
 
     def is_written_elsewhere(self) -> bool:
@@ -169,15 +181,32 @@ class SharedWriter(Writer):
 
     def _take_in(self, found: Iterable[Found], *, is_set: bool = False) -> None:
         """Have the tree say what records came to; `is_set` if it has the values of these."""
+        joined = self.joined
         self._taken_in += 1
         for origin, record in found:
-            keys = self._joined.add(origin, record)
+            keys = joined.add(origin, record)
             if isinstance(record, Removal):
                 self.tree.remove_directory(split_path(record.path))
             for key in keys:
-                entry = self._joined.entry(key)
+                entry = joined.entry(key)
                 if not is_set or entry is None or entry is not record[-1]:
                     self._place(key, entry)
+
+    def _take_in_own(self, found: Sequence[Found], *, is_set: bool) -> None:
+        """Have the tree say what this process appended last."""
+        if self._joined is not None:
+            self._take_in(found, is_set=is_set)
+            return
+        self._taken_in += 1
+        if not is_set:
+            self._apply([record for _, record in found])
+
+    def _apply(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if isinstance(record, Removal):
+                self.tree.remove_directory(split_path(record.path))
+            else:
+                self._place(*record)
 
     def _place(self, key: str, entry: Link | Document | None) -> None:
         segments = key.split("/")
@@ -194,8 +223,9 @@ class SharedWriter(Writer):
     def check_joined(self) -> None:
         """Raise `CommitConflictError` if processes changed the same in different ways."""
         for key in list(self._blocked):
-            self._place(key, self._joined.entry(key))
-        keys = sorted({*self._joined.conflicts, *self._blocked})
+            self._place(key, self.joined.entry(key))
+        alone = self._joined is None and not self._blocked
+        keys = [] if alone else sorted({*self.joined.conflicts, *self._blocked})
         if keys:
             conflicts = [
                 _conflict(key, _BLOCKED if key in self._blocked else _AT_ONCE) for key in keys
@@ -266,8 +296,8 @@ class SharedWriter(Writer):
     def _put_back(self, key: str) -> None:
         """Have the tree say again what the journals do of a key."""
         with self.lock():
-            if key in self._joined:
-                entry = self._joined.entry(key)
+            if key in self.joined:
+                entry = self.joined.entry(key)
             else:
                 entry = Tree(self.blocks.get_block, self.first.root).find(key.split("/"))
             self._place(key, entry)
@@ -341,7 +371,7 @@ class SharedWriter(Writer):
             with self.lock():
                 is_set = len(records) == 1 and bool(wishes)
                 is_set = is_set and wishes[0].taken_in == self._taken_in
-                self._take_in(found, is_set=is_set)
+                self._take_in_own(found, is_set=is_set)
                 journals.note_appended()
                 del self._late[: len(late)]
         for wish in wishes:
@@ -353,11 +383,7 @@ class SharedWriter(Writer):
             if not self.is_committing:
                 return False
             self._late += records
-            for record in records:
-                if isinstance(record, Removal):
-                    self.tree.remove_directory(split_path(record.path))
-                else:
-                    self._place(*record)
+            self._apply(records)
             return True
 
     def record_late(self) -> None:
@@ -464,7 +490,7 @@ class SharedWriter(Writer):
         self.unfrozen.fate = f"are lost: {self.how_to_keep}"
         self.journals = None
         self._forks = _forks[0]
-        self._joined = self._join_nothing()
+        self._joined = None
         self._blocked = {}
 
 
