@@ -34,7 +34,8 @@ _LINK_SIZE = len(LINK_HEAD) + 36
 _COMMON_LINKS = frozenset(LINK_HEAD + bytes((1, codec, 0x12, 0x20)) for codec in (0x55, 0x70, 0x71))
 _COMMON_SIZE = len(LINK_HEAD) + 4
 
-_SHORT_TEXT = tuple(bytes((0x60 + size,)) for size in range(24))
+SHORT_TEXT = tuple(bytes((0x60 + size,)) for size in range(24))
+"""What comes before text of fewer than 24 bytes, by their number."""
 
 
 def decode(data: bytes) -> Any:
@@ -280,7 +281,7 @@ def encode_text(text: str) -> bytes:
     except UnicodeEncodeError:
         raise CodecError(f"text {text!r} holds a lone surrogate") from None
     size = len(data)
-    return (_SHORT_TEXT[size] if size < 24 else encode_head(_TEXT, size)) + data
+    return (SHORT_TEXT[size] if size < 24 else encode_head(_TEXT, size)) + data
 
 
 def encode_texts(texts: Iterable[str]) -> list[bytes]:
@@ -288,7 +289,7 @@ def encode_texts(texts: Iterable[str]) -> list[bytes]:
     texts = list(texts)
     try:
         encoded = list(map(str.encode, texts))
-        return [_SHORT_TEXT[len(data)] + data for data in encoded]
+        return [SHORT_TEXT[len(data)] + data for data in encoded]
     except (UnicodeEncodeError, IndexError):
         return list(map(encode_text, texts))
 

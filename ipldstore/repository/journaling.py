@@ -125,6 +125,10 @@ class Journals:
         if is_over or not is_there:
             raise ended(self.session)
 
+    def is_at_last(self) -> bool:
+        """Whether there is no later step than the open one."""
+        return not self._blocks.find_journals(self.session, [self._next])[0]
+
     def close(self) -> None:
         """Make the step after which nothing is written that counts; another process may have.
 

@@ -79,7 +79,8 @@ class SessionWriter(SharedWriter):
         """Commit what is there now; see `Session.commit`."""
         with self._turn():
             self.record_late()
-            self.refresh()
+            if self.journals is None or not self.journals.is_at_last():
+                self.refresh()
             if self.journals is None:
                 return self._commit(about, resolve)
             return self._commit_all(self.journals, about, resolve)

@@ -11,7 +11,7 @@ from ipldstore.basics.warning import Line, find_line
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.errors import UnfrozenChangesWarning
 
-_MOST_NAMED = 10_000
+_MOST_NAMED = 1_000
 
 
 class Ledger:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import add
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from ipldstore.cid import Link
 from ipldstore.errors import InvalidNodeError
 from ipldstore.formats import dagcbor
+from ipldstore.formats.linkmaps import encode_link_map
 from ipldstore.tree.cut import MAX_PAGE_BYTES, Cutter, Item, cut, data_of, head_size, total_size
 from ipldstore.tree.documents import Document
 from ipldstore.tree.nodes import Directory, Entries, Entry, Page, PageList, is_inlined, unpacked
@@ -45,6 +46,10 @@ class Encoder:
                 directory.content = renewed
                 return renewed.encoded, depth + 1
         if not isinstance(content, PageList):
+            encoded = _encode_links(content)
+            if encoded is not None:
+                directory.content = content
+                return encoded, 1
             data, depth = self._entries(content)
             if not data and not root:
                 raise InvalidNodeError("an empty directory, which the format does not allow")
@@ -217,6 +222,16 @@ class _Recut:
         self._count += len(items)
         self.firsts.append(items[0].segment)
         self.children.append(self._put(_encode_map(map(data_of, items))))
+
+
+def _encode_links(entries: Entries) -> bytes | None:
+    """Return a map of entries if all are links, and if it is no longer than a page."""
+    if not isinstance(entries, dict) or set(map(type, entries.values())) != {Link}:
+        return None
+    if len(entries) > MAX_PAGE_BYTES // _LINK_BYTES:
+        return None
+    encoded = encode_link_map(cast("dict[str, Link]", entries))
+    return encoded if len(encoded) <= MAX_PAGE_BYTES else None
 
 
 def _may_end_elsewhere(page: Link | Page | PageList) -> bool:

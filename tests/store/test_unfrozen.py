@@ -64,10 +64,10 @@ def test_keys_are_counted_once_and_up_to_a_bound(tmp_path):
             store[f"c/{index}"] = b""
         return store
 
-    count = 9_999
-    assert "changes to 10,000 keys" in said_of(many)[0]
-    count = 20_000
-    assert "changes to more than 10,000 keys" in said_of(many)[0]
+    count = 999
+    assert "changes to 1,000 keys" in said_of(many)[0]
+    count = 2_000
+    assert "changes to more than 1,000 keys" in said_of(many)[0]
 
 
 def test_deleting_is_a_change_too(tmp_path):
