@@ -91,7 +91,7 @@ def copy_root(
     if workers is None:
         workers = max(source.connections, target.connections)
     with Moves(workers, progress) as moves:
-        _Copy(source, target, moves).run(source.resolve(root))
+        Copying(source, target, moves).run(source.resolve(root))
         moves.finish()
         target.flush()
     return moves.copied
@@ -152,8 +152,8 @@ class Moves:
             self._progress(self.copied.blocks, self.copied.bytes)
 
 
-class _Copy:
-    """One copy of blocks."""
+class Copying:
+    """Copies the blocks under roots that a target lacks, each after all that it leads to."""
 
     def __init__(
         self, source: ContentAddressableStore, target: ContentAddressableStore, moves: Moves
@@ -163,9 +163,10 @@ class _Copy:
         self._moves = moves
         self._present: set[Link] = set()
 
-    def run(self, root: Link) -> None:
+    def run(self, root: Link, seen: set[Link] | None = None) -> None:
+        """Copy what is under a root, but not what was seen, which that is added to."""
         values: list[Link] = []
-        for link, data in iter_dag(root, self._load, children_first=True):
+        for link, data in iter_dag(root, self._load, seen=seen, children_first=True):
             if link in self._present:
                 self._moves.skip()
                 continue

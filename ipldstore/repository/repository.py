@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ipldstore.faces import IPLDStore
     from ipldstore.inventory import HistoryInfo
     from ipldstore.model.merging import Resolve
+    from ipldstore.repository.carrying import Carried, Wanted
     from ipldstore.repository.operations import Done
     from ipldstore.repository.session import Session
     from ipldstore.repository.unfinished import Unfinished
@@ -491,6 +493,160 @@ class Repository:
         about = self._about(text, author, metadata, time)
         return CID(Merging(self._versions, branch, other, repr(shown)).merge(about, resolve))
 
+    def push(
+        self,
+        other: Repository | Blocks,
+        revision: CIDLike | None = None,
+        *,
+        to: str | None = None,
+        depth: int | None = None,
+        force: bool = False,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> Carried:
+        """Carry a branch or tag to another repository, with all commits that this one lacks.
+
+        Blocks that are missing there are copied, then the branch is moved on. What was carried
+        before an interrupt or a fault is not carried again.
+
+        Parameters
+        ----------
+        other
+            The other repository, or the block store that has it by the same name.
+        revision
+            The branch or tag, the default branch if None; with `to`, any revision.
+        to
+            The branch that is moved or made there, if not one of the same name.
+        depth
+            How many commits are carried at most, counted along parents; those before them are let
+            go there. None for all.
+        force
+            Whether to move the branch also where that lets go of commits that it has.
+        workers, progress
+            As in `copy_root`.
+
+        Returns
+        -------
+        Carried
+            What was moved.
+
+        Raises
+        ------
+        RefError
+            If the branch there has commits that this one does not lead to, a tag is there already,
+            for another commit, or the name is one of the other kind.
+        RevisionError, RepositoryNotFoundError
+            If there is no such revision, or no other repository.
+        BlockNotFoundError, CorruptBlockError, InvalidNodeError
+            If blocks cannot be had from here.
+        BackendError
+            If one of the stores cannot do its work. What was carried until then stays.
+
+        Examples
+        --------
+        >>> import ipldstore
+        >>> repo = ipldstore.Repository.create(ipldstore.MappingCAStore())
+        >>> with repo.writable(message="first") as store:
+        ...     store["a/0"] = b"chunk"
+        >>> backup = ipldstore.Repository.create(ipldstore.MappingCAStore())
+        >>> repo.push(backup).commits
+        1
+        >>> backup.branches == repo.branches
+        True
+        """
+        from ipldstore.repository.carrying import PUSH, Carrier
+
+        with _opened(other, self.name) as opened:
+            carrier = Carrier(self._versions, opened._versions, depth, workers, progress)
+            return carrier.carry_to(self._wanted(revision, to), force=force, kind=PUSH)
+
+    def pull(
+        self,
+        other: Repository | Blocks,
+        revision: CIDLike | None = None,
+        *,
+        to: str | None = None,
+        depth: int | None = None,
+        force: bool = False,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> Carried:
+        """Carry a branch or tag from another repository to here.
+
+        It is `push` from the other one. Where both have commits that the other lacks, pull under
+        another name, and merge that: ``repo.pull(other, "main", to="theirs")``, then
+        ``repo.merge("theirs")``.
+
+        Parameters, what it returns, and errors are those of `push`.
+        """
+        from ipldstore.repository.carrying import PULL, Carrier
+
+        with _opened(other, self.name) as opened:
+            carrier = Carrier(opened._versions, self._versions, depth, workers, progress)
+            return carrier.carry_to(opened._wanted(revision, to), force=force, kind=PULL)
+
+    def _wanted(self, revision: CIDLike | None, to: str | None) -> Wanted:
+        from ipldstore.repository.carrying import make_wanted
+
+        state = self._versions.read()[1]
+        return make_wanted(state, self._find(state, revision), revision, to)
+
+    @classmethod
+    def clone(
+        cls,
+        source: Repository | Blocks,
+        blocks: Blocks,
+        name: str = "default",
+        *,
+        depth: int | None = None,
+        author: str | None = None,
+        workers: int | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Self:
+        """Make a repository that has all branches, tags and commits of another one.
+
+        It is there once all is copied. One that was interrupted is gone on with by calling this
+        again.
+
+        Parameters
+        ----------
+        source
+            The other repository, or the block store that has it as ``"default"``.
+        blocks
+            The block store, or what `open_block_store` takes; a folder or file is made. Into a CAR
+            file, it is a whole repository in one file.
+        name, author, options
+            As in `create`.
+        depth, workers, progress
+            As in `push`.
+
+        Raises
+        ------
+        RepositoryExistsError
+            If there is one of this name.
+        RepositoryNotFoundError
+            If there is no other repository.
+        BlockNotFoundError, CorruptBlockError, InvalidNodeError, BackendError
+            As in `push`.
+        """
+        from ipldstore.repository.carrying import Carrier
+
+        if isinstance(blocks, ContentAddressableStore):
+            target = find_blocks(blocks, **options)
+        else:
+            target = open_block_store(blocks, **options)
+        repository = cls.__new__(cls)
+        repository._hold(target, name, author, is_own=target is not blocks)
+        try:
+            with _opened(source, "default") as opened:
+                versions = opened._versions, repository._versions
+                Carrier(*versions, depth, workers, progress).clone()
+        except BaseException:
+            repository.close()
+            raise
+        return repository
+
     def log(self, revision: CIDLike | None = None, *, all: bool = False) -> Log:  # noqa: A002
         """Return the versions that led to a revision, the last first.
 
@@ -627,6 +783,16 @@ class Repository:
 
     def __repr__(self) -> str:
         return f"<Repository {self.name!r} in {self.blocks!r}>"
+
+
+@contextmanager
+def _opened(other: Repository | Blocks, name: str) -> Iterator[Repository]:
+    """Have another repository, which is closed at the end if it is opened here."""
+    if isinstance(other, Repository):
+        yield other
+    else:
+        with Repository(other, name) as opened:
+            yield opened
 
 
 def _as_cids(refs: Mapping[str, Link]) -> dict[str, CID]:

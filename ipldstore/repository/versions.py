@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -60,7 +60,7 @@ class Versions:
 
     def begin(self, default: str, *, exist_ok: bool) -> None:
         """Make the first state; `RepositoryExistsError` if there is one, unless that is fine."""
-        if exist_ok and _pointers_of(self.blocks).read_pointer(self.name) is not None:
+        if exist_ok and self._is_there():
             self.read()
             return
         state = State(
@@ -70,13 +70,36 @@ class Versions:
             operation=Operation(kind="init", time=now()),
             nonce=_nonce(),
         )
-        link = self._put_state(state)
-        if not self._swap(None, link) and not exist_ok:
-            raise RepositoryExistsError(
-                f"{self.blocks!r} has a repository {self.name!r} already: "
-                "Repository(blocks), or a command such as `ipldstore log`, opens it; or name "
-                "another one"
-            )
+        if not self._swap(None, self._put_state(state)) and not exist_ok:
+            raise self._exists()
+
+    def begin_from(self, other: State, shallow: Collection[Link]) -> None:
+        """Make the first state from one of another repository, whose commits were copied."""
+        state = replace(
+            other,
+            shallow=frozenset(shallow),
+            operation=Operation(kind="clone", time=now()),
+            previous=None,
+            nonce=_nonce(),
+            collecting=None,
+            collected=0,
+        )
+        if not self._swap(None, self._put_state(state)):
+            raise self._exists()
+
+    def check_absent(self) -> None:
+        """Raise `RepositoryExistsError` if there is such a repository."""
+        if self._is_there():
+            raise self._exists()
+
+    def _is_there(self) -> bool:
+        return _pointers_of(self.blocks).read_pointer(self.name) is not None
+
+    def _exists(self) -> RepositoryExistsError:
+        return RepositoryExistsError(
+            f"{self.blocks!r} has a repository {self.name!r} already: Repository(blocks), or a "
+            "command such as `ipldstore log`, opens it; or name another one"
+        )
 
     def move(self, change: Change) -> tuple[Link, State]:
         """Move on to the next state, whatever others do meanwhile, and return it.
