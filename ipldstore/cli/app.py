@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ipldstore.cli.commands import (
+    carry,
     cat,
     check_compression,
     commit,
@@ -115,6 +116,9 @@ _add(app, "show", show.show, "show main@2026-01-05")
 _add(app, "branch", refs.branch, "branch trial main~2")
 _add(app, "tag", refs.tag, "tag v1 main")
 _add(app, "merge", merge.merge, "merge trial --into main --theirs")
+_add(app, "push", carry.push, "push s3://bucket/prefix main")
+_add(app, "pull", carry.pull, "pull /mnt/share/store main --to theirs")
+_add(app, "clone", carry.clone, "clone s3://bucket/prefix --blocks backup.car")
 _add(app, "reset", reset.reset, "reset main main~1")
 _add(app, "undo", undo.undo, "undo main")
 _add(app, "operations", operations.operations, "operations --json")

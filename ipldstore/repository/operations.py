@@ -24,8 +24,8 @@ class Done:
     state : CID
         The state that it led to.
     kind : str
-        ``"init"``, ``"commit"``, ``"merge"``, ``"branch"``, ``"tag"``, ``"reset"``, ``"delete"``
-        or ``"undo"``.
+        ``"init"``, ``"clone"``, ``"commit"``, ``"merge"``, ``"push"``, ``"pull"``, ``"branch"``,
+        ``"tag"``, ``"reset"``, ``"delete"`` or ``"undo"``.
     ref : str or None
         The branch or tag that it was about.
     before, after : CID or None

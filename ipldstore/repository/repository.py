@@ -632,19 +632,19 @@ class Repository:
         """
         from ipldstore.repository.carrying import Carrier
 
-        if isinstance(blocks, ContentAddressableStore):
-            target = find_blocks(blocks, **options)
-        else:
-            target = open_block_store(blocks, **options)
-        repository = cls.__new__(cls)
-        repository._hold(target, name, author, is_own=target is not blocks)
-        try:
-            with _opened(source, "default") as opened:
+        with _opened(source, "default") as opened:
+            if isinstance(blocks, ContentAddressableStore):
+                target = find_blocks(blocks, **options)
+            else:
+                target = open_block_store(blocks, **options)
+            repository = cls.__new__(cls)
+            repository._hold(target, name, author, is_own=target is not blocks)
+            try:
                 versions = opened._versions, repository._versions
                 Carrier(*versions, depth, workers, progress).clone()
-        except BaseException:
-            repository.close()
-            raise
+            except BaseException:
+                repository.close()
+                raise
         return repository
 
     def log(self, revision: CIDLike | None = None, *, all: bool = False) -> Log:  # noqa: A002

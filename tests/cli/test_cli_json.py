@@ -67,6 +67,10 @@ CASES = [
     ("tag", ["tag", "v2"]),
     ("tag", ["tag", "-d", "v1"]),
     ("merge", ["merge", "trial"]),
+    ("push", ["push", "theirs"]),
+    ("push", ["push", "theirs", "v1", "--depth", "1"]),
+    ("pull", ["pull", "blocks", "--blocks", "theirs"]),
+    ("clone", ["clone", "blocks", "--blocks", "all.car"]),
     ("reset", ["reset", "main", "v1"]),
     ("undo", ["undo"]),
     ("operations", ["operations"]),
@@ -100,6 +104,7 @@ def stored(call: Any, classic: Path, consolidated: Path, monkeypatch: pytest.Mon
     call("put", "classic.zarr")
     call("export", CONSOLIDATED_ROOT, "x.car")
     keep_versions(call)
+    call("init", "theirs")
     leave_session(monkeypatch)
     (classic / "a" / "0").write_bytes(bytes(24))
     changed = call("put", "classic.zarr", "--blocks", "changed").out.decode().strip()

@@ -117,6 +117,8 @@ def test_init_with_a_name_that_cannot_be_makes_nothing(arguments: list[str], cal
         ["branch", "trial"],
         ["tag", "-d", "v1"],
         ["merge", "trial"],
+        ["push", "other"],
+        ["pull", "other"],
         ["reset", "main", "trial"],
         ["undo"],
         ["operations"],
