@@ -15,6 +15,7 @@ from ipldstore.cli.commands import (
     copy,
     demo,
     diff,
+    expire,
     export,
     get,
     import_,
@@ -121,6 +122,7 @@ _add(app, "pull", carry.pull, "pull /mnt/share/store main --to theirs")
 _add(app, "clone", carry.clone, "clone s3://bucket/prefix --blocks backup.car")
 _add(app, "reset", reset.reset, "reset main main~1")
 _add(app, "undo", undo.undo, "undo main")
+_add(app, "expire", expire.expire, "expire --keep-last 30 --older-than 90d")
 _add(app, "operations", operations.operations, "operations --json")
 _add(app, "sessions", sessions.sessions, "sessions --blocks store")
 _add(app, "abandon", sessions.abandon, "abandon 1f6d... --blocks store")

@@ -25,7 +25,7 @@ class Done:
         The state that it led to.
     kind : str
         ``"init"``, ``"clone"``, ``"commit"``, ``"merge"``, ``"push"``, ``"pull"``, ``"branch"``,
-        ``"tag"``, ``"reset"``, ``"delete"`` or ``"undo"``.
+        ``"tag"``, ``"reset"``, ``"delete"``, ``"expire"`` or ``"undo"``.
     ref : str or None
         The branch or tag that it was about.
     before, after : CID or None

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from ipldstore.blockstore.contract import ContentAddressableStore, require_block_store
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ipldstore.inventory import HistoryInfo
     from ipldstore.model.merging import Resolve
     from ipldstore.repository.carrying import Carried, Wanted
+    from ipldstore.repository.expiring import Expired
     from ipldstore.repository.operations import Done
     from ipldstore.repository.session import Session
     from ipldstore.repository.unfinished import Unfinished
@@ -492,6 +493,56 @@ class Repository:
         text = f"Merge {shown} into {branch}" if message is None else message
         about = self._about(text, author, metadata, time)
         return CID(Merging(self._versions, branch, other, repr(shown)).merge(about, resolve))
+
+    def expire(
+        self,
+        *,
+        keep_last: int | None = None,
+        older_than: datetime | timedelta | None = None,
+        branch: str | None = None,
+    ) -> Expired:
+        """Let earlier commits go: they are in no log any more, and no copy has them.
+
+        The commits that stay keep their CIDs; what tags are for stays, too. Blocks stay where they
+        are: a `clone` leaves out those that only commits have which were let go.
+
+        Parameters
+        ----------
+        keep_last
+            How many commits of a branch stay, counted along parents.
+        older_than
+            What is younger stays, too: an age, or a time that says its zone.
+        branch
+            The branch whose commits are let go, as far as nothing else leads to them; all branches
+            if None, and of tags only what they are for stays.
+
+        Returns
+        -------
+        Expired
+            How many commits are left, and how many were let go.
+
+        Raises
+        ------
+        RevisionError
+            If there is no such branch.
+        TypeError, ValueError
+            If nothing is said of what stays, or it is no number or time that can be.
+
+        Examples
+        --------
+        >>> import ipldstore
+        >>> repo = ipldstore.Repository.create(ipldstore.MappingCAStore())
+        >>> for day in range(5):
+        ...     with repo.writable(message=f"day {day}") as store:
+        ...         store["a/0"] = b"%d" % day
+        >>> repo.expire(keep_last=2)
+        Expired(kept=2, let_go=3)
+        >>> [version.message for version in repo.log()]
+        ['day 4', 'day 3']
+        """
+        from ipldstore.repository.expiring import Rule, expire
+
+        return expire(self._versions, Rule(keep_last, older_than), branch)
 
     def push(
         self,

@@ -1,4 +1,4 @@
-"""History that is carried from a shell: push, pull and clone."""
+"""History that is carried from a shell, and let go: push, pull, clone and expire."""
 
 from __future__ import annotations
 
@@ -86,3 +86,13 @@ def test_what_is_not_there(call: Any, stored: list[str]) -> None:
     assert "`ipldstore clone`" in no_repository.err
     unknown = call("push", "theirs", "nothing")
     assert unknown.code == 3
+
+
+def test_commits_are_let_go(call: Any, stored: list[str]) -> None:
+    kept = call("expire", "--older-than", "1d")
+    assert (kept.code, kept.out, kept.err) == (0, b"0\n", "2 commits left, 0 let go\n")
+    assert call("expire", "--older-than", "2100-01-01", "--keep-last", "2").out == b"0\n"
+    assert call("expire", "--older-than", "2100-01-01").out == b"1\n"
+    assert log(call) == stored[1:]
+    assert call("expire").code == call("expire", "--older-than", "soon").code == 2
+    assert call("expire", "--keep-last", "1", "--branch", "nothing").code == 3

@@ -73,6 +73,7 @@ CASES = [
     ("clone", ["clone", "blocks", "--blocks", "all.car"]),
     ("reset", ["reset", "main", "v1"]),
     ("undo", ["undo"]),
+    ("expire", ["expire", "--keep-last", "1"]),
     ("operations", ["operations"]),
     ("sessions", ["sessions"]),
     ("abandon", ["abandon", SESSION]),

@@ -121,6 +121,7 @@ def test_init_with_a_name_that_cannot_be_makes_nothing(arguments: list[str], cal
         ["pull", "other"],
         ["reset", "main", "trial"],
         ["undo"],
+        ["expire", "--keep-last", "1"],
         ["operations"],
         ["sessions"],
         ["abandon", "5e5510"],

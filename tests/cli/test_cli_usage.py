@@ -35,6 +35,7 @@ COMMANDS = [
         "clone",
         "reset",
         "undo",
+        "expire",
         "operations",
         "sessions",
         "abandon",
