@@ -410,7 +410,8 @@ class SharedWriter(Writer):
     def closed(self, journals: Journals) -> Iterator[None]:
         """Have all that processes wrote, and refuse more; what this one writes is for later.
 
-        Whatever goes wrong, the session is open again.
+        Whatever goes wrong, the session is open again, unless what was written cannot be read. Who
+        resumes it, or commits again, opens it then.
         """
         self._commits = Process.current
         try:
@@ -419,6 +420,7 @@ class SharedWriter(Writer):
                 self.refresh()
                 yield
             except BaseException:
+                self.refresh()  # as what is not read is not carried on
                 if not journals.reopen():
                     self.begin_again()
                 raise

@@ -413,3 +413,28 @@ def test_a_session_that_another_process_opened_again_is_followed(repo: Repositor
     stale["l"] = b"3"
     session.commit("all")
     assert dict(repo.readonly()) == {"k": b"2", "l": b"3"}
+
+
+@pytest.mark.parametrize("repo", LOCAL, indirect=True)
+@pytest.mark.parametrize("faults", [1, 3])
+def test_a_commit_that_cannot_read_loses_nothing(
+    repo: Repository, monkeypatch: Any, faults: int
+) -> None:
+    session = repo.writable()
+    session["k"] = b"1"
+    other = repo.resume(session.id)
+    other["l"] = b"2"
+    read, left = type(repo.blocks).read_journal, [faults]
+
+    def fail_at_first(*arguments: Any) -> Any:
+        if arguments[2].startswith("w-") and left[0]:
+            left[0] -= 1
+            raise BackendError("cannot read")
+        return read(*arguments)
+
+    monkeypatch.setattr(type(repo.blocks), "read_journal", fail_at_first)
+    while left[0]:
+        with pytest.raises(BackendError, match="cannot read"):
+            session.commit("all")
+    session.commit("all")
+    assert dict(repo.readonly()) == {"k": b"1", "l": b"2"}
