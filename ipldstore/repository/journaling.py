@@ -45,9 +45,10 @@ Found = tuple[Origin, Record]
 class Journals:
     """The journals of a session; see `docs/format.md` for what they hold.
 
-    `number` and `step` are the open step in which this process writes; `is_behind` says whether the
-    session was seen to be at a later one. What `read` finds counts as
-    read once it is handed to `note_read`, so that an interrupt in between loses nothing.
+    `number` and `step` are the open step in which this process writes; `is_behind` says whether all
+    is to be read anew, as the session was seen to be at a later one, or this was interrupted. What
+    `read` finds counts as read once it is handed to `note_read`, so that an interrupt in between
+    loses nothing.
     """
 
     def __init__(self, blocks: KeepsJournals, session: str) -> None:
@@ -60,8 +61,9 @@ class Journals:
         self._next, self._this = _step_name(1), _step_name(0)
         self._cursors: dict[str, Cursor] = {}
         self._own = ""
-        self._size = 0
+        self._start = self._size = 0
         self._is_sure = False
+        self._is_stale = False
         self._process: object = None
         # what the own journal says that it was seen of others, and what it does not say yet
         self._told: Mapping[str, int] = {}
@@ -95,8 +97,9 @@ class Journals:
             opened = self._decode(number, data)
         else:
             self._own = ""
+        if number != self.number and self._cursors:
+            self.note_stale()
         self.number, self.step, self._encoded = number, opened, data
-        self.is_behind = False
         self._next, self._this = _step_name(number + 1), _step_name(number)
         return step
 
@@ -126,8 +129,8 @@ class Journals:
             raise ended(self.session)
 
     def is_at_last(self) -> bool:
-        """Whether there is no later step than the open one."""
-        return not self._blocks.find_journals(self.session, [self._next])[0]
+        """Whether there is no later step than the open one, and nothing to be read anew."""
+        return not self._is_stale and not self._blocks.find_journals(self.session, [self._next])[0]
 
     def close(self) -> None:
         """Make the step after which nothing is written that counts; another process may have.
@@ -164,7 +167,10 @@ class Journals:
             if is_mine:
                 self._blocks.remove_journal(self.session, _step_name(number))
             raise ended(self.session)
+        was_stale = self._is_stale
         self.enter()
+        if is_mine and not was_stale:
+            self.note_begun()
         return is_mine
 
     def _nonce_of_closed(self) -> bytes:
@@ -251,7 +257,7 @@ class Journals:
         data = encode_frame(records, told)
         # an interrupt, or a fault, leaves it open whether it is there: another journal begins then
         self._is_sure = False
-        start = self._size
+        start = self._start = self._size
         self._blocks.append_journal(self.session, self._own, start, data)
         if told:
             self._told = {**self._told, **told}
@@ -269,7 +275,8 @@ class Journals:
         """Append records to a journal of their own, whatever other threads do meanwhile."""
         name = _journal_name(self.number)
         seen = {known: cursor.offset for known, cursor in self._cursors.items() if cursor.offset}
-        self._blocks.append_journal(self.session, name, 0, encode_frame(records, seen))
+        data = encode_frame(records, seen)
+        self._blocks.append_journal(self.session, name, 0, data)
         self.check_open()
         return [(Origin(name, index, seen), record) for index, record in enumerate(records)]
 
@@ -286,8 +293,12 @@ class Journals:
             self._own = ""
 
     def note_appended(self) -> None:
-        """Note that what was appended last is taken in."""
-        self._cursors[self._own] = Cursor(self._size, self._told)
+        """Note that what was appended last is taken in.
+
+        Where what was appended before is not, both are left for `read`.
+        """
+        if self._cursors.get(self._own, _UNREAD).offset == self._start:
+            self._cursors[self._own] = Cursor(self._size, self._told)
 
     def read(self) -> tuple[list[Found], dict[str, Cursor]]:
         """Return what was appended since, also by others, and what to hand to `note_read`.
@@ -363,14 +374,24 @@ class Journals:
             self._read_from(name, _UNREAD, cursor.offset, found, {})
         return found
 
+    def note_stale(self) -> None:
+        """Note that what was taken in is not what counts, until `note_begun`."""
+        self._is_stale = self.is_behind = True
+
+    def note_begun(self) -> None:
+        """Note that nothing is taken in but what was read since `forget_read`."""
+        self._is_stale = self.is_behind = False
+
     def forget_read(self) -> None:
         """Have `read` begin from the beginning."""
+        self.note_stale()
         self._cursors = {}
         self._own = ""
 
     def _list_counting(self) -> dict[str, int]:
         listed = self._blocks.list_journals(self.session)
-        self.is_behind = max(map(_number_of_step, listed), default=0) > self.number + 1
+        last = max(map(_number_of_step, listed), default=0)
+        self.is_behind = self._is_stale or last > self.number + 1
         return {
             name: min(size, self._most_of(name))
             for name, size in listed.items()

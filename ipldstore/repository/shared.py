@@ -295,6 +295,14 @@ class SharedWriter(Writer):
 
     def _put_back(self, key: str) -> None:
         """Have the tree say again what the journals do of a key."""
+        try:
+            self._place_again(key)
+        except BaseException:
+            if self.journals is not None:
+                self.journals.note_stale()
+            raise
+
+    def _place_again(self, key: str) -> None:
         with self.lock():
             if key in self.joined:
                 entry = self.joined.entry(key)
@@ -474,6 +482,9 @@ class SharedWriter(Writer):
             self._joined = self._join_nothing()
             self._blocked = {}
             self.tree = tree
+            self._taken_in += 1
+            self.journals.note_begun()
+            self._apply(self._late)
         self.refresh()
 
     def drop(self) -> None:

@@ -438,3 +438,34 @@ def test_a_commit_that_cannot_read_loses_nothing(
             session.commit("all")
     session.commit("all")
     assert dict(repo.readonly()) == {"k": b"1", "l": b"2"}
+
+
+def test_what_was_appended_though_it_failed_is_seen(repo: Repository, monkeypatch: Any) -> None:
+    session = repo.writable()
+    session["k"] = b"1"
+    other = repo.resume(session.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(session._session.journals, "check_open", fail)
+        with pytest.raises(BackendError, match="no room"):
+            session["k"] = b"2"
+    session["l"] = b"3"
+    assert dict(session) == dict(other) == {"k": b"2", "l": b"3"}
+    session.commit("all")
+    assert dict(repo.readonly()) == {"k": b"2", "l": b"3"}
+
+
+@pytest.mark.parametrize("repo", LOCAL, indirect=True)
+def test_a_refused_write_is_taken_back_once_journals_can_be_read(
+    repo: Repository, monkeypatch: Any
+) -> None:
+    session = repo.writable()
+    session["k"] = b"1"
+    assert session.id
+    with monkeypatch.context() as patch:
+        for name in ("append_journal", "read_journal"):
+            patch.setattr(repo.blocks, name, fail)
+        with pytest.raises(BackendError, match="no room"):
+            session["k"] = b"refused"
+    session["l"] = b"2"
+    session.commit("all")
+    assert dict(repo.readonly()) == {"k": b"1", "l": b"2"}
