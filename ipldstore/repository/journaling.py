@@ -271,6 +271,11 @@ class Journals:
             for index, record in enumerate(records)
         ]
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether what was appended last may be there, or not."""
+        return bool(self._own) and not self._is_sure and self._process is Process.current
+
     def append_aside(self, records: Sequence[Record]) -> list[Found]:
         """Append records to a journal of their own, whatever other threads do meanwhile."""
         name = _journal_name(self.number)

@@ -365,6 +365,8 @@ class SharedWriter(Writer):
     def _append(self, wishes: Sequence[_Wish]) -> None:
         """Append what was late before, and what is wished for now."""
         journals = self.open_journals()
+        if journals.is_unsure:
+            self.refresh()  # so that what comes now comes after it
         late = list(self._late)
         records = [*late, *(record for wish in wishes for record in wish.records)]
         try:

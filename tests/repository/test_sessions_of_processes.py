@@ -469,3 +469,24 @@ def test_a_refused_write_is_taken_back_once_journals_can_be_read(
     session["l"] = b"2"
     session.commit("all")
     assert dict(repo.readonly()) == {"k": b"1", "l": b"2"}
+
+
+def test_a_write_that_failed_is_no_conflict_with_the_next_try(
+    repo: Repository, monkeypatch: Any
+) -> None:
+    session = repo.writable()
+    session["a/c/0"] = b"0"
+    assert session.id
+    append = type(repo.blocks).append_journal
+
+    def fail_afterwards(*arguments: Any) -> None:
+        append(*arguments)
+        fail()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(repo.blocks), "append_journal", fail_afterwards)
+        with pytest.raises(BackendError, match="no room"):
+            session["a/c/0"] = b"1"
+    session["a/c/0"] = b"2"
+    session.commit("all")
+    assert dict(repo.readonly()) == {"a/c/0": b"2"}
