@@ -62,6 +62,7 @@ class IPLDStore(Hierarchy, Store):
         self._check_writable()
         source, destination = _normalize(src_path), _normalize(dst_path)
         goal = split_path(destination)
+        self._writer.prepare_copy()
         with self._writer.lock():
             tree = self._writer.copy_tree()
             if tree.find_directory(goal) is not None or tree.find(goal) is not None:
@@ -76,7 +77,9 @@ class IPLDStore(Hierarchy, Store):
                 tree.insert(split_key(destination + rest), entry)
             for rest in moved:
                 tree.remove(split_key(source + rest))
-            self._writer.adopt(tree, {destination + rest: entry for rest, entry in moved.items()})
+            gone = dict.fromkeys(source + rest for rest in moved)
+            come = {destination + rest: entry for rest, entry in moved.items()}
+            self._writer.adopt(tree, {**gone, **come})
 
     def _entries_at(self, tree: Tree, path: str) -> dict[str, Link | Document]:
         """Return the values at or below a path, by what comes after it in their keys."""

@@ -276,14 +276,18 @@ class Journals:
         """Whether what was appended last may be there, or not."""
         return bool(self._own) and not self._is_sure and self._process is Process.current
 
-    def append_aside(self, records: Sequence[Record]) -> list[Found]:
-        """Append records to a journal of their own, whatever other threads do meanwhile."""
+    def append_aside(self, records: Sequence[Record]) -> tuple[list[Found], dict[str, Cursor]]:
+        """Append records to a journal of their own, whatever other threads do meanwhile.
+
+        Returns them as `read` does.
+        """
         name = _journal_name(self.number)
         seen = {known: cursor.offset for known, cursor in self._cursors.items() if cursor.offset}
         data = encode_frame(records, seen)
         self._blocks.append_journal(self.session, name, 0, data)
         self.check_open()
-        return [(Origin(name, index, seen), record) for index, record in enumerate(records)]
+        found = [(Origin(name, index, seen), record) for index, record in enumerate(records)]
+        return found, {name: Cursor(len(data), seen)}
 
     def _begin_journal(self) -> None:
         self._process = Process.current

@@ -339,12 +339,19 @@ class SharedWriter(Writer):
         elif is_there:
             self._record(Removal("/".join(segments)))
 
+    def prepare_copy(self) -> None:
+        self.refresh()
+        if self.is_journaled:
+            self.open_journals()
+
     def adopt(self, tree: Tree, changes: Mapping[str, Link | Document | None]) -> None:
         if self.is_journaled and changes:
             records = [Change(key, entry) for key, entry in changes.items()]
-            found = self.open_journals().append_aside(records)
+            journals = self.open_journals()
+            found, cursors = journals.append_aside(records)
             super().adopt(tree, changes)
-            self._take_in(found)
+            self._take_in_own(found, is_set=True)
+            journals.note_read(cursors)
         else:
             super().adopt(tree, changes)
 

@@ -342,6 +342,7 @@ def _merge_settled(
     writer: Writer, changes: Mapping[str, Sequence[KeyChange]], answers: Mapping[str, _Answer]
 ) -> dict[str, Sides]:
     """Make the changes, or none and return the conflicts that there is no answer to."""
+    writer.prepare_copy()
     with writer.lock():
         wanted: dict[str, Value | None] = {}
         open_keys: dict[str, Sides] = {}

@@ -223,6 +223,9 @@ class Writer(Reader):
             is_blank = self.tree.root is None and self.tree.is_empty
         return None if is_blank else self._freeze()
 
+    def prepare_copy(self) -> None:
+        """Do what must be done before the lock is taken for `copy_tree` and `adopt`."""
+
     def copy_tree(self) -> Tree:
         """Return a tree of what is here now, for changes to be made aside; the lock is held."""
         is_blank = self.tree.root is None and self.tree.is_empty

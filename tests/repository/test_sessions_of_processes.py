@@ -327,6 +327,34 @@ def test_forks_are_merged_into_a_session_of_others(repo: Repository) -> None:
     assert dict(repo.readonly()) == {"a": b"1", "b": b"2", "c": b"3"}
 
 
+def test_a_fork_is_what_a_session_begins_with(repo: Repository) -> None:
+    session = repo.writable()
+    fork = session.fork()
+    fork["a/c/0"] = b"1"
+    fork["a/c/1"] = b"1"
+    session.merge(fork)
+    session["a/c/1"] = b"2"
+    worker = repo.resume(session.id)
+    assert dict(worker) == {"a/c/0": b"1", "a/c/1": b"2"}
+    session.commit("merged")
+    assert dict(repo.readonly()) == {"a/c/0": b"1", "a/c/1": b"2"}
+
+
+@pytest.mark.skipif(not hasattr(IPLDStore, "rename"), reason="zarr 3 has no rename")
+def test_what_is_renamed_is_so_for_all(repo: Repository) -> None:
+    with repo.writable(message="before") as session:
+        session["a/.zgroup"] = b'{"zarr_format": 2}'
+    session = repo.writable()
+    session.rename("a", "b")
+    worker = repo.resume(session.id)
+    assert list(worker) == ["b/.zgroup"]
+    worker["b/0"] = b"1"
+    worker.rename("b", "c")
+    assert sorted(session) == ["c/.zgroup", "c/0"]
+    session.commit("renamed")
+    assert sorted(repo.readonly()) == ["c/.zgroup", "c/0"]
+
+
 def test_a_refused_write_is_not_in_the_session(repo: Repository, monkeypatch: Any) -> None:
     session = repo.writable()
     session["a"] = b"1"
