@@ -314,6 +314,19 @@ def test_two_that_commit_one_session(repo: Repository) -> None:
     session._writer.unfrozen.clear()
 
 
+@pytest.mark.parametrize("repo", LOCAL, indirect=True)
+def test_a_conflict_names_the_chunks(repo: Repository) -> None:
+    session = repo.writable()
+    other = repo.resume(session.id)
+    for key in ("a/c/0", "a/c/1"):
+        session[key] = b"1"
+    for key in ("a/c/0", "a/c/1"):
+        other[key] = b"2"
+    with pytest.raises(CommitConflictError, match="'a/c/0', 'a/c/1'"):
+        session.commit("both")
+    session.abandon()
+
+
 def test_forks_are_merged_into_a_session_of_others(repo: Repository) -> None:
     session = repo.writable()
     session["a"] = b"1"

@@ -118,8 +118,9 @@ def _line(group: list[Conflict]) -> str:
     place = _quoted(path) if path else "the root"
     if kind == "node":
         return f"{place}: {why}"
-    if kind == "chunk":
-        named = _ranges([conflict.chunk or () for conflict in group])
+    places = [conflict.chunk for conflict in group if conflict.chunk is not None]
+    if kind == "chunk" and len(places) == len(group):
+        named = _ranges(places)
     else:
         named = [_quoted(conflict.name) for conflict in group]
     more = f" and {len(named) - _MAX_NAMES:,} more" if len(named) > _MAX_NAMES else ""
