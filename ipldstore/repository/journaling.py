@@ -159,7 +159,7 @@ class Journals:
         False if another process did, in whose step what it read counts. Raises `SessionEndedError`
         if the session is over.
         """
-        carries = {name: cursor.offset for name, cursor in self._cursors.items()}
+        carries = {name: cursor.offset for name, cursor in list(self._cursors.items())}
         step = replace(self.step, carries=carries, after=self._nonce_of_closed(), **fresh())
         number = self.number + 2
         is_mine = self._make_step(number, step)
@@ -261,9 +261,6 @@ class Journals:
         self._blocks.append_journal(self.session, self._own, start, data)
         if told:
             self._told = {**self._told, **told}
-            self._untold = {
-                name: offset for name, offset in self._untold.items() if told.get(name) != offset
-            }
         self._size = start + len(data)
         self._is_sure = True
         return [
@@ -293,7 +290,9 @@ class Journals:
         self._process = Process.current
         self._own = _journal_name(self.number)
         self._size, self._told = 0, {}
-        self._untold = {name: cursor.offset for name, cursor in self._cursors.items()}
+        self._untold = {}
+        for name, cursor in list(self._cursors.items()):
+            self._untold.setdefault(name, cursor.offset)  # which other threads note, too
 
     def take_back(self) -> None:
         """Remove a journal that has nothing but what was appended last, which does not count."""
@@ -306,6 +305,8 @@ class Journals:
 
         Where what was appended before is not, both are left for `read`.
         """
+        for name in [name for name, at in self._untold.items() if self._told.get(name) == at]:
+            del self._untold[name]
         if self._cursors.get(self._own, _UNREAD).offset == self._start:
             self._cursors[self._own] = Cursor(self._size, self._told)
 

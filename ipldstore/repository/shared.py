@@ -109,7 +109,7 @@ class SharedWriter(Writer):
         super().__init__(blocks, first.root, token=self.session, cache_bytes=cache_bytes)
 
     def _drop_waiting(self) -> None:
-        self._waiting = []
+        self._waiting, self._late = [], []
 
     @property
     def can_share(self) -> bool:
@@ -171,7 +171,9 @@ class SharedWriter(Writer):
                 found, cursors = journals.read()
                 if cursors:
                     with self.lock():
-                        self._take_in(found)
+                        # which another thread may have left meanwhile
+                        if self.journals is journals:
+                            self._take_in(found)
                         journals.note_read(cursors)
             if journals.is_behind and not self.is_committing:
                 self._go_on(journals)
@@ -191,6 +193,7 @@ class SharedWriter(Writer):
                 entry = joined.entry(key)
                 if not is_set or entry is None or entry is not record[-1]:
                     self._place(key, entry)
+        self._apply(self._late)
 
     def _take_in_own(self, found: Sequence[Found], *, is_set: bool) -> None:
         """Have the tree say what this process appended last."""
@@ -200,6 +203,7 @@ class SharedWriter(Writer):
         self._taken_in += 1
         if not is_set:
             self._apply([record for _, record in found])
+            self._apply(self._late)
 
     def _apply(self, records: Iterable[Record]) -> None:
         for record in records:
@@ -280,18 +284,21 @@ class SharedWriter(Writer):
                 self.refresh()
         if self.waits:
             self.fetch(segments)
-        with self.lock():
-            # what cannot be there is refused before it is in a journal
-            is_journaled, taken_in = self.is_journaled, self._taken_in
-            self._written.note(segments, entry)
-            self.tree.insert(segments, entry)
-        if is_journaled:
-            key = "/".join(segments)
-            try:
+        key, is_journaled = "/".join(segments), False
+        try:
+            with self.lock():
+                # what cannot be there is refused before it is in a journal
+                is_journaled, taken_in = self.is_journaled, self._taken_in
+                self._written.note(segments, entry)
+                self.tree.insert(segments, entry)
+            if is_journaled:
                 self._record(Change(key, entry), taken_in=taken_in)
-            except BaseException:
+        except InvalidKeyError:
+            raise
+        except BaseException:
+            if is_journaled:
                 self._put_back(key)
-                raise
+            raise
 
     def _put_back(self, key: str) -> None:
         """Have the tree say again what the journals do of a key."""
@@ -388,9 +395,9 @@ class SharedWriter(Writer):
             with self.lock():
                 is_set = len(records) == 1 and bool(wishes)
                 is_set = is_set and wishes[0].taken_in == self._taken_in
+                del self._late[: len(late)]
                 self._take_in_own(found, is_set=is_set)
                 journals.note_appended()
-                del self._late[: len(late)]
         for wish in wishes:
             wish.is_granted = True
 
@@ -475,11 +482,21 @@ class SharedWriter(Writer):
         self._change_all(change)
 
     def _go_on(self, journals: Journals) -> bool:
-        """Go on in the step that the session is at; False if that is not open."""
-        if journals.enter().kind != OPEN:
-            return False
-        self.begin_again()
-        return True
+        """Go on in the step that the session is at; False if that is not open.
+
+        Where another thread committed meanwhile, this goes on with the session after that.
+        """
+        try:
+            is_open = journals.enter().kind == OPEN
+        except SessionEndedError:
+            if self.journals is journals:
+                raise
+            return True
+        if self.journals is not journals:
+            return True
+        if is_open:
+            self.begin_again()
+        return is_open
 
     def begin_again(self) -> None:
         """Read all journals anew, of which the open step says how much counts."""

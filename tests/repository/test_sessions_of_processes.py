@@ -10,9 +10,12 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
+from threading import Thread
 from typing import Any
 
 import pytest
+from interrupts import interrupt_at
 from servers import S3
 
 from ipldstore import (
@@ -23,6 +26,7 @@ from ipldstore import (
     InvalidNodeError,
     IPLDStore,
     MappingCAStore,
+    NoChangesError,
     ReadOnlyStoreError,
     RefError,
     Repository,
@@ -32,8 +36,11 @@ from ipldstore import (
     UnfrozenChangesWarning,
     open_block_store,
 )
+from ipldstore.journals import joining, records
+from ipldstore.repository import journaling, shared
 
 LOCAL = ["folder", "fsync", "sqlite"]
+MODULES = tuple(module.__file__ for module in (joining, journaling, records, shared))
 
 
 @pytest.fixture(params=[*LOCAL, "s3"])
@@ -531,3 +538,38 @@ def test_a_write_that_failed_is_no_conflict_with_the_next_try(
     session["a/c/0"] = b"2"
     session.commit("all")
     assert dict(repo.readonly()) == {"a/c/0": b"2"}
+
+
+def test_a_thread_that_writes_while_another_commits_is_not_refused(
+    repo: Repository, monkeypatch: Any
+) -> None:
+    session = repo.writable()
+    session["k"] = b"1"
+    assert session.id
+    journals = session._session.journals
+    check = journals.check_open
+
+    def commit_before() -> None:
+        monkeypatch.undo()
+        thread = Thread(target=session.commit, args=("by another thread",))
+        thread.start()
+        thread.join()
+        check()
+
+    monkeypatch.setattr(journals, "check_open", commit_before)
+    session["l"] = b"2"
+    assert dict(session) == {"k": b"1", "l": b"2"}
+    with suppress(NoChangesError):  # where the other thread had it, too
+        session.commit("after that")
+    assert dict(repo.readonly()) == {"k": b"1", "l": b"2"}
+
+
+@pytest.mark.parametrize("repo", ["folder"], indirect=True)
+def test_a_write_that_is_interrupted_leaves_all_processes_with_the_same(repo: Repository) -> None:
+    for point in range(1, 60):
+        session = repo.writable()
+        session["k"] = b"old"
+        interrupt_at(point, partial(session.__setitem__, "k", b"new"), within=MODULES)
+        session["m"] = b"1"
+        assert dict(session) == dict(repo.resume(session.id))
+        session.abandon()
