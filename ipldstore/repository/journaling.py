@@ -161,6 +161,7 @@ class Journals:
         """
         carries = {name: cursor.offset for name, cursor in list(self._cursors.items())}
         step = replace(self.step, carries=carries, after=self._nonce_of_closed(), **fresh())
+        step = replace(step, time=self.step.time)  # by which it is known when it was begun
         number = self.number + 2
         is_mine = self._make_step(number, step)
         if not self._is_closed():

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ipldstore.basics.locks import Guard
+from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
 from ipldstore.errors import (
     DetachedStoreError,
@@ -25,9 +26,9 @@ from ipldstore.journals.steps import OPEN, Step
 from ipldstore.model.merging import Resolve, check_resolve
 from ipldstore.repository.committing import About, Begun, Committing
 from ipldstore.repository.journaling import Journals, fresh
-from ipldstore.repository.shared import SharedWriter
+from ipldstore.repository.shared import SharedWriter, say_alone
 from ipldstore.repository.versions import Versions
-from ipldstore.store.writer import find_own, note_own
+from ipldstore.store.writer import Writer, find_own, note_own, restore, share
 from ipldstore.tree.tree import DEFAULT_CACHE_BYTES
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class SessionWriter(SharedWriter):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if not self.can_share:
-            return super().__reduce__()
+            return _restore_alone, share(self)
         self.open_journals()
         note_own(self)
         resolve = self.resolve if isinstance(self.resolve, str) else None
@@ -261,6 +262,19 @@ def begin(
         **fresh(),
     )
     return Session._view(SessionWriter(versions, first, about, resolve), read_only=False)
+
+
+def _restore_alone(
+    token: str,
+    blocks: ContentAddressableStore,
+    root: Link | None,
+    cache_bytes: int,
+    home: tuple[int, str] | None,
+) -> Writer:
+    """Do as `restore`; elsewhere the copy says that the session is of one process."""
+    writer = restore(token, blocks, root, cache_bytes, home)
+    writer.why_detached = say_alone(blocks)
+    return writer
 
 
 _MOST_ATTACHED = 8

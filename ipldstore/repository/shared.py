@@ -18,9 +18,11 @@ from ipldstore.errors import (
     InvalidKeyError,
     SessionEndedError,
 )
+from ipldstore.formats import dagcbor
 from ipldstore.journals.joining import Joined
 from ipldstore.journals.records import Change, Record, Removal
-from ipldstore.journals.steps import OPEN, Step
+from ipldstore.journals.steps import ENDED, OPEN, Step
+from ipldstore.model.chunkkeys import ChunkKeys, read_chunk_keys
 from ipldstore.model.merging.conflicts import Conflict, describe
 from ipldstore.repository.journaling import Found, Journals, fresh, new_session
 from ipldstore.store.writer import Writer
@@ -29,8 +31,8 @@ from ipldstore.tree.keys import METADATA_NAMES, split_path
 from ipldstore.tree.tree import DEFAULT_CACHE_BYTES, Tree
 
 _KEPT = (
-    "are not committed, and kept: repo.resume({0!r}) goes on with them, repo.abandon({0!r}) lets "
-    "them go"
+    "are not committed, and kept, unless the session was committed or abandoned elsewhere: "
+    "repo.resume({0!r}) goes on with them, repo.abandon({0!r}) lets them go"
 )
 _ALONE = (
     "what is written in this copy of a session would be lost: a session on {!r} is of one process; "
@@ -122,7 +124,7 @@ class SharedWriter(Writer):
 
     def check_attached(self) -> None:
         if self.is_detached:
-            raise DetachedStoreError(_FORKED if self.can_share else _ALONE.format(self.blocks))
+            raise DetachedStoreError(_FORKED if self.can_share else say_alone(self.blocks))
 
     @property
     def is_journaled(self) -> bool:
@@ -232,7 +234,7 @@ class SharedWriter(Writer):
         keys = [] if alone else sorted({*self.joined.conflicts, *self._blocked})
         if keys:
             conflicts = [
-                _conflict(key, _BLOCKED if key in self._blocked else _AT_ONCE) for key in keys
+                self._conflict(key, _BLOCKED if key in self._blocked else _AT_ONCE) for key in keys
             ]
             raise CommitConflictError(
                 "what several processes of this session wrote cannot be joined; write these "
@@ -240,6 +242,25 @@ class SharedWriter(Writer):
                 conflicts=conflicts,
                 keys=keys,
             )
+
+    def _conflict(self, key: str, why: str) -> Conflict:
+        path, _, name = key.rpartition("/")
+        if name not in METADATA_NAMES:
+            segments = key.split("/")
+            for depth in range(len(segments)):
+                keys = self._chunk_keys(segments[:depth])
+                chunk = None if keys is None else keys.coordinate(segments[depth:])
+                if chunk is not None:
+                    return Conflict("chunk", "/".join(segments[:depth]), key, chunk, why)
+        return Conflict("document", path, key, why=why)
+
+    def _chunk_keys(self, segments: Sequence[str]) -> ChunkKeys | None:
+        """Return how the array at a path names its chunks; None if there is none."""
+        for name in ("zarr.json", ".zarray"):
+            entry = self.find([*segments, name])
+            if isinstance(entry, Document):
+                return read_chunk_keys(name, dagcbor.decode(entry.encoded))
+        return None
 
     # what this process does
 
@@ -439,7 +460,8 @@ class SharedWriter(Writer):
         """
         self._commits = Process.current
         try:
-            journals.close()
+            with self._noting_end():
+                journals.close()
             try:
                 self.refresh()
                 yield
@@ -451,6 +473,15 @@ class SharedWriter(Writer):
         finally:
             self._commits = None
         self.record_late()
+
+    @contextmanager
+    def _noting_end(self) -> Iterator[None]:
+        """Say nothing of changes later on if it turns out now that the session is over."""
+        try:
+            yield
+        except SessionEndedError:
+            self.unfrozen.fate = None
+            raise
 
     def end(self, journals: Journals, first: Step) -> None:
         """Begin a new session from another step, where nobody goes on with this one."""
@@ -487,16 +518,20 @@ class SharedWriter(Writer):
         Where another thread committed meanwhile, this goes on with the session after that.
         """
         try:
-            is_open = journals.enter().kind == OPEN
+            kind = journals.enter().kind
         except SessionEndedError:
-            if self.journals is journals:
-                raise
-            return True
+            if self.journals is not journals:
+                return True
+            self.unfrozen.fate = None
+            raise
         if self.journals is not journals:
             return True
-        if is_open:
-            self.begin_again()
-        return is_open
+        if kind == ENDED:
+            self.unfrozen.fate = None
+        if kind != OPEN:
+            return False
+        self.begin_again()
+        return True
 
     def begin_again(self) -> None:
         """Read all journals anew, of which the open step says how much counts."""
@@ -533,7 +568,6 @@ class SharedWriter(Writer):
         self._blocked = {}
 
 
-def _conflict(key: str, why: str) -> Conflict:
-    path, _, name = key.rpartition("/")
-    kind = "document" if name in METADATA_NAMES else "chunk"
-    return Conflict(kind, path, key, why=why)  # type: ignore[arg-type]
+def say_alone(blocks: ContentAddressableStore) -> str:
+    """Say why a copy of a session cannot be written to where sessions are of one process."""
+    return _ALONE.format(blocks)

@@ -8,7 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ipldstore.blockstore.abilities import KeepsJournals
-from ipldstore.errors import InvalidCIDError, InvalidNodeError, RefError, SessionEndedError
+from ipldstore.errors import (
+    InvalidCIDError,
+    InvalidNameError,
+    InvalidNodeError,
+    RefError,
+    SessionEndedError,
+)
 from ipldstore.formats.cidobject import CID
 from ipldstore.journals.steps import CLOSED, OPEN, Step
 from ipldstore.model.merging import Resolve
@@ -108,7 +114,7 @@ def _enter(versions: Versions, session: str) -> tuple[Journals, Step]:
     """Return the journals of a session, and the step that it is at."""
     if isinstance(versions.blocks, KeepsJournals):
         journals = Journals(versions.blocks, session)
-        with suppress(SessionEndedError):
+        with suppress(SessionEndedError, InvalidNameError):
             step = journals.enter()
             if journals.step.kind == OPEN and journals.step.repository == versions.name:
                 return journals, step

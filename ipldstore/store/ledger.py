@@ -17,10 +17,11 @@ _MOST_NAMED = 1_000
 class Ledger:
     """The keys that were changed in a hierarchy since it was frozen.
 
-    `fate` says what becomes of that with the hierarchy, and how to keep it.
+    `fate` says what becomes of that with the hierarchy, and how to keep it; None if
+    there is nothing to say of it.
     """
 
-    def __init__(self, blocks: ContentAddressableStore, fate: str) -> None:
+    def __init__(self, blocks: ContentAddressableStore, fate: str | None) -> None:
         self._blocks = blocks
         self.fate = fate
         self._keys: set[str] = set()
@@ -55,7 +56,7 @@ class Ledger:
 
     def _warn(self, where: Line) -> None:
         # a forked process has a copy of what is still in use in its parent
-        if self._keys and self._pid == os.getpid():
+        if self._keys and self.fate and self._pid == os.getpid():
             # each loss counts, also where Python shows equal warnings of one place but once
             warnings.warn_explicit(
                 f"{self} in a store on {self._blocks!r} {self.fate}",

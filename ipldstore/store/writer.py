@@ -59,6 +59,7 @@ class Writer(Reader):
         super().__init__(blocks, root, cache_bytes=cache_bytes)
         self.token = token or uuid.uuid4().hex
         self._pid: Final = None if detached else os.getpid()
+        self.why_detached = _DETACHED
         self.unfrozen = Ledger(blocks, f"are lost: {self.how_to_keep}")
         self._written = Written(blocks)
         self._is_writer = False
@@ -84,7 +85,7 @@ class Writer(Reader):
     def check_attached(self) -> None:
         """Raise `DetachedStoreError` in a copy, whose writes would be lost."""
         if self.is_detached:
-            raise DetachedStoreError(_DETACHED)
+            raise DetachedStoreError(self.why_detached)
 
     def _note_change(self, segments: Sequence[str]) -> None:
         self._is_writer = True

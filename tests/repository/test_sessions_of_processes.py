@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import multiprocessing
 import pickle
 import subprocess
@@ -236,6 +237,77 @@ def test_in_memory_a_session_is_of_one_process() -> None:
         _ = session.id
     session.commit("in memory")
     assert repo.sessions() == []
+
+
+def refuse(session: Any) -> None:
+    with pytest.raises(DetachedStoreError, match=r"a session on CARStore.* is of one process"):
+        session["b"] = b"2"
+
+
+def test_in_a_car_file_other_processes_are_told_why_they_cannot_write(tmp_path: Any) -> None:
+    with Repository.create(str(tmp_path / "x.car")) as repo:
+        session = repo.writable()
+        session["a"] = b"1"
+        assert pickle.loads(pickle.dumps(session))["a"] == b"1"
+        in_process(refuse, session)
+        session.commit("alone")
+
+
+@pytest.mark.parametrize("name", ["../x", "A", "", "x" * 65])
+@pytest.mark.parametrize("repo", ["folder"], indirect=True)
+def test_what_names_no_session(repo: Repository, name: str) -> None:
+    with pytest.raises(RefError, match="there is no session"):
+        repo.resume(name)
+    with pytest.raises(RefError, match="there is no session"):
+        repo.abandon(name)
+
+
+@pytest.mark.parametrize("repo", LOCAL, indirect=True)
+@pytest.mark.filterwarnings("error::ipldstore.UnfrozenChangesWarning")
+def test_who_is_told_that_the_session_ended_is_not_told_that_it_is_kept(repo: Repository) -> None:
+    for late in (lambda one: one.commit("late"), lambda one: one.update({"b": b"late"})):
+        session = repo.writable()
+        session["a"] = b"1"
+        repo.abandon(session.id)
+        with pytest.raises(SessionEndedError):
+            late(session)
+        del session
+        gc.collect()
+
+
+@pytest.mark.parametrize("repo", LOCAL, indirect=True)
+@pytest.mark.parametrize("version", ["zarr.json", ".zarray"])
+def test_a_conflict_names_the_chunk_of_its_array(repo: Repository, version: str) -> None:
+    metadata = {
+        "zarr.json": {"node_type": "array", "shape": [9, 9], "chunk_key_encoding": "default"},
+        ".zarray": {"shape": [9, 9], "dimension_separator": "/"},
+    }[version]
+    key = "rain/c/0/2" if version == "zarr.json" else "rain/0/2"
+    session = repo.writable()
+    session[f"rain/{version}"] = json.dumps(metadata).encode()
+    one, two = repo.resume(session.id), repo.resume(session.id)
+    one[key], two[key] = b"one", b"two"
+    one["notes/a.txt"], two["notes/a.txt"] = b"one", b"two"
+    with pytest.raises(CommitConflictError, match=r"'rain': chunk \(0, 2\): changed by") as caught:
+        session.commit("both")
+    document, chunk = caught.value.conflicts
+    assert (document.kind, document.path, document.name) == ("document", "notes", "notes/a.txt")
+    assert (chunk.kind, chunk.path, chunk.name, chunk.chunk) == ("chunk", "rain", key, (0, 2))
+    session.abandon()
+
+
+@pytest.mark.parametrize("repo", LOCAL, indirect=True)
+def test_a_refused_commit_leaves_when_the_session_was_begun(repo: Repository) -> None:
+    session = repo.writable()
+    one, two = repo.resume(session.id), repo.resume(session.id)
+    one["a"], two["a"] = b"one", b"two"
+    before = repo.sessions()
+    with pytest.raises(CommitConflictError):
+        session.commit("both")
+    assert [(one.id, one.begun, one.last) for one in repo.sessions()] == [
+        (one.id, one.begun, one.last) for one in before
+    ]
+    session.abandon()
 
 
 def test_a_coordinator_that_died_is_followed_by_another(repo: Repository, monkeypatch: Any) -> None:
