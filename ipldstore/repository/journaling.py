@@ -429,7 +429,7 @@ class Unfinished(NamedTuple):
     size: int
 
 
-def iter_unfinished(blocks: KeepsJournals) -> Iterator[Unfinished]:
+def iter_unfinished(blocks: KeepsJournals) -> Iterator[Journals]:
     """Iterate the sessions of all repositories in a block store."""
     for session in blocks.iter_journal_groups():
         journals = Journals(blocks, session)
@@ -439,10 +439,11 @@ def iter_unfinished(blocks: KeepsJournals) -> Iterator[Unfinished]:
             continue
         except (InvalidNodeError, InvalidCIDError) as error:
             raise InvalidNodeError(
-                f"session {session} is damaged, and repo.abandon({session!r}) lets it go: {error}"
+                f"session {session} is damaged: repo.abandon({session!r}), or "
+                f"`ipldstore abandon {session}`, lets it go: {error}"
             ) from error
         if step.kind != ENDED:
-            yield journals.describe()
+            yield journals
 
 
 def ended(session: str) -> SessionEndedError:

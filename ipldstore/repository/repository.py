@@ -298,14 +298,14 @@ class Repository:
         about = self._about(message or "", author, metadata, time)
         return resume(self._versions, session, about, resolve, keeps_message=message is None)
 
-    def abandon(self, session: str) -> None:
+    def abandon(self, session: str) -> Unfinished | None:
         """Let a session go with what was written in it; processes that write in it are refused.
 
-        Parameters and errors are those of `resume`.
+        Parameters and errors are those of `resume`. Returns what it was; None if it is damaged.
         """
         from ipldstore.repository.unfinished import abandon
 
-        abandon(self._versions, session)
+        return abandon(self._versions, session)
 
     def commit(
         self,

@@ -64,18 +64,9 @@ def list_sessions(versions: Versions) -> list[Unfinished]:
     if not isinstance(versions.blocks, KeepsJournals):
         return []
     found = [
-        Unfinished(
-            id=one.session,
-            branch=one.step.branch,
-            base=None if one.step.commit is None else CID(one.step.commit),
-            message=one.step.message,
-            begun=time_of(one.times[0]),
-            last=time_of(one.times[1]),
-            writers=one.writers,
-            size=one.size,
-        )
-        for one in iter_unfinished(versions.blocks)
-        if one.step.repository == versions.name
+        _describe(journals)
+        for journals in iter_unfinished(versions.blocks)
+        if journals.step.repository == versions.name
     ]
     return sorted(found, key=lambda one: one.begun)
 
@@ -99,15 +90,31 @@ def resume(
     return Session._view(writer, read_only=False)
 
 
-def abandon(versions: Versions, session: str) -> None:
-    """Remove what was written in a session, also where it is damaged."""
+def abandon(versions: Versions, session: str) -> Unfinished | None:
+    """Remove what was written in a session, also a damaged one; return what is known of it."""
     try:
         journals, _ = _enter(versions, session)
     except (InvalidNodeError, InvalidCIDError):
         assert isinstance(versions.blocks, KeepsJournals)
         Journals(versions.blocks, session).remove()
-        return
+        return None
+    known = _describe(journals)
     journals.let_go()
+    return known
+
+
+def _describe(journals: Journals) -> Unfinished:
+    one = journals.describe()
+    return Unfinished(
+        id=one.session,
+        branch=one.step.branch,
+        base=None if one.step.commit is None else CID(one.step.commit),
+        message=one.step.message,
+        begun=time_of(one.times[0]),
+        last=time_of(one.times[1]),
+        writers=one.writers,
+        size=one.size,
+    )
 
 
 def _enter(versions: Versions, session: str) -> tuple[Journals, Step]:

@@ -708,6 +708,26 @@ def test_sessions(call: Any) -> None:
 
 
 @pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_damaged_session_is_abandoned_and_is_in_nobodys_way(call: Any, form: list[str]) -> None:
+    with Repository("blocks") as repo:
+        damaged, whole = repo.writable().id, repo.writable().id
+    Path(f"blocks/ipldstore/journals-{damaged}/step-000000").write_bytes(b"\xa0")
+    assert f"`ipldstore abandon {damaged}`" in call("sessions").err
+    assert call("abandon", whole).code == 0
+    done = call("abandon", damaged, *form)
+    assert done.code == 0
+    if form:
+        assert json.loads(done.out) == {
+            **dict.fromkeys(["branch", "base", "message", "begun", "last", "writers", "bytes"]),
+            "id": damaged,
+        }
+    else:
+        assert lines(done) == [f"{damaged}  damaged"]
+    assert lines(call("sessions")) == []
+
+
+@pytest.mark.usefixtures("stored")
 def test_verifying_all_versions(call: Any) -> None:
     with Repository("blocks") as repo:
         state, blocks = str(repo.cid), repo.info().blocks

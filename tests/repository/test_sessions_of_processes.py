@@ -495,7 +495,7 @@ def test_a_damaged_step_is_named(repo: Repository) -> None:
     step.write_bytes(b"\xa0")
     with pytest.raises(InvalidNodeError, match=f"session {session.id} is damaged"):
         repo.sessions()
-    repo.abandon(session.id)
+    assert repo.abandon(session.id) is None
     assert repo.sessions() == []
     session._writer.unfrozen.clear()
 

@@ -28,8 +28,8 @@ def abandon(
     json: Json = False,
 ) -> None:
     """Let a session go with what was written in it; who still writes in it is refused."""
-    from ipldstore.cli.work.sessions import abandon_session, session_facts, session_line
+    from ipldstore.cli.work.sessions import abandon_session
 
-    done = abandon_session(where, repository, session)
+    facts, line = abandon_session(where, repository, session)
     say("abandoned a session that was not committed")
-    show(session_facts(done), session_line(done))
+    show(facts, line)

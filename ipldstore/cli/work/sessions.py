@@ -8,7 +8,7 @@ from typing import Any
 from ipldstore.basics.words import printable, size_text
 from ipldstore.cli.frame.output import count_text
 from ipldstore.cli.tools.repositories import opened_repository, time_fact, time_text
-from ipldstore.errors import RevisionError
+from ipldstore.errors import RefError, RevisionError
 from ipldstore.repository.unfinished import Unfinished
 from ipldstore.views.ancestry import first_line
 
@@ -20,16 +20,25 @@ def iter_sessions(where: str, repository: str) -> Iterator[tuple[dict[str, Any],
             yield session_facts(one), session_line(one)
 
 
-def abandon_session(where: str, repository: str, session: str) -> Unfinished:
-    """Let a session go, and return what was known of it; `RevisionError` if there is none."""
+def abandon_session(where: str, repository: str, session: str) -> tuple[dict[str, Any], str]:
+    """Let a session go; return what it was as facts and as a line.
+
+    `RevisionError` if there is none.
+    """
     with opened_repository(where, repository) as repo:
-        for one in repo.sessions():
-            if one.id == session:
-                repo.abandon(session)
-                return one
-    raise RevisionError(
-        f"there is no session {session!r} that is not committed: `ipldstore sessions` lists them"
-    )
+        try:
+            known = repo.abandon(session)
+        except RefError:
+            raise RevisionError(
+                f"there is no session {session!r} that is not committed, or not any more: "
+                "`ipldstore sessions` lists them"
+            ) from None
+    if known is None:
+        return {**dict.fromkeys(_FACTS), "id": session}, f"{session}  damaged"
+    return session_facts(known), session_line(known)
+
+
+_FACTS = ("id", "branch", "base", "message", "begun", "last", "writers", "bytes")
 
 
 def session_facts(one: Unfinished) -> dict[str, Any]:
