@@ -39,7 +39,7 @@ async def make_entry_on_loop(
 
 async def keep_on_loop(writer: Writer, segments: list[str], data: bytes) -> Link | Document:
     """`Writer.keep` for event loops."""
-    if writer.waits and await find_on_loop(writer, segments) is not None:
+    if writer.waits and await find_here_on_loop(writer, segments) is not None:
         kept = await asyncio.to_thread(writer.find_kept, segments, data)
         if kept is not None:
             return kept
@@ -50,11 +50,25 @@ async def find_on_loop(reader: Reader, segments: Sequence[str]) -> Link | Docume
     """`Reader.find` for event loops."""
     if not reader.waits:
         return reader.find(segments)
-    is_loaded, entry = reader.peek(segments)
+    return await _find_waiting(reader, reader.peek, reader.find, segments)
+
+
+async def find_here_on_loop(reader: Reader, segments: Sequence[str]) -> Link | Document | None:
+    """`Reader.find_here` for event loops, on a block store on a network."""
+    return await _find_waiting(reader, reader.tree.peek, reader.find_here, segments)
+
+
+async def _find_waiting(
+    reader: Reader,
+    peek: Callable[[Sequence[str]], tuple[bool, Link | Document | None]],
+    find: Callable[[Sequence[str]], Link | Document | None],
+    segments: Sequence[str],
+) -> Link | Document | None:
+    is_loaded, entry = peek(segments)
     if not is_loaded:
         await reader.fetch_async(segments)
-        is_loaded, entry = reader.peek(segments)
-    return entry if is_loaded else await asyncio.to_thread(reader.find, segments)
+        is_loaded, entry = peek(segments)
+    return entry if is_loaded else await asyncio.to_thread(find, segments)
 
 
 async def insert_on_loop(

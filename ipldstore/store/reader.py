@@ -101,6 +101,10 @@ class Reader:
     def find(self, segments: Sequence[str]) -> Link | Document | None:
         """Return the entry of a value, None where there is no value."""
         self.refresh()
+        return self.find_here(segments)
+
+    def find_here(self, segments: Sequence[str]) -> Link | Document | None:
+        """`find`, without what other processes changed meanwhile."""
         if self.waits:
             self.fetch(segments)
         with self.lock():

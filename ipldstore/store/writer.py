@@ -110,7 +110,7 @@ class Writer(Reader):
 
         That its block is there is asked for the first such values, and then for one of 32.
         """
-        entry = self.find(segments)
+        entry = self.find_here(segments)
         if not isinstance(entry, Link) or not is_entry_of(self.blocks, entry, data):
             return None
         self._found_again += 1
