@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from ipldstore.basics.locks import Guard, Process
+from ipldstore.basics.locks import Bell, Guard, Process
 from ipldstore.blockstore.abilities import KeepsJournals
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link
@@ -45,6 +45,7 @@ _FORKED = (
 _AT_ONCE = "changed by several processes at once"
 _BLOCKED = "given a value by one process, and keys below it by another"
 
+_LOOK_AGAIN_SECONDS = 1.0
 
 _forks = [0]
 """How often this process forked."""
@@ -61,13 +62,15 @@ if hasattr(os, "register_at_fork"):
 class _Wish:
     """Records that a thread waits for.
 
-    `taken_in` is how often records had been taken in before what these set was set.
+    `taken_in` is how often records had been taken in before what these set was set. The bell is
+    rung when they may be granted, or nobody appends any more.
     """
 
     def __init__(self, records: Sequence[Record], taken_in: int) -> None:
         self.records = records
         self.taken_in = taken_in
         self.is_granted = False
+        self.bell = Bell()
 
 
 class SharedWriter(Writer):
@@ -390,12 +393,30 @@ class SharedWriter(Writer):
         wish = _Wish(records, taken_in)
         self._waiting.append(wish)
         try:
-            with self._appending():
-                while not wish.is_granted:
-                    self._append(list(self._waiting))
+            while not wish.is_granted:
+                self._grant(wish)
         finally:
             with suppress(ValueError):
                 self._waiting.remove(wish)
+
+    def _grant(self, wish: _Wish) -> None:
+        """Append what threads wait for, or wait for another thread that does."""
+        turn = self._appending()
+        if self._appending.is_taken:
+            wish.bell.wait(_LOOK_AGAIN_SECONDS)
+            return
+        try:
+            with turn:
+                wishes = [each for each in self._waiting if not each.is_granted]
+                if wishes:
+                    self._append(wishes)
+        finally:
+            self._ring()
+
+    def _ring(self) -> None:
+        """Wake the threads that wait for another one to append."""
+        for wish in list(self._waiting):
+            wish.bell.ring()
 
     def _append(self, wishes: Sequence[_Wish]) -> None:
         """Append what was late before, and what is wished for now."""
@@ -434,8 +455,11 @@ class SharedWriter(Writer):
     def record_late(self) -> None:
         """Have in the journal what was changed while a thread committed."""
         if self._late:
-            with self._appending():
-                self._append([])
+            try:
+                with self._appending():
+                    self._append([])
+            finally:
+                self._ring()
 
     def _append_to(self, journals: Journals, records: Sequence[Record]) -> list[Found]:
         try:
