@@ -19,6 +19,8 @@ PROGRAMS = {
     "ocdbt.py": "tensorstore",
     "wire.py": "obstore",
     "verifying.py": "numpy",
+    "cluster.py": "distributed",
+    "journals.py": "obstore",
 }
 
 for name, peer in PROGRAMS.items():
