@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
-from threading import Thread
+from threading import Semaphore, Thread
 from typing import Any
 
 import pytest
@@ -38,6 +38,7 @@ from ipldstore import (
     open_block_store,
 )
 from ipldstore.journals import joining, records
+from ipldstore.journals.records import iter_frames
 from ipldstore.repository import journaling, shared
 
 LOCAL = ["folder", "fsync", "sqlite"]
@@ -350,11 +351,12 @@ def test_a_job_array(repo: Repository) -> None:
     )
     session = repo.writable(message="array")
     command = [sys.executable, "-c", code, url_of(repo.blocks), session.id]
-    running = [subprocess.Popen([*command, str(number)]) for number in range(6)]
-    assert [process.wait(60) for process in running] == [0] * 6
+    running = [subprocess.Popen([*command, str(number)]) for number in range(20)]
+    assert [process.wait(60) for process in running] == [0] * 20
     session.commit()
-    expected = {f"a/c/{number}": str(number).encode() for number in range(6)}
+    expected = {f"a/c/{number}": str(number).encode() for number in range(20)}
     assert dict(repo.readonly()) == expected
+    assert [version.message for version in repo.log()] == ["array"]
 
 
 def test_what_takes_the_place_of_all_begins_the_session_anew(repo: Repository) -> None:
@@ -518,6 +520,63 @@ def test_threads_that_write_one_key_leave_what_the_journal_says(repo: Repository
     assert dict(repo.resume(name)) == dict(session)
     session.commit("by threads")
     assert dict(repo.readonly()) == dict(session)
+
+
+class Waiting(list[Any]):
+    """What threads wait for, which tells how many came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = Semaphore(0)
+
+    def append(self, item: Any) -> None:
+        super().append(item)
+        self.came.release()
+
+
+def test_what_threads_wait_for_is_appended_together(repo: Repository, monkeypatch: Any) -> None:
+    session = repo.writable()
+    assert session.id
+    session["a/0"] = b"0"
+    waiting = session._writer._waiting = Waiting()
+    append = repo.blocks.append_journal
+    appended: list[int] = []
+
+    def append_when_all_wait(group: str, name: str, offset: int, data: bytes) -> None:
+        if not appended:
+            assert all(waiting.came.acquire(timeout=60) for _ in range(5))
+        appended.extend(len(frame.records) for frame in iter_frames(data, offset))
+        append(group, name, offset, data)
+
+    monkeypatch.setattr(repo.blocks, "append_journal", append_when_all_wait)
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(lambda number: write(session, {f"a/{number}": b"1"}), range(5)))
+    assert sum(appended) == 5
+    assert len(appended) <= 2
+    session.commit("by threads")
+    assert dict(repo.readonly()) == {f"a/{number}": b"1" for number in range(5)}
+
+
+def test_no_journals_are_listed_for_a_chunk(repo: Repository, monkeypatch: Any) -> None:
+    session = repo.writable()
+    assert session.id
+    session["a/0"] = b"0"
+    with monkeypatch.context() as patch:
+        patch.setattr(repo.blocks, "list_journals", fail)
+        write(session, {"a/0": b"1", "a/1": b"1"})
+    session.commit("written")
+    assert dict(repo.readonly()) == {"a/0": b"1", "a/1": b"1"}
+
+
+@pytest.mark.parametrize("repo", LOCAL, indirect=True)
+def test_workers_of_joblib(repo: Repository) -> None:
+    joblib = pytest.importorskip("joblib", reason="writes with joblib")
+    with repo.writable(message="by joblib") as session:
+        session["a/0"] = b"0"
+        works = (joblib.delayed(write)(session, {f"a/{number}": b"1"}) for number in range(1, 9))
+        joblib.Parallel(n_jobs=2)(works)
+        assert len(session) == 9
+    assert dict(repo.readonly()) == {f"a/{number}": b"1" if number else b"0" for number in range(9)}
 
 
 def test_a_session_that_another_process_opened_again_is_followed(repo: Repository) -> None:

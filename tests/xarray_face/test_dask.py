@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ipldstore import ContentAddressableStore, DirectoryCAStore, IPLDStore, ReadOnlyStoreError
+from ipldstore import (
+    ContentAddressableStore,
+    DirectoryCAStore,
+    IPLDStore,
+    ReadOnlyStoreError,
+    Repository,
+)
+from ipldstore.repository.session import SessionWriter
 
 VALUES = np.arange(1.0, 401.0).reshape(20, 20)
 
@@ -117,3 +124,20 @@ def test_workers_of_a_cluster_may_read(client, tmp_path, zarr_format):
     in_chunks().compute().to_zarr(store, zarr_format=zarr_format)
     opened = xr.open_zarr(store, chunks={})
     np.testing.assert_array_equal(opened.t.compute(), VALUES)
+
+
+def test_a_session_is_pickled_once_for_each_chunk(client, tmp_path, zarr_format, monkeypatch):
+    pickled = []
+    reduce = SessionWriter.__reduce__
+
+    def note(writer):
+        pickled.append(writer.session)
+        return reduce(writer)
+
+    monkeypatch.setattr(SessionWriter, "__reduce__", note)
+    with Repository.create(tmp_path / "blocks") as repo:
+        with repo.writable(message="by a cluster") as session:
+            in_chunks().to_zarr(session, zarr_format=zarr_format, consolidated=False)
+        written = xr.open_zarr(repo.readonly(), consolidated=False)
+        np.testing.assert_array_equal(written.t.compute(), VALUES)
+    assert 0 < len(pickled) <= 20 + 10  # chunks, and what dask pickles besides
