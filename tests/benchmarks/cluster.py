@@ -146,6 +146,7 @@ class Bucket:
     def __init__(self, folder: Path, latency: float) -> None:
         self._server = KeepAliveS3(folder)
         self._latency = latency
+        self._rooms = 0
         self._resources = ExitStack()
 
     def __enter__(self) -> Bucket:
@@ -158,8 +159,10 @@ class Bucket:
         self._resources.close()
 
     @contextmanager
-    def room(self, name: str) -> Iterator[Place]:
-        """Count from nothing, in a prefix that is removed after."""
+    def room(self) -> Iterator[Place]:
+        """Count from nothing, in a new prefix, whose objects are removed after."""
+        self._rooms += 1
+        name = f"room-{self._rooms}"
         server, endpoint = self._server, f"http://127.0.0.1:{self._line.port}"
         buckets = server.folder / "buckets"
         place = Place(endpoint, "cluster", buckets, name, server.key, server.secret)
@@ -183,7 +186,7 @@ class Measuring:
         with tempfile.TemporaryDirectory() as folder:
             if name in BUCKET_PEERS:
                 assert self._bucket is not None
-                with self._bucket.room(name.replace(", ", "-").replace(" ", "-")) as place:
+                with self._bucket.room() as place:
                     self._write(name, Room(Path(folder), place))
                     self.requests.setdefault(name, []).append(self._bucket.count())
             else:
