@@ -251,13 +251,33 @@ def begin(
     versions: Versions, branch: str, begun: Begun, about: About, resolve: Resolve | None
 ) -> Session:
     """Begin a session."""
+    return _begin(versions, branch, begun, begun.root, about, resolve)
+
+
+def begin_empty(versions: Versions, branch: str, begun: Begun, about: About) -> Session | None:
+    """Begin a session that has nothing of what the branch has, which it is to take the place of.
+
+    None where the block store keeps no journals, so that nobody could go on with it.
+    """
+    session = _begin(versions, branch, begun, None, about, None)
+    return session if session._session.can_share else None
+
+
+def _begin(
+    versions: Versions,
+    branch: str,
+    begun: Begun,
+    root: Link | None,
+    about: About,
+    resolve: Resolve | None,
+) -> Session:
     first = Step(
         kind=OPEN,
         repository=versions.name,
         branch=branch,
         commit=begun.commit,
         base=begun.root,
-        root=begun.root,
+        root=root,
         message=about.message,
         **fresh(),
     )

@@ -324,6 +324,12 @@ class SharedWriter(Writer):
                 self._put_back(key)
             raise
 
+    def insert_all(self, entries: Mapping[str, Link | Document]) -> None:
+        """Set the entries of values, whose blocks were put, at once and in a journal."""
+        new = {key: entry for key, entry in entries.items() if self.find(key.split("/")) != entry}
+        if new:
+            self._record(*(Change(key, entry) for key, entry in new.items()))
+
     def _put_back(self, key: str) -> None:
         """Have the tree say again what the journals do of a key."""
         try:

@@ -48,6 +48,14 @@ def put(
             help="Commit the root to this branch, in place of what it has, and print the commit.",
         ),
     ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="ID",
+            help="With --branch, go on with a session of the same sources that was interrupted.",
+        ),
+    ] = None,
     message: OptionalMessage = None,
     author: Author = None,
     metadata: Metadata = None,
@@ -61,8 +69,10 @@ def put(
 
     onto = None
     if branch is not None:
-        onto = Onto(repository, branch, message, author, read_metadata(metadata))
+        onto = Onto(repository, branch, message, author, read_metadata(metadata), resume)
     elif message is not None or author is not None or metadata:
         raise typer.BadParameter("--message, --author and --metadata go with --branch")
+    elif resume is not None:
+        raise typer.BadParameter("--resume goes with --branch")
     done = put_sources(sources, where, concat=concat, into=into, onto=onto)
     show(done, *filter(None, (done["root"], done["commit"])))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import DAG_CBOR, Link, as_link, codec_of
@@ -15,10 +15,14 @@ from ipldstore.cli.tools.progress import progress
 from ipldstore.formats.jsontext import load_json
 from ipldstore.history.kinds import is_state
 from ipldstore.store.hierarchy import Hierarchy
+from ipldstore.tree.documents import Document
 from ipldstore.tree.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
     from ipldstore.cli.tools.netcdf import Groups
+
+Note: TypeAlias = Callable[[list[str], Link | Document], None]
+"""What is told of each entry that is written."""
 
 _OPEN_FILES = 8
 """Files that are open at once: the NetCDF library keeps some 30 MB of chunks for each."""
@@ -44,17 +48,33 @@ def check_formats(contents: Mapping[str, Content]) -> None:
 
 
 def write_contents(
-    contents: Mapping[str, Content], blocks: ContentAddressableStore, what: str
+    contents: Mapping[str, Content],
+    blocks: ContentAddressableStore,
+    what: str,
+    note: Note | None = None,
 ) -> tuple[Hierarchy, int]:
     """Write contents, each below a group, and return them and the bytes of those that are values.
 
     Contents are by the paths of the groups, all in one Zarr format; errors call all of it `what`.
+    `note` is called with each entry that is written.
     """
     values = {group: one for group, one in contents.items() if isinstance(one, Values)}
     datasets = {group: one for group, one in contents.items() if not isinstance(one, Values)}
-    mapping = Hierarchy(blocks, root=_beginning(blocks))
+    mapping = _NotedHierarchy(blocks, root=_beginning(blocks))
+    mapping.note = note
     size = _write_values(mapping, values) if values else 0
-    return (_write_datasets(mapping, datasets, what) if datasets else mapping), size
+    return (_write_datasets(mapping, datasets, what, note) if datasets else mapping), size
+
+
+class _NotedHierarchy(Hierarchy):
+    """A hierarchy of which each entry that is written is noted."""
+
+    note: Note | None = None
+
+    def _insert(self, segments: list[str], entry: Link | Document) -> None:
+        super()._insert(segments, entry)
+        if self.note is not None:
+            self.note(segments, entry)
 
 
 def _beginning(blocks: ContentAddressableStore) -> Link | None:
@@ -111,7 +131,9 @@ def _above(groups: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def _write_datasets(mapping: Hierarchy, datasets: Mapping[str, Groups], what: str) -> Hierarchy:
+def _write_datasets(
+    mapping: Hierarchy, datasets: Mapping[str, Groups], what: str, note: Note | None
+) -> Hierarchy:
     import xarray as xr
 
     from ipldstore.cli.tools.netcdf import count_chunks, explained, watched_store, write_zarr
@@ -126,7 +148,7 @@ def _write_datasets(mapping: Hierarchy, datasets: Mapping[str, Groups], what: st
         progress("putting", count_chunks(groups), unit="chunks") as advance,
     ):
         root = mapping.freeze() if len(mapping) else _beginning(mapping.blocks)
-        store = watched_store(mapping.blocks, root, lambda: advance(1))
+        store = watched_store(mapping.blocks, root, lambda: advance(1), note)
         with explained(f"{what} cannot be written as Zarr"):
             write_zarr(groups, store)
     return store

@@ -155,14 +155,19 @@ def count_chunks(groups: Groups) -> int:
 
 
 def watched_store(
-    blocks: ContentAddressableStore, root: CIDLike | None, watch: Callable[[], None]
+    blocks: ContentAddressableStore,
+    root: CIDLike | None,
+    watch: Callable[[], None],
+    note: Callable[[list[str], Link | Document], None] | None = None,
 ) -> IPLDStore:
-    """Open a store that tells of each chunk that is written."""
+    """Open a store that tells of each chunk that is written, and notes each entry."""
     from ipldstore.faces import IPLDStore
 
     class WatchedStore(IPLDStore):
         def _insert(self, segments: list[str], entry: Link | Document) -> None:
             super()._insert(segments, entry)
+            if note is not None:
+                note(segments, entry)
             if segments[-1] not in METADATA_NAMES:
                 watch()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from ipldstore.basics.words import size_text
@@ -18,6 +18,7 @@ from ipldstore.cli.sources.writing import check_formats, write_contents
 from ipldstore.cli.sources.zarrs import Values
 from ipldstore.cli.tools.blocks import measure_local, open_blocks
 from ipldstore.cli.tools.repositories import MADE_BY
+from ipldstore.cli.work.noting import Noted, begin_noting, describe_put, resume_noting
 from ipldstore.errors import NoChangesError, RevisionError
 from ipldstore.history.revisions import suggest
 from ipldstore.repository.repository import Repository
@@ -34,6 +35,7 @@ class Onto(NamedTuple):
     message: str | None
     author: str | None
     metadata: Mapping[str, str]
+    resume: str | None = None
 
     def find(self, blocks: ContentAddressableStore) -> Repository:
         """Return the repository; `RevisionError` if there is no such branch to commit to."""
@@ -45,6 +47,12 @@ class Onto(NamedTuple):
                 "it"
             )
         return repo
+
+    def noting(self, repo: Repository, what: str) -> Noted | None:
+        """Return the session in which it is noted what is written, if journals are kept."""
+        if self.resume is not None:
+            return resume_noting(repo, self.branch, what, self.resume)
+        return begin_noting(repo, self.branch, what)
 
     def commit(self, repo: Repository, root: Link, what: str) -> str:
         """Commit a root and return the commit, that which has the root if the branch is at it."""
@@ -88,9 +96,16 @@ def put_sources(
         blocks = stack.enter_context(_open_blocks(where, onto))
         what = _text(named)
         repo = None if onto is None else onto.find(blocks)
-        mapping, counted = write_contents(placed, blocks, what)
-        root = as_link(mapping.freeze())
-        commit = None if onto is None or repo is None else onto.commit(repo, root, what)
+        noted = None
+        if onto is not None and repo is not None:
+            noted = onto.noting(repo, describe_put([one.shown for one in named], concat, into))
+        with _explained(noted):
+            note = None if noted is None else noted.note
+            mapping, counted = write_contents(placed, blocks, what, note)
+            root = as_link(mapping.freeze())
+            commit = None if onto is None or repo is None else onto.commit(repo, root, what)
+            if noted is not None:
+                noted.finish()
         extent = measure_local(blocks, root)
     size = counted + sum(one.size for one in opened)
     place = repr(blocks) if extent is None else str(extent)
@@ -106,6 +121,16 @@ def put_sources(
         "followed": _tell("followed links that lead elsewhere", opened, "followed"),
         "commit": commit,
     }
+
+
+@contextmanager
+def _explained(noted: Noted | None) -> Iterator[None]:
+    """Have an interruption, or an error, say how to go on with what was noted."""
+    if noted is None:
+        yield
+        return
+    with interruptible(f"what was written stays, {noted.hint}"), noted.explained():
+        yield
 
 
 def _open_blocks(where: str, onto: Onto | None) -> ContentAddressableStore:
