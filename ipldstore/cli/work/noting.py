@@ -11,9 +11,9 @@ import hashlib
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from threading import Lock
 from time import monotonic
 
+from ipldstore.basics.locks import Guard
 from ipldstore.cid import Link
 from ipldstore.cli.frame.output import say
 from ipldstore.cli.frame.reporting import CommandError
@@ -60,18 +60,18 @@ class Noted:
         self._writer = session._session
         self._entries: dict[str, Link | Document] = {}
         self._noted_at = monotonic()
-        self._lock = Lock()
+        self._lock = Guard()
 
     def note(self, segments: Sequence[str], entry: Link | Document) -> None:
         """Note that a value was written, with others at once, as each note takes its time."""
-        with self._lock:
+        with self._lock():
             self._entries["/".join(segments)] = entry
             is_due = len(self._entries) >= _MOST_UNNOTED or monotonic() > self._noted_at + _SECONDS
         if is_due:
             self._flush()
 
     def _flush(self) -> None:
-        with self._lock:
+        with self._lock():
             entries, self._entries = self._entries, {}
             self._noted_at = monotonic()
         self._writer.insert_all(entries)
