@@ -18,6 +18,7 @@ from ipldstore.history.state import Operation, State
 from ipldstore.limits import MAX_COUNT
 from ipldstore.repository.versions import Versions, now
 from ipldstore.transfer import Copied, Copying, Moves, Progress
+from ipldstore.tree.tree import Tree
 
 _BEHIND = (
     "{place} has commits that this does not lead to: pull them under another name, merge that, and "
@@ -195,6 +196,7 @@ class Carrier:
             copying = Copying(source, target, moves)
             seen = self._list_held(graph)
             for link in reversed(self._new.commits):
+                self._check_root(graph.commit(link).root)
                 copying.run(link, seen)
             moves.finish()
             target.flush()
@@ -253,6 +255,10 @@ class Carrier:
             held.add(parent)
             held |= links_held(since, graph.commit(link).root, self._load)
         return held
+
+    def _check_root(self, root: Link) -> None:
+        """Raise `InvalidNodeError` if the block of a root is none of a hierarchy."""
+        _ = Tree(self._load, root).top
 
     def _load(self, link: Link) -> bytes:
         try:

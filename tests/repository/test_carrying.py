@@ -1,13 +1,18 @@
 """History that is carried between repositories: push, pull and clone."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from servers import S3
 
 from ipldstore import (
     BackendError,
+    BlockNotFoundError,
+    CorruptBlockError,
+    InvalidNodeError,
     MappingCAStore,
     RefError,
     Repository,
@@ -16,8 +21,9 @@ from ipldstore import (
     RevisionError,
     open_block_store,
 )
-from ipldstore.cid import as_link
+from ipldstore.cid import as_link, make_link
 from ipldstore.dag import iter_dag
+from ipldstore.history.commit import Commit
 from ipldstore.history.links import history_links_of
 
 PLACES = {
@@ -78,6 +84,19 @@ def test_between_any_two_stores(source, target, tmp_path):
         assert other.verify().ok
         with other.readonly() as store:
             assert dict(store) == dict(repo.readonly())
+
+
+def test_by_way_of_a_bucket(repo, tmp_path):
+    with S3(tmp_path) as server:
+        place, options = server.make_bucket(), server.make_options()
+        with open_block_store(place, create=True, **options) as bucket:
+            Repository.clone(repo, bucket)
+            write(repo, c_0=b"new")
+            done = repo.push(bucket)
+            assert (done.commits, done.copied.skipped) == (1, 0)
+            with Repository.clone(bucket, tmp_path / "back") as back:
+                assert commits_of(back) == commits_of(repo)
+                assert back.verify().ok
 
 
 def test_only_what_is_missing_is_moved(repo, other):
@@ -232,6 +251,91 @@ def test_clone_of_an_empty_one(other):
     clone = Repository.clone(other, MappingCAStore())
     assert clone.branches == {}
     write(clone, a_0=b"first")
+
+
+@pytest.mark.parametrize(
+    ("lie", "error"),
+    [
+        ({"root": b"\x81\x01"}, InvalidNodeError),
+        ({"generation": 9}, InvalidNodeError),
+        ({"root": None}, BlockNotFoundError),
+    ],
+    ids=["root", "generation", "missing"],
+)
+def test_a_history_that_lies_moves_nothing(repo, other, lie, error):
+    tip = as_link(repo.find())
+    link = as_link(put_commit(repo.blocks, tip, **lie))
+    state = other.cid
+    with pytest.raises(error):
+        other.pull(repo, link, to="main")
+    with pytest.raises(error):
+        repo.push(other, link, to="main")
+    assert other.cid == state
+
+
+def put_commit(blocks, parent, *, root=b"\xa0", generation=4):
+    """Put a commit as the format has it, which need not be true."""
+    link = make_link(b"", "dag-cbor") if root is None else as_link(blocks.put_raw(root, "dag-cbor"))
+    commit = Commit(
+        root=link,
+        parents=(parent,),
+        generation=generation,
+        time=1,
+        author="",
+        message="",
+        metadata={},
+    )
+    return blocks.put_raw(commit.encode(), "dag-cbor")
+
+
+@pytest.mark.parametrize("harm", ["missing", "corrupt"])
+def test_a_source_that_is_damaged_moves_nothing(harm):
+    kept = {}
+    repo = with_commits(MappingCAStore(kept))
+    other = Repository.create(MappingCAStore())
+    key = next(key for key, value in kept.items() if value == b"same")
+    state, value = other.cid, kept.pop(key)
+    if harm == "corrupt":
+        kept[key] = b"other"
+    with pytest.raises(BlockNotFoundError if harm == "missing" else CorruptBlockError):
+        repo.push(other)
+    assert other.cid == state
+    kept[key] = value
+    assert repo.push(other).copied.blocks < len(blocks_under(repo))
+    assert other.verify().ok
+
+
+def test_several_push_to_one(tmp_path):
+    repo = with_commits(open_block_store(tmp_path / "all"))
+
+    def work(name):
+        clone = Repository.clone(repo, tmp_path / name)
+        for number in range(4):
+            write(clone, **{f"{name}_{number}": name.encode()})
+            while True:
+                try:
+                    clone.push(repo)
+                    break
+                except RefError:
+                    clone.pull(repo, to="theirs", force=True)
+                    clone.merge("theirs", message="both")
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, ["x", "y", "z"]))
+    keys = set(repo.readonly())
+    assert keys >= {f"{name}/{number}" for name in "xyz" for number in range(4)}
+    assert repo.verify().ok
+
+
+def test_what_was_let_go_stays_so(repo, other):
+    repo.push(other)
+    repo.expire(keep_last=1)
+    write(repo, c_0=b"new")
+    assert repo.push(other).commits == 1
+    assert len(commits_of(other)) == 4
+    assert repo.pull(other).commits == 0
+    assert len(commits_of(repo)) == 2
+    assert other.verify().ok
 
 
 class Stopping(MappingCAStore):
