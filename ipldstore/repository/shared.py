@@ -496,13 +496,17 @@ class SharedWriter(Writer):
                 self.refresh()
                 yield
             except BaseException:
-                self.refresh()  # as what is not read is not carried on
-                if not journals.reopen():
-                    self.begin_again()
+                with suppress(SessionEndedError):  # as what is stopped at its end is done
+                    self._open_again(journals)
                 raise
         finally:
             self._commits = None
         self.record_late()
+
+    def _open_again(self, journals: Journals) -> None:
+        self.refresh()  # as what is not read is not carried on
+        if not journals.reopen():
+            self.begin_again()
 
     @contextmanager
     def _noting_end(self) -> Iterator[None]:

@@ -704,3 +704,23 @@ def test_a_write_that_is_interrupted_leaves_all_processes_with_the_same(repo: Re
         session["m"] = b"1"
         assert dict(session) == dict(repo.resume(session.id))
         session.abandon()
+
+
+def test_an_interrupt_at_the_end_of_a_commit_is_one(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = repo.writable(message="done")
+    session["a/0"] = b"x"
+    assert session.id
+
+    def interrupt(writer: shared.SharedWriter, first: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shared.SharedWriter, "leave", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            session.commit()
+    assert repo.readonly()["a/0"] == b"x"
+    with pytest.raises(SessionEndedError):
+        session["a/1"] = b"y"
+    assert repo.sessions() == []
