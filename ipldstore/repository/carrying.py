@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
@@ -168,8 +168,7 @@ class Carrier:
 
         self._target.move(change)
         before = None if found[0] is None else CID(found[0])
-        count = len(self._new.commits)
-        return Carried(wanted.ref, CID(wanted.commit), before, count, copied)
+        return Carried(wanted.ref, CID(wanted.commit), before, len(self.commits), copied)
 
     def clone(self) -> Copied:
         """Copy all branches and tags, and what they lead to, into a repository that is made so.
@@ -178,9 +177,18 @@ class Carrier:
         """
         self._target.check_absent()
         _, state = self._source.read()
-        copied = self._carry({*state.branches.values(), *state.tags.values()}, state, None)
+        copied = self.copy_all(state)
         self._target.begin_from(state, self._new.cut)
         return copied
+
+    def copy_all(self, state: State) -> Copied:
+        """Copy all that branches and tags lead to, whatever the target knows of it."""
+        return self._carry({*state.branches.values(), *state.tags.values()}, state, None)
+
+    @property
+    def commits(self) -> Sequence[Link]:
+        """The commits that were carried, before their parents."""
+        return self._new.commits
 
     def _say_apart(self, ref: str, kind: str) -> str:
         text, versions = (_BEHIND, self._target) if kind == PUSH else (_MOVED, self._source)

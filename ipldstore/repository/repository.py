@@ -21,9 +21,10 @@ from ipldstore.registry import find_blocks, open_block_store
 from ipldstore.repository.committing import About, Begun, Committing, Merging
 from ipldstore.repository.log import Log, Version
 from ipldstore.repository.operations import Undoing, iter_operations
-from ipldstore.repository.versions import Versions, now
+from ipldstore.repository.versions import Fixed, Versions, now
 
 if TYPE_CHECKING:
+    from ipldstore.backends.ipfs.store import IPFSStore
     from ipldstore.comparing import Comparison
     from ipldstore.faces import IPLDStore
     from ipldstore.inventory import HistoryInfo
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ipldstore.repository.carrying import Carried, Wanted
     from ipldstore.repository.expiring import Expired
     from ipldstore.repository.operations import Done
+    from ipldstore.repository.publishing import PublishedHistory
     from ipldstore.repository.session import Session
     from ipldstore.repository.unfinished import Unfinished
     from ipldstore.transfer import Progress
@@ -50,6 +52,9 @@ class Repository:
         The block store, or what `open_block_store` takes.
     name
         The repository's name in it.
+    state
+        The state to look at, by its CID, in place of what the repository of that name is at now:
+        one that was published, say. It can be read, cloned and pulled from.
     author
         Who commits, where a commit does not say so itself.
     options
@@ -59,6 +64,8 @@ class Repository:
     ------
     RepositoryNotFoundError
         If there is none of this name; `Repository.create` makes one.
+    InvalidNodeError
+        If the CID is that of no state.
     BackendError
         If the block store cannot be used.
 
@@ -76,11 +83,21 @@ class Repository:
     b'chunk'
     """
 
+    _versions: Versions
+
     def __init__(
-        self, blocks: Blocks, name: str = "default", *, author: str | None = None, **options: Any
+        self,
+        blocks: Blocks,
+        name: str = "default",
+        *,
+        state: CIDLike | None = None,
+        author: str | None = None,
+        **options: Any,
     ) -> None:
         opened = find_blocks(blocks, **options)
         self._hold(opened, name, author, is_own=opened is not blocks)
+        if state is not None:
+            self._versions = Fixed(opened, opened.resolve(state))
         try:
             self._versions.read()
         except BaseException:
@@ -361,6 +378,7 @@ class Repository:
 
     def _begin(self, branch: str | None) -> tuple[str, Begun]:
         """Return a branch, the default one if None, and where it is, also before there is one."""
+        self._versions.check_movable()
         state = self._versions.read()[1]
         branch = state.default if branch is None else branch
         tip = state.branches.get(branch)
@@ -636,6 +654,36 @@ class Repository:
             carrier = Carrier(opened._versions, self._versions, depth, workers, progress)
             return carrier.carry_to(opened._wanted(revision, to), force=force, kind=PULL)
 
+    def publish(
+        self,
+        node: IPFSStore | str | None = None,
+        *,
+        key: str | None = None,
+        announce: bool = True,
+        progress: Progress | None = None,
+    ) -> PublishedHistory:
+        """Have an IPFS node keep and offer all versions, as they are now.
+
+        Who has the CID of the state, or the IPNS name that points at it, has all branches and tags:
+        ``Repository("ipfs:", state=cid)``. The roots of all commits are pinned with all that they
+        lead to, commits and the state alone.
+
+        Parameters
+        ----------
+        node, key, announce, progress
+            As in `ipldstore.store.publish.publish`; the name and what is announced is the state.
+
+        Raises
+        ------
+        BlockNotFoundError, CorruptBlockError, InvalidNodeError
+            If blocks cannot be had from here.
+        BackendError
+            If the node cannot be reached or fails; what was sent and pinned stays so.
+        """
+        from ipldstore.repository.publishing import publish_history
+
+        return publish_history(self._versions, node, key=key, announce=announce, progress=progress)
+
     def _wanted(self, revision: CIDLike | None, to: str | None) -> Wanted:
         from ipldstore.repository.carrying import make_wanted
 
@@ -819,6 +867,7 @@ class Repository:
         RefError
             If there is nothing to undo, or the branch or tag moved meanwhile.
         """
+        self._versions.check_movable()
         return Undoing(self._versions, ref).undo()
 
     def close(self) -> None:

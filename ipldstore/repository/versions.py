@@ -12,7 +12,12 @@ from typing import Any, TypeAlias
 from ipldstore.blockstore.abilities import KeepsPointers
 from ipldstore.blockstore.contract import ContentAddressableStore
 from ipldstore.cid import Link, as_link, to_text
-from ipldstore.errors import BackendError, IPLDStoreError, RepositoryExistsError
+from ipldstore.errors import (
+    BackendError,
+    IPLDStoreError,
+    ReadOnlyStoreError,
+    RepositoryExistsError,
+)
 from ipldstore.history.commit import Commit
 from ipldstore.history.graph import Graph
 from ipldstore.history.state import NONCE_BYTES, Operation, State
@@ -108,6 +113,7 @@ class Versions:
         Raises `BackendError` if that cannot be done or, which its note says, nobody can tell
         whether it was done.
         """
+        self.check_movable()
         for tries in range(MAX_SWAPS):
             link, state = self.read()
             wanted = change(state)
@@ -123,6 +129,9 @@ class Versions:
             "in a row before this one was done",
             retryable=True,
         )
+
+    def check_movable(self) -> None:
+        """Raise `ReadOnlyStoreError` if it stays as it is."""
 
     def iter_states(self) -> Iterator[tuple[Link, State]]:
         """Iterate the states, the last first, as far back as their blocks are there."""
@@ -166,6 +175,25 @@ class Versions:
                 return True
             link = load_state(self.blocks, link).previous
         return False
+
+
+class Fixed(Versions):
+    """A repository as it was in one state, which does not move."""
+
+    def __init__(self, blocks: ContentAddressableStore, state: Link) -> None:
+        super().__init__(blocks, to_text(state))
+        self._link = state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Fixed, (self.blocks, self._link)
+
+    def read(self) -> tuple[Link, State]:
+        return self._link, load_state(self.blocks, self._link)
+
+    def check_movable(self) -> None:
+        raise ReadOnlyStoreError(
+            f"state {self.name} of a repository stays as it is: clone it to go on with it"
+        )
 
 
 def _pointers_of(blocks: ContentAddressableStore) -> KeepsPointers:

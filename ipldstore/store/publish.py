@@ -95,7 +95,7 @@ def publish(
     >>> store.publish(name="my dataset").announced  # doctest: +SKIP
     True
     """
-    with _opened(node, source) as target:
+    with opened_node(node, source) as target:
         link = source.resolve(root)
         sent = Copied(0, 0, 0)
         if source != target:
@@ -110,7 +110,10 @@ def publish(
 
 
 @contextmanager
-def _opened(node: IPFSStore | str | None, source: ContentAddressableStore) -> Iterator[IPFSStore]:
+def opened_node(
+    node: IPFSStore | str | None, source: ContentAddressableStore
+) -> Iterator[IPFSStore]:
+    """Have a node, or if None, the source if that is one, else the local node."""
     if node is None and isinstance(source, IPFSStore):
         node = source
     if isinstance(node, IPFSStore):

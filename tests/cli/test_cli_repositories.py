@@ -647,7 +647,9 @@ def test_what_others_said_steers_no_terminal(
         for written in (done.out.decode(), done.err):
             assert all(char.isprintable() or char == "\n" for char in written), written
             assert "Traceback" not in written
-        assert done.code == {"merge": 1}.get(arguments[0], 3 if arguments[0] == "show" else 0)
+        assert done.code == {"merge": 1}.get(
+            arguments[0], 3 if arguments[-1] == f"{EVIL_NAME}3" else 0
+        )
 
 
 def test_times_of_others(call: Any, workplace: Path) -> None:

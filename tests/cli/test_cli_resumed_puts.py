@@ -18,17 +18,17 @@ COUNT = 12
 
 STOPPED = """
 import os, signal, sys
+from itertools import count
 from ipldstore.backends.directory.store import DirectoryCAStore
 from ipldstore.cli import main
 from ipldstore.cli.work import noting
 
 noting._MOST_UNNOTED = 1
-put_block, left = DirectoryCAStore.put_block, [6]
+put_block, numbers = DirectoryCAStore.put_block, count(1)
 
 def put_some(self, cid, data):
     put_block(self, cid, data)
-    left[0] -= 1
-    if not left[0]:
+    if next(numbers) == 6:
         {action}
 
 DirectoryCAStore.put_block = put_some

@@ -24,6 +24,7 @@ NOT_RUN = {
     ("docs/contributing.md", "it is what runs this page"),
     ("docs/contributing.md", "each takes minutes"),
     ("docs/how-to/job-arrays.md", "it needs MPI"),
+    ("docs/how-to/long-writes.md", "it needs an interrupt"),
     ("docs/how-to/move-from-another-store.md", "py-hamt needs Python 3.12"),
 }
 """Code that is shown and cannot be run: the page, and the reason that it gives."""

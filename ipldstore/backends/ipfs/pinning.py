@@ -6,7 +6,7 @@ A node keeps what is pinned; everything else goes when it collects garbage.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -105,6 +105,22 @@ class Pins:
             # what went wrong stands in an HTTP trailer, which HTTP libraries drop: ask once more
             answer = self._rpc.call_json("pin/add", text, name=name, timeout=seconds)
             expect(answer, "Pins", list)
+
+    def add_all(self, cids: Iterable[CIDLike], *, recursive: bool) -> None:
+        """Pin several CIDs, those that are not pinned yet; if not `recursive`, each block alone.
+
+        Errors are those of `add`. What was pinned before one stays so.
+        """
+        pinned = {pin.cid for pin in self}
+        if not recursive:
+            answer = self._rpc.call_json("pin/ls", type="direct")
+            pinned |= {expect_cid(text) for text in answer.get("Keys") or {}}
+        for link in dict.fromkeys(map(as_link, cids)):
+            if link not in pinned and recursive:
+                self.add(link)
+            elif link not in pinned:
+                text = to_text(link)
+                expect(self._rpc.call_json("pin/add", text, recursive=False), "Pins", list)
 
     def _watch(self, text: str, name: str | None, seconds: float) -> bool:
         """Pin, watching the number of blocks, and return whether that was successful."""
