@@ -170,7 +170,6 @@ def test_one_that_another_process_finishes_meanwhile(
 ) -> None:
     again = f"""
         import subprocess
-        left[0] = -1
         subprocess.run([sys.executable, "-m", "ipldstore", *{[*PUT, "--resume", session]}],
                        check=True, stdout=subprocess.DEVNULL)
 """
