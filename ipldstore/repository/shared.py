@@ -397,9 +397,10 @@ class SharedWriter(Writer):
         if self._is_late(records):
             return
         wish = _Wish(records, taken_in)
-        self._waiting.append(wish)
         try:
             while not wish.is_granted:
+                if wish not in self._waiting:  # also where a fork dropped it
+                    self._waiting.append(wish)
                 self._grant(wish)
         finally:
             with suppress(ValueError):

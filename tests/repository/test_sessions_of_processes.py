@@ -724,3 +724,22 @@ def test_an_interrupt_at_the_end_of_a_commit_is_one(
     with pytest.raises(SessionEndedError):
         session["a/1"] = b"y"
     assert repo.sessions() == []
+
+
+def test_a_write_that_goes_on_in_a_forked_process_is_one(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = repo.writable(message="forked in the middle")
+    assert session.id
+    grant = shared.SharedWriter._grant
+    forks = iter([True])
+
+    def forked(writer: shared.SharedWriter, wish: Any) -> None:
+        if next(forks, False):
+            writer._drop_waiting()
+        grant(writer, wish)
+
+    monkeypatch.setattr(shared.SharedWriter, "_grant", forked)
+    session["a/0"] = b"x"
+    session.commit()
+    assert repo.readonly()["a/0"] == b"x"
