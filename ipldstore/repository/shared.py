@@ -573,7 +573,8 @@ class SharedWriter(Writer):
         assert self.journals is not None
         tree = self._make_tree(self.first.root)
         tree.note_change = self._note_change
-        with self.lock():
+        # not while another thread reads on from where this forgets that it was
+        with self._reading(), self.lock():
             self.journals.forget_read()
             self._joined = self._join_nothing()
             self._blocked = {}
