@@ -522,7 +522,8 @@ class Repository:
         """Let earlier commits go: they are in no log any more, and no copy has them.
 
         The commits that stay keep their CIDs; what tags are for stays, too. Blocks stay where they
-        are: a `clone` leaves out those that only commits have which were let go.
+        are: a `clone` leaves out those that only commits have which were let go. Branches whose
+        last common commit is let go cannot be merged any more.
 
         Parameters
         ----------
