@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from ipldstore.cid import CIDLike, Link
+from ipldstore.cid import CIDLike, Link, to_text
 from ipldstore.dag import links_held
 from ipldstore.errors import BlockNotFoundError, RefError
 from ipldstore.formats.cidobject import CID
@@ -83,14 +83,25 @@ def make_wanted(state: State, commit: Link, revision: CIDLike | None, to: str | 
 class _New:
     """The commits that a repository lacks.
 
-    `commits` come before their parents. `cut` are those whose parents stay behind, and `left` these
-    parents. `joints` are pairs of a commit that is there and one that comes after it.
+    `commits` come before their parents. `ends` are those that are followed no further, with the
+    parents that are not there. `joints` are pairs of a commit that is there and one that comes
+    after it.
     """
 
     commits: list[Link] = field(default_factory=list)
-    cut: set[Link] = field(default_factory=set)
-    left: set[Link] = field(default_factory=set)
+    ends: dict[Link, Sequence[Link]] = field(default_factory=dict)
     joints: set[tuple[Link, Link]] = field(default_factory=set)
+
+    @property
+    def left(self) -> set[Link]:
+        """The commits that stay behind."""
+        return {parent for parents in self.ends.values() for parent in parents} - set(self.commits)
+
+    @property
+    def cut(self) -> set[Link]:
+        """Those that are new, of whose parents some stay behind."""
+        left = self.left
+        return {link for link, parents in self.ends.items() if not left.isdisjoint(parents)}
 
 
 class _Known:
@@ -156,10 +167,11 @@ class Carrier:
             before = found[0] = refs.get(wanted.ref)
             if before == wanted.commit:
                 return now_there
-            after = _with_ref(now_there, wanted, self._new.cut)
+            self._check_joints(now_there, there)
+            after = self._with_ref(now_there, wanted)
             if before is not None and not force:
-                graphs = self._source.graph(state), self._target.graph(after)
-                if not any(_leads_to(graph, wanted.commit, before) for graph in graphs):
+                graph = self._target.graph(after)
+                if not _leads_to(graph, wanted.commit, before):
                     raise RefError(self._say_apart(wanted.ref, kind))
             operation = Operation(
                 kind=kind, ref=wanted.ref, before=before, after=wanted.commit, time=now()
@@ -250,19 +262,38 @@ class Carrier:
         new.joints |= {(parent, link) for parent in there}
         wanted = [parent for parent in parents if parent not in there]
         if wanted and (is_last or not is_whole):
-            new.cut.add(link)
-            new.left.update(wanted)
+            new.ends[link] = wanted
             return ()
         return wanted
 
     def _list_held(self, graph: Graph) -> set[Link]:
         """List what is not copied of what new commits lead to."""
-        held = set(self._new.left)
+        held = self._new.left
         for parent, link in self._new.joints:
             since = decode_commit(parent, self._load(parent)).root
             held.add(parent)
             held |= links_held(since, graph.commit(link).root, self._load)
         return held
+
+    def _check_joints(self, state: State, known: State) -> None:
+        """Raise `RefError` if what the target had when this began is let go since."""
+        if _refs_of(state) == _refs_of(known):
+            return
+        found = self._list_known(state)
+        for parent, _ in self._new.joints:
+            if not found.has(parent, decode_commit(parent, self._load(parent)).generation):
+                raise RefError(
+                    f"commit {to_text(parent)} was let go meanwhile, which this comes after: "
+                    "do it again"
+                )
+
+    def _with_ref(self, state: State, wanted: Wanted) -> State:
+        """Return the state with a branch or tag, and with what is whole now."""
+        shallow = state.shallow.difference(self._new.commits) | self._new.cut
+        if wanted.is_tag:
+            return replace(state, tags={**state.tags, wanted.ref: wanted.commit}, shallow=shallow)
+        branches = {**state.branches, wanted.ref: wanted.commit}
+        return replace(state, branches=branches, shallow=shallow)
 
     def _check_root(self, root: Link) -> None:
         """Raise `InvalidNodeError` if the block of a root is none of a hierarchy."""
@@ -275,12 +306,8 @@ class Carrier:
             return self._target.blocks.get_block(link)
 
 
-def _with_ref(state: State, wanted: Wanted, cut: Collection[Link]) -> State:
-    shallow = state.shallow.union(cut)
-    if wanted.is_tag:
-        return replace(state, tags={**state.tags, wanted.ref: wanted.commit}, shallow=shallow)
-    branches = {**state.branches, wanted.ref: wanted.commit}
-    return replace(state, branches=branches, shallow=shallow)
+def _refs_of(state: State) -> tuple[object, ...]:
+    return dict(state.branches), dict(state.tags), state.shallow
 
 
 def _check_kind(state: State, wanted: Wanted) -> None:

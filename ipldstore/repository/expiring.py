@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from ipldstore.cid import Link
+from ipldstore.errors import BlockNotFoundError
+from ipldstore.history.commit import decode_commit
 from ipldstore.history.graph import Graph
 from ipldstore.history.revisions import no_branch
 from ipldstore.history.state import Operation, State
@@ -54,6 +56,8 @@ class Rule:
 
 def _time_of(older_than: datetime | timedelta) -> int:
     if isinstance(older_than, timedelta):
+        if older_than < timedelta(0):
+            raise ValueError(f"older_than is {older_than}, expected an age of zero or more")
         return now() - older_than // _ONE
     return microseconds(older_than)
 
@@ -68,7 +72,8 @@ def expire(versions: Versions, rule: Rule, branch: str | None) -> Expired:
         graph = versions.graph(state)
         kept, cut = _find_kept(graph, state, rule, branch)
         before = _count(graph, state)
-        shallow = (state.shallow & kept) | cut
+        orphans = _without_parents(versions, state.shallow - kept)
+        shallow = (state.shallow & kept) | cut | orphans
         found[:] = [Expired(len(kept), before - len(kept))]
         if shallow == state.shallow:
             return state
@@ -93,36 +98,51 @@ def _find_kept(
         others = {link for name, link in state.branches.items() if name != branch}
         kept = {link for link, _ in graph.iter_ancestors(others | set(state.tags.values()))}
         kept |= _walk(graph, [state.branches[branch]], rule)
-    cut: set[Link] = set()
+    _add_beside(graph, kept)
+    cut = {link for link in kept if graph.parents(link) and kept.isdisjoint(graph.parents(link))}
+    return kept, cut
+
+
+def _add_beside(graph: Graph, kept: set[Link]) -> None:
+    """Have all parents of a merge stay where one does."""
+    children: dict[Link, list[Link]] = {}
     left = list(kept)
     while left:
         link = left.pop()
         parents = graph.parents(link)
-        if not parents:
-            continue
-        if kept.isdisjoint(parents):
-            cut.add(link)
-            continue
-        # of a merge all parents stay, or none
-        beside = [parent for parent in parents if parent not in kept]
-        kept.update(beside)
-        left += beside
-    return kept, cut
+        for parent in parents:
+            children.setdefault(parent, []).append(link)
+        if not kept.isdisjoint(parents):
+            beside = [parent for parent in parents if parent not in kept]
+            kept.update(beside)
+            left += beside
+            for parent in beside:
+                left += children[parent]
+
+
+def _without_parents(versions: Versions, links: Iterable[Link]) -> set[Link]:
+    """Return those commits that a branch may be at again, but whose parents are not there."""
+    found = set()
+    for link in links:
+        with suppress(BlockNotFoundError):
+            parents = decode_commit(link, versions.blocks.get_block(link)).parents
+            if versions.blocks.find_missing(parents):
+                found.add(link)
+    return found
 
 
 def _walk(graph: Graph, tips: Iterable[Link], rule: Rule) -> set[Link]:
-    """Return what a rule keeps before some tips, and the tips."""
+    """Return what a rule keeps before some tips, and what leads to that from them."""
     distances = dict.fromkeys(tips, 1)
-    heap = [(-graph.commit(tip).generation, tip) for tip in distances]
-    heapify(heap)
-    kept: set[Link] = set()
-    while heap:
-        _, link = heappop(heap)
-        if not rule.keeps(distances[link], graph.commit(link).time):
-            continue
-        kept.add(link)
+    order = []
+    for link, _ in graph.iter_ancestors(list(distances)):
+        order.append(link)
         for parent in graph.parents(link):
-            if parent not in distances:
-                heappush(heap, (-graph.commit(parent).generation, parent))
-            distances[parent] = min(distances[link] + 1, distances.get(parent, distances[link] + 1))
+            further = distances[link] + 1
+            distances[parent] = min(further, distances.get(parent, further))
+    kept: set[Link] = set()
+    for link in reversed(order):
+        is_kept = rule.keeps(distances[link], graph.commit(link).time)
+        if is_kept or not kept.isdisjoint(graph.parents(link)):
+            kept.add(link)
     return kept

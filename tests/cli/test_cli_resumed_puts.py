@@ -24,6 +24,7 @@ from ipldstore.cli import main
 from ipldstore.cli.work import noting
 
 noting._MOST_UNNOTED = 1
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which who began the tests may ignore
 put_block, numbers = DirectoryCAStore.put_block, count(1)
 
 def put_some(self, cid, data):

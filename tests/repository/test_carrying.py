@@ -25,6 +25,7 @@ from ipldstore.cid import as_link, make_link
 from ipldstore.dag import iter_dag
 from ipldstore.history.commit import Commit
 from ipldstore.history.links import history_links_of
+from ipldstore.repository.versions import Versions
 
 PLACES = {
     "dict": lambda folder: MappingCAStore(),
@@ -251,6 +252,67 @@ def test_clone_of_an_empty_one(other):
     clone = Repository.clone(other, MappingCAStore())
     assert clone.branches == {}
     write(clone, a_0=b"first")
+
+
+def test_depth_beside_a_tag_on_what_comes_before(repo):
+    repo.tag("v1", "main~1")
+    clone = Repository.clone(repo, MappingCAStore(), depth=1)
+    assert commits_of(clone) == commits_of(repo)[:2]
+    assert clone.verify().ok
+
+
+def test_depth_with_a_merge(repo):
+    repo.branch("side", "main~1")
+    write(repo, "side", s_0=b"side")
+    repo.merge("side", message="both")
+    for depth in range(1, 6):
+        clone = Repository.clone(repo, MappingCAStore(), depth=depth)
+        assert clone.verify().ok
+        assert list(clone.log())
+
+
+def test_depth_does_not_let_go_of_what_is_there(repo, other):
+    repo.push(other)
+    repo.branch("side", "main~1")
+    for number in range(3):
+        write(repo, "side", **{f"s_{number}": b"side"})
+    repo.merge("side", message="both")
+    with pytest.raises(RefError):
+        repo.push(other, depth=1)
+    assert len(commits_of(other)) == 3
+    assert repo.push(other).commits == 4
+    assert commits_of(other) == commits_of(repo)
+
+
+def test_what_was_let_go_and_comes_again_is_whole(repo, other):
+    repo.push(other)
+    tip = repo.find()
+    other.expire(keep_last=1)
+    repo.branch("old", "main~2")
+    repo.push(other, "old", to="main", force=True)
+    repo.push(other, tip, to="main")
+    assert commits_of(other) == commits_of(repo)
+    assert other.verify().ok
+
+
+def test_what_is_let_go_while_it_is_carried(repo, other, monkeypatch):
+    repo.push(other)
+    before = commits_of(other)
+    repo.branch("old", "main~2")
+    write(repo, c_0=b"new")
+    move = Versions.move
+
+    def moved(versions, change):
+        monkeypatch.setattr(Versions, "move", move)
+        repo.push(other, "old", to="main", force=True)
+        return move(versions, change)
+
+    monkeypatch.setattr(Versions, "move", moved)
+    with pytest.raises(RefError, match="was let go meanwhile"):
+        repo.push(other)
+    assert commits_of(other) == before[-1:]
+    repo.push(other)
+    assert commits_of(other) == commits_of(repo)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,58 @@ def test_of_a_merge_all_parents_stay_or_none():
     assert repo.verify().ok
 
 
+def test_a_young_commit_behind_an_old_one():
+    repo = Repository.create(MappingCAStore())
+    for number in (0, 5, 1):
+        commit(repo, "main", number)
+    assert repo.expire(older_than=START + timedelta(days=4)) == (2, 1)
+    assert messages(repo) == ["1", "5"]
+
+
+def test_what_came_without_its_parents_stays_without_them():
+    repo = made()
+    clone = Repository.clone(repo, MappingCAStore(), depth=2)
+    first = list(clone.log())[-1].cid
+    clone.reset("main", clone.find())
+    with clone.writable(message="other") as store:
+        store["x/0"] = b"x"
+    clone.expire(keep_last=1)
+    clone.branch("again", first)
+    assert messages(clone, "again") == ["4"]
+    assert clone.verify().ok
+
+
+def test_what_was_let_go_here_can_come_again():
+    repo = made()
+    tip = repo.find("main~3")
+    repo.expire(keep_last=2)
+    repo.branch("again", tip)
+    assert messages(repo, "again") == ["2", "1", "0"]
+    repo.expire(keep_last=1)
+    assert messages(repo, "again") == ["2"]
+
+
+@given(st.integers(1, 6), st.randoms(use_true_random=False))
+def test_merges_are_whole_whatever_their_order(keep, random):
+    repo = made(1)
+    for name in "ab":
+        repo.branch(name, "main")
+    for number in range(1, 9):
+        name = random.choice("ab")
+        if random.random() < 0.5:
+            repo.merge("ba"["ab".index(name)], name, message=f"merge {number}")
+        else:
+            commit(repo, name, random.randrange(30))
+    repo.expire(older_than=START + timedelta(days=keep * 4))
+    assert repo.verify().ok
+    state = repo._versions.read()[1]
+    graph = repo._versions.graph(state)
+    reached = {link for link, _ in graph.iter_ancestors(state.branches.values())}
+    for link in reached:
+        parents = set(graph.commit(link).parents)
+        assert parents <= reached or link in state.shallow
+
+
 def test_a_clone_leaves_out_what_was_let_go():
     repo = made()
     repo.expire(keep_last=1)
@@ -110,6 +162,7 @@ def test_a_clone_leaves_out_what_was_let_go():
         ({"keep_last": 0}, ValueError),
         ({"older_than": datetime(2026, 1, 1)}, ValueError),
         ({"older_than": 3}, TypeError),
+        ({"older_than": timedelta(days=-1)}, ValueError),
     ],
 )
 def test_what_is_no_rule(options, error):
