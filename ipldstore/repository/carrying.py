@@ -15,7 +15,6 @@ from ipldstore.history.commit import decode_commit
 from ipldstore.history.graph import Graph
 from ipldstore.history.names import check_ref_name
 from ipldstore.history.state import Operation, State
-from ipldstore.limits import MAX_COUNT
 from ipldstore.repository.versions import Versions, now
 from ipldstore.transfer import Copied, Copying, Moves, Progress
 from ipldstore.tree.tree import Tree
@@ -195,7 +194,7 @@ class Carrier:
 
     def copy_all(self, state: State) -> Copied:
         """Copy all that branches and tags lead to, whatever the target knows of it."""
-        return self._carry({*state.branches.values(), *state.tags.values()}, state, None)
+        return self._carry(_tips_of(state), state, None)
 
     @property
     def commits(self) -> Sequence[Link]:
@@ -225,8 +224,7 @@ class Carrier:
     def _list_known(self, state: State | None) -> _Known:
         if state is None:
             return _Known(Graph(self._target.blocks.get_block), ())
-        tips = {*state.branches.values(), *state.tags.values()}
-        return _Known(self._target.graph(state), tips)
+        return _Known(self._target.graph(state), _tips_of(state))
 
     def _find_new(self, graph: Graph, tips: Collection[Link], known: _Known) -> _New:
         new = _New()
@@ -242,7 +240,8 @@ class Carrier:
             for parent in self._follow(graph, link, known, new, is_last=is_last):
                 if parent not in distances:
                     heappush(heap, (-graph.commit(parent).generation, parent))
-                distances[parent] = min(distances[link] + 1, distances.get(parent, MAX_COUNT))
+                further = distances[link] + 1
+                distances[parent] = min(further, distances.get(parent, further))
         return new
 
     def _follow(
@@ -304,6 +303,10 @@ class Carrier:
             return self._source.blocks.get_block(link)
         except BlockNotFoundError:  # of a parent that is let go
             return self._target.blocks.get_block(link)
+
+
+def _tips_of(state: State) -> set[Link]:
+    return {*state.branches.values(), *state.tags.values()}
 
 
 def _refs_of(state: State) -> tuple[object, ...]:

@@ -160,8 +160,9 @@ class Journals:
         if the session is over.
         """
         carries = {name: cursor.offset for name, cursor in list(self._cursors.items())}
-        step = replace(self.step, carries=carries, after=self._nonce_of_closed(), **fresh())
-        step = replace(step, time=self.step.time)  # by which it is known when it was begun
+        # the time stays, by which it is known when the session was begun
+        made = {**fresh(), "time": self.step.time}
+        step = replace(self.step, carries=carries, after=self._nonce_of_closed(), **made)
         number = self.number + 2
         is_mine = self._make_step(number, step)
         if not self._is_closed():

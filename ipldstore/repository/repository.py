@@ -141,10 +141,7 @@ class Repository:
             If the block store cannot be used, or keeps no pointers.
         """
         check_ref_name(default)
-        if isinstance(blocks, ContentAddressableStore):
-            opened = find_blocks(blocks, **options)
-        else:
-            opened = open_block_store(blocks, **options)
+        opened = _open_or_make(blocks, options)
         repository = cls.__new__(cls)
         repository._hold(opened, name, author, is_own=opened is not blocks)
         try:
@@ -733,10 +730,7 @@ class Repository:
         from ipldstore.repository.carrying import Carrier
 
         with _opened(source, "default") as opened:
-            if isinstance(blocks, ContentAddressableStore):
-                target = find_blocks(blocks, **options)
-            else:
-                target = open_block_store(blocks, **options)
+            target = _open_or_make(blocks, options)
             repository = cls.__new__(cls)
             repository._hold(target, name, author, is_own=target is not blocks)
             try:
@@ -884,6 +878,13 @@ class Repository:
 
     def __repr__(self) -> str:
         return f"<Repository {self.name!r} in {self.blocks!r}>"
+
+
+def _open_or_make(blocks: Blocks, options: Mapping[str, Any]) -> ContentAddressableStore:
+    """Return a block store, which is made if it is named and not there."""
+    if isinstance(blocks, ContentAddressableStore):
+        return find_blocks(blocks, **options)
+    return open_block_store(blocks, **options)
 
 
 @contextmanager
